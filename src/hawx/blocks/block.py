@@ -1,0 +1,150 @@
+"""Block: one arithmetic circuit as its exhaustive table, with its costs and where it comes from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hawx.errors import InputError
+from hawx.formats import CODES, IntFormat
+
+Table = NDArray[np.int32]
+"""`table[a, w]`, shape (256, 256): product of activation code index `a` and weight code index `w`, value order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """Physical figures of one block in one technology. Figures of different technologies are never compared."""
+
+    technology: str
+    """Name of the cell library, for example `osu018`; figures compare only within one."""
+    area_um2: float
+    delay_ns: float
+    energy_fj: float
+    """Switching energy of one multiplication under uniform, independent operands, in femtojoule."""
+    leakage_nw: float = 0.0
+    luts: int | None = None
+    """Six-input lookup tables on an FPGA, where known."""
+    origin: str
+    """Who says so: `synthesized: yosys 0.70 …` or `published: EvoApproxLib v2022 …`."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Block:
+    """An exact or approximate 8×8 multiplier.
+
+    `table[a, w]` is int32, first operand = activation code, second = weight code, both in value order
+    (`-128..127` or `0..255`), never two's-complement order. The array is read-only. Two blocks are the same circuit
+    when their `sha256` agree, whatever their names: names change between releases of public libraries.
+    """
+
+    name: str
+    formats: tuple[IntFormat, IntFormat]
+    table: Table
+    costs: Mapping[str, Costs] = field(default_factory=dict)
+    """Technology name -> figures. Empty when the block was never characterized."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Plain JSON values: family and parameters, or source file, release, licence, reference, published figures."""
+
+    @classmethod
+    def from_table(
+        cls,
+        table: ArrayLike,
+        *,
+        name: str,
+        formats: tuple[str | IntFormat, str | IntFormat] = ("s8", "s8"),
+        costs: Mapping[str, Costs] | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> Block:
+        """Return a block from its exhaustive table.
+
+        Args:
+            table: (256, 256) integers, `table[a, w]` in value order, each within int32 and at most 2**24 in magnitude.
+            name: a non-empty name without white space or path separators.
+            formats: formats of the activation and of the weight operand.
+
+        Raises:
+            InputError: the shape, type, range or name is not usable.
+        """
+        if not name or any(c.isspace() or c in "/\\" for c in name):
+            raise InputError(f"block name {name!r} is not usable; expected a non-empty name without spaces or slashes.")
+        array = np.asarray(table)
+        if array.shape != (CODES, CODES):
+            raise InputError(f"table of block {name!r} has shape {array.shape}; expected (256, 256), table[activation, weight] in value order.")
+        if array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.rint(array)).all():
+            array = array.astype(np.int64)
+        if array.dtype.kind not in "iu":
+            raise InputError(f"table of block {name!r} has dtype {array.dtype}; expected integers.")
+        low, high = int(array.min()), int(array.max())
+        if max(-low, high) > 1 << 24:
+            raise InputError(f"table of block {name!r} spans {low}..{high}; expected products of 8-bit operands, at most 2^24 in magnitude.")
+        fixed = np.array(array, dtype=np.int32, order="C")
+        fixed.setflags(write=False)
+        a_format, w_format = (IntFormat.parse(f) for f in formats)
+        return cls(
+            name=name,
+            formats=(a_format, w_format),
+            table=fixed,
+            costs=MappingProxyType(dict(costs or {})),
+            provenance=MappingProxyType(dict(provenance or {})),
+        )
+
+    @cached_property
+    def exact_products(self) -> Table:
+        """`a * w` for all operand pairs, (256, 256) int32."""
+        a, w = (f.values() for f in self.formats)
+        return np.multiply.outer(a, w)
+
+    @cached_property
+    def error(self) -> Table:
+        """`table - a * w`, (256, 256) int32."""
+        return self.table - self.exact_products
+
+    @cached_property
+    def is_exact(self) -> bool:
+        return not self.error.any()
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of formats and table bytes (little-endian int32, C order): the block's identity."""
+        digest = hashlib.sha256("x".join(f.name for f in self.formats).encode())
+        digest.update(self.table.astype("<i4").tobytes())
+        return digest.hexdigest()
+
+    def with_costs(self, *costs: Costs) -> Block:
+        """Return this block with `costs` added (replacing those of the same technology)."""
+        return replace(self, costs=MappingProxyType({**self.costs, **{c.technology: c for c in costs}}))
+
+    def renamed(self, name: str) -> Block:
+        return replace(self, name=name)
+
+    def __repr__(self) -> str:
+        return f"Block({self.name!r}, {'x'.join(f.name for f in self.formats)}, sha256={self.sha256[:12]})"
+
+
+def sign_magnitude(block: Block, activations: str | IntFormat = "s8") -> Block:
+    """Return an unsigned `u8×u8` block as one on signed weights, by sign-magnitude (DESIGN 3.1).
+
+    `T_s[a, w] = sign(a)·sign(w)·T_u[|a|, |w|]` for signed activations, `sign(w)·T_u[a, |w|]` for unsigned ones.
+    The hardware is the unsigned circuit plus sign handling; its costs are kept and the provenance says so.
+    """
+    a_format = IntFormat.parse(activations)
+    if any(f.signed for f in block.formats):
+        raise InputError(f"block {block.name!r} has formats {block.formats[0]}×{block.formats[1]}; sign-magnitude needs u8×u8.")
+    a, w = a_format.values(), IntFormat(8, True).values()
+    sign = np.multiply.outer(np.where(a < 0, -1, 1), np.where(w < 0, -1, 1)).astype(np.int32)
+    table = sign * block.table[np.abs(a)][:, np.abs(w)]
+    return Block.from_table(
+        table,
+        name=block.name,
+        formats=(a_format, IntFormat(8, True)),
+        costs=block.costs,
+        provenance={**block.provenance, "sign_magnitude_of": block.sha256},
+    )

@@ -1,0 +1,121 @@
+"""Library: an ordered, immutable set of blocks that always contains an exact one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+
+from hawx.blocks.block import Block, Costs
+from hawx.errors import InputError, UnknownNameError
+from hawx.formats import IntFormat
+
+
+@dataclass(frozen=True, eq=False)
+class Library:
+    """Blocks of one format pair in a fixed order, unique by name, with at least one exact block.
+
+    Raises:
+        InputError: no blocks, a name twice, mixed formats, or no exact block.
+    """
+
+    name: str
+    blocks: tuple[Block, ...]
+
+    def __init__(self, blocks: Iterable[Block], *, name: str = "library") -> None:
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "blocks", tuple(blocks))
+        if not self.blocks:
+            raise InputError(f"library {name!r} has no blocks; expected at least an exact one.")
+        seen: set[str] = set()
+        for block in self.blocks:
+            if block.name in seen:
+                raise InputError(f"library {name!r} has two blocks called {block.name!r}; rename one with Block.renamed().")
+            seen.add(block.name)
+            if block.formats != self.blocks[0].formats:
+                raise InputError(
+                    f"library {name!r} mixes formats: {block.name!r} is {block.formats[0]}×{block.formats[1]}, "
+                    f"{self.blocks[0].name!r} is {self.blocks[0].formats[0]}×{self.blocks[0].formats[1]}; load one format pair per library."
+                )
+        if not any(block.is_exact for block in self.blocks):
+            raise InputError(f"library {name!r} has no exact block; add one (for example mul8s_exact of the built-in library).")
+
+    @classmethod
+    def load(cls, *sources: str | PathLike[str]) -> Library:
+        """Return the library at one or more sources, in order, duplicates (same table) dropped.
+
+        Args:
+            sources: `builtin`, a folder with an EvoApproxLib checkout, a Verilog or C file, a saved library (`.npz` with
+                a `.json` beside it), or a plain table (`.npy`, `.csv`, `.bin`, `.h`). The built-in exact block is added
+                where none of them is exact.
+
+        Raises:
+            InputError: a source is missing or not usable; the message names it and what was expected.
+        """
+        from hawx.importers import load_library  # the one hook from the vocabulary to an adapter, see tests/architecture
+
+        return load_library(*sources)
+
+    @property
+    def formats(self) -> tuple[IntFormat, IntFormat]:
+        return self.blocks[0].formats
+
+    @cached_property
+    def exact(self) -> Block:
+        """The exact block; with several, the one of least energy in the library's technology."""
+        exact = [block for block in self.blocks if block.is_exact]
+        technology = self.technology
+        if technology is not None:
+            return min(exact, key=lambda block: block.costs[technology].energy_fj)
+        return exact[0]
+
+    @cached_property
+    def technology(self) -> str | None:
+        """The technology in which every block has costs (the first of the first block's), or None."""
+        shared = [t for t in self.blocks[0].costs if all(t in block.costs for block in self.blocks)]
+        return shared[0] if shared else None
+
+    def costs(self) -> tuple[Costs, ...]:
+        """Return every block's costs in the shared technology, in library order.
+
+        Raises:
+            InputError: no technology is shared; names the blocks that lack figures.
+        """
+        if self.technology is None:
+            known = sorted({t for block in self.blocks for t in block.costs})
+            bare = [block.name for block in self.blocks if not block.costs]
+            lacking = f"{', '.join(bare[:4])} have none" if bare else f"found {', '.join(known)}"
+            raise InputError(f"blocks of library {self.name!r} share no technology with costs ({lacking}); run `hawx blocks characterize` on them.")
+        return tuple(block.costs[self.technology] for block in self.blocks)
+
+    def select(self, names: Sequence[str]) -> Library:
+        """Return the blocks called `names` in that order, with the exact block in front if it is not among them."""
+        chosen = [self[name] for name in names]
+        if not any(block.is_exact for block in chosen):
+            chosen.insert(0, self.exact)
+        return Library(chosen, name=self.name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(block.name for block in self.blocks)
+
+    def index(self, name: str) -> int:
+        if name not in self.names:
+            raise UnknownNameError("block", name, self.names, f"`hawx blocks list` shows those of {self.name!r}.")
+        return self.names.index(name)
+
+    def __getitem__(self, name: str) -> Block:
+        return self.blocks[self.index(name)]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+    def __iter__(self) -> Iterator[Block]:
+        return iter(self.blocks)
+
+    def __len__(self) -> int:
+        return len(self.blocks)
+
+    def __repr__(self) -> str:
+        return f"Library({self.name!r}, {len(self)} blocks, {self.formats[0]}×{self.formats[1]})"

@@ -1,0 +1,40 @@
+"""The one error tree. A message names the value, what was expected and the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class HawxError(Exception):
+    """Root of every error that HAWX raises on purpose."""
+
+
+class InputError(HawxError, ValueError):
+    """Bad input: a file, value, name or setting that cannot be used (exit status 2)."""
+
+
+class UnknownNameError(InputError, KeyError):
+    """A name that is not among the known ones; `nearest` holds the closest known names."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        names = list(known)
+        self.name = name
+        self.nearest = tuple(get_close_matches(name, names, n=3, cutoff=0.4))
+        if self.nearest:
+            expected = "did you mean " + " or ".join(repr(near) for near in self.nearest) + "?"
+        else:
+            listed = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+            expected = f"expected one of: {listed}."
+        super().__init__(" ".join(filter(None, [f"unknown {kind} {name!r};", expected, hint])))
+
+    def __str__(self) -> str:  # KeyError would print the repr of the message
+        return str(self.args[0])
+
+
+class ToolMissingError(HawxError):
+    """An external program or optional package is needed and absent; the message says how to get it."""
+
+
+class GoalError(HawxError):
+    """A stated goal cannot be met; the message says what the closest design reaches (exit status 1)."""

@@ -1,0 +1,59 @@
+"""QuantizedLayer and Executor: the contract between a network's graph and whatever multiplies its integers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from hawx.formats import S8, IntFormat
+from hawx.networks.layer import Layer
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class QuantizedLayer:
+    """One multiply-carrying layer in integers.
+
+    `acc[n, o, p] = Σ_k T[x_code, weight[o, k]]` (padded positions multiply the code of zero, which is `input_zero_point`),
+    then the exact correction `- input_zero_point · Σ_k weight[o, k]`, then `+ bias[o]`, then `y = float32(acc) · scale[o]`.
+    """
+
+    layer: Layer
+    weight: Tensor
+    """int8, shape (filters, in_channels / groups, kh, kw); a linear layer has kh = kw = 1."""
+    weight_scale: Tensor
+    """float32, shape (filters,)."""
+    bias: Tensor
+    """int32, shape (filters,), in units of `input_scale · weight_scale[o]`."""
+    input_scale: float
+    input_zero_point: int = 0
+    input_format: IntFormat = S8
+
+    @property
+    def scale(self) -> Tensor:
+        """float32, shape (filters,): real value of one accumulator unit."""
+        return self.weight_scale * self.input_scale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodesOutput:
+    """Ask for codes instead of real values: `clip(round_half_even(y · (1/scale)) + zero_point)`, after ReLU if `relu`."""
+
+    scale: float
+    zero_point: int = 0
+    format: IntFormat = S8
+    relu: bool = False
+
+
+class Executor(Protocol):
+    """What multiplies. Bit-exact: the result never depends on engine, batch size, tile or thread count."""
+
+    def run_layer(self, layer: QuantizedLayer, codes: Tensor, output: CodesOutput | None) -> Tensor:
+        """Return the layer's output for input codes.
+
+        Args:
+            codes: (N, in_channels, H, W), int8 or uint8 as `layer.input_format` says, any memory format.
+            output: None for real values, float32 (N, filters, H', W'); else codes of `output.format`, same shape.
+        """
+        ...
