@@ -1,0 +1,84 @@
+"""Design: an assignment on an accelerator, with what is predicted of it and what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from hawx.designs.assignment import Assignment
+from hawx.estimates import Estimate, Measurement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hardware:
+    """Figures of one design from the accelerator's cost laws (predictions, composed of synthesized block figures). Smaller is better."""
+
+    area_um2: float
+    power_uw: float
+    energy_uj: float
+    """Energy of one inference."""
+    latency_us: float
+    mult_power_ratio: float
+    """MAC-weighted multiplier power over that of the all-exact design, uniform operands (comparable with the literature)."""
+    mult_energy_ratio: float | None = None
+    """The same under the network's own operands; None where the blocks' netlists are not known."""
+
+    def to_dict(self) -> dict[str, float | None]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Design:
+    """One point of the search space. `estimate` is what was predicted before anything of it was measured."""
+
+    assignment: Assignment
+    hardware: Hardware
+    estimate: Estimate | None = None
+    search: Measurement | None = None
+    """Measured on the search images: what the search saw."""
+    measurement: Measurement | None = None
+    """Measured on the report images, which no search ever saw. The only accuracy to quote."""
+    parameters: dict[str, Any] | None = None
+    """Accelerator parameters that belong to the design (partition sizes, lane grouping), as plain JSON values."""
+
+    @property
+    def id(self) -> str:
+        return self.assignment.id
+
+    @property
+    def area_um2(self) -> float:
+        return self.hardware.area_um2
+
+    @property
+    def power_uw(self) -> float:
+        return self.hardware.power_uw
+
+    @property
+    def energy_uj(self) -> float:
+        return self.hardware.energy_uj
+
+    @property
+    def latency_us(self) -> float:
+        return self.hardware.latency_us
+
+    @property
+    def mult_power_ratio(self) -> float:
+        return self.hardware.mult_power_ratio
+
+    def with_search(self, measurement: Measurement) -> Design:
+        return replace(self, search=measurement)
+
+    def with_measurement(self, measurement: Measurement) -> Design:
+        return replace(self, measurement=measurement)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values, as `result.json` holds them."""
+        return {
+            "id": self.id,
+            "assignment": self.assignment.to_dict(),
+            "estimate": self.estimate.to_dict() if self.estimate else None,
+            "search": self.search.to_dict() if self.search else None,
+            "measurement": self.measurement.to_dict() if self.measurement else None,
+            **self.hardware.to_dict(),
+            "parameters": self.parameters or {},
+        }

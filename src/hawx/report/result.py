@@ -1,0 +1,146 @@
+"""Result: everything one exploration found, as values. Writing it to a folder is store's job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from os import PathLike
+from typing import Any
+
+from hawx.designs.design import Design
+from hawx.errors import GoalError
+from hawx.score.scores import Scores
+
+SCHEMA = "hawx.result/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """Accuracy without approximation, in percent, on the report images."""
+
+    float_top1: float | None
+    int8_top1: float
+    search_int8_top1: float
+    """The same on the search images, the reference of every drop seen by the search."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """What the exploration cost. An evaluation is one bit-exact run of one design over the search images."""
+
+    evaluations: int
+    evaluation_equivalents: float
+    """All other work (profiling, scoring, prediction, search) divided by the wall time of one evaluation."""
+    wall_s: float
+    stages: Mapping[str, float]
+    """Stage name -> seconds, in the order they ran."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """How the accuracy estimates, made before measuring, compare with the measurements. None where too few designs."""
+
+    designs: int
+    spearman: float | None
+    mean_absolute_error: float | None
+    """Points of top-1."""
+    within_two_sigma: float | None
+    """Share of measurements within two sigma of their estimate; about 0.95 when sigma is honest."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Result:
+    """The outcome of `hawx.explore`."""
+
+    network: Mapping[str, Any]
+    """`name`, `layers` (list of layer facts), `classes`, `macs`."""
+    granularity: str
+    accelerator: Mapping[str, Any]
+    """`name` and parameters."""
+    library: Mapping[str, Any]
+    """`name`, `technology`, `blocks` (list of name, sha256, is_exact, costs, MAE)."""
+    objectives: tuple[str, ...]
+    """Hardware fields that the front minimizes together with the loss of top-1."""
+    space_log10: float
+    baseline: Baseline
+    front: tuple[Design, ...]
+    """Non-dominated among the measured designs, most accurate first; every one measured on the report images."""
+    evaluated: tuple[Design, ...]
+    """Every design measured in the search, in order, with the estimate it had before."""
+    scores: Scores
+    validation: Validation
+    effort: Effort
+    seed: int
+    searcher: str
+    max_drop: float | None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    hypervolume: tuple[tuple[int, float, float], ...] = ()
+    """(evaluations, wall seconds, hypervolume of the measured front so far), one entry per evaluation."""
+
+    def drop(self, design: Design) -> float:
+        """Return the points of top-1 lost against int8: on the report images if measured there, else on the search images."""
+        if design.measurement is not None:
+            return self.baseline.int8_top1 - design.measurement.top1
+        if design.search is not None:
+            return self.baseline.search_int8_top1 - design.search.top1
+        raise ValueError(f"design {design.id} was never measured")
+
+    def best(self, max_drop: float, objective: str | None = None) -> Design:
+        """Return the front's design of least `objective` (the first objective by default) that loses at most `max_drop` points.
+
+        Raises:
+            GoalError: none does; the message says what the closest design reaches.
+        """
+        key = objective or self.objectives[0]
+        allowed = [d for d in self.front if self.drop(d) <= max_drop]
+        if not allowed:
+            closest = min(self.front, key=self.drop)
+            raise GoalError(
+                f"no design loses at most {max_drop:g} points of top-1; the closest, {closest.id}, loses {self.drop(closest):.2f} points "
+                f"at {100 * closest.mult_power_ratio:.1f} % multiplier power. Allow a larger --max-drop, a finer --granularity or a larger --budget."
+            )
+        return min(allowed, key=lambda d: float(getattr(d.hardware, key)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values: the contract of `result.json`."""
+        return {
+            "schema": SCHEMA,
+            "network": dict(self.network),
+            "granularity": self.granularity,
+            "accelerator": dict(self.accelerator),
+            "library": dict(self.library),
+            "objectives": list(self.objectives),
+            "space_log10": self.space_log10,
+            "baseline": {
+                "float_top1": self.baseline.float_top1,
+                "int8_top1": self.baseline.int8_top1,
+                "search_int8_top1": self.baseline.search_int8_top1,
+            },
+            "front": [d.to_dict() for d in self.front],
+            "evaluated": [d.to_dict() for d in self.evaluated],
+            "validation": {
+                "designs": self.validation.designs,
+                "spearman": self.validation.spearman,
+                "mean_absolute_error": self.validation.mean_absolute_error,
+                "within_two_sigma": self.validation.within_two_sigma,
+            },
+            "cost": {
+                "evaluations": self.effort.evaluations,
+                "evaluation_equivalents": self.effort.evaluation_equivalents,
+                "wall_s": self.effort.wall_s,
+                "stages": dict(self.effort.stages),
+            },
+            "hypervolume": [list(entry) for entry in self.hypervolume],
+            "seed": self.seed,
+            "searcher": self.searcher,
+            "max_drop": self.max_drop,
+            "settings": dict(self.settings),
+            "versions": dict(self.versions),
+        }
+
+    def save(self, folder: str | PathLike[str]) -> None:
+        """Write the run folder: `result.json`, `front.csv`, `scores.csv`, `report.html`."""
+        from hawx.store import save_run  # the one hook from a value to its adapter, see tests/architecture
+
+        save_run(self, folder)
