@@ -1,0 +1,90 @@
+"""The import rule of ARCHITECTURE.md, held by reading every import statement."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src" / "hawx"
+
+VOCABULARY = {"errors", "formats", "units", "estimates", "pareto", "progress"}
+STAGES = ["report", "rtl", "verify", "recover", "search", "predict", "score", "profile", "emulate", "networks"]
+FOUNDATION = {"designs", "accelerators", "blocks"}
+ADAPTERS = {"importers", "synthesis", "simulators", "execution", "store"}
+EDGE = {"settings", "cli", "testing", "flow", "__init__", "__main__"}
+NUMPY_ONLY = {"blocks", "designs", "accelerators"}
+HOOKS = {
+    ("blocks/library.py", "importers"),  # Library.load: a value's own way in
+    ("report/result.py", "store"),  # Result.save: a value's own way out
+}
+
+
+def allowed(package: str) -> set[str]:
+    """Packages that `package` may import."""
+    if package in VOCABULARY:
+        return VOCABULARY
+    if package in FOUNDATION:
+        return VOCABULARY | {package} | ({"blocks"} if package in {"designs", "accelerators"} else set())
+    if package in STAGES:
+        return VOCABULARY | FOUNDATION | set(STAGES[STAGES.index(package) :])
+    if package in ADAPTERS:
+        return VOCABULARY | FOUNDATION | set(STAGES) | ADAPTERS | {"__init__"}
+    return VOCABULARY | FOUNDATION | set(STAGES) | ADAPTERS | EDGE | {"_native"}
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names that a file imports, wherever the statement stands."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} if node.module == "hawx" else {node.module}
+    return names
+
+
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_imports_only_to_the_right(path: Path) -> None:
+    relative = path.relative_to(SOURCE)
+    package = relative.parts[0].removesuffix(".py")
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "hawx" and len(parts) > 1:
+            target = parts[1]
+            if target == "_native":
+                assert package == "emulate", f"{relative} imports the native kernels; only emulate may"
+                continue
+            if (str(relative), target) in HOOKS:
+                continue
+            assert target in allowed(package), f"{relative} imports hawx.{target}, which lies to its left"
+        elif package in NUMPY_ONLY:
+            assert parts[0] in sys.stdlib_module_names | {"numpy"}, f"{relative} imports {name}; {package}/ is NumPy only"
+
+
+def test_the_reference_imports_no_kernel() -> None:
+    for name in imports(SOURCE / "emulate" / "reference.py"):
+        assert not name.startswith(("hawx._native", "hawx.emulate", "torch")), name
+
+
+def test_no_file_is_longer_than_600_lines() -> None:
+    long = {str(p.relative_to(SOURCE)): n for p in FILES if (n := len(p.read_text(encoding="utf-8").splitlines())) > 600}
+    assert not long
+
+
+def test_no_pickle_exec_or_eval() -> None:
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in {"exec", "eval", "compile"}, path
+        assert not imports(path) & {"pickle", "cloudpickle", "dill", "marshal", "shelve"}, path
+
+
+def test_import_is_lean() -> None:
+    code = "import sys, hawx, hawx.blocks, hawx.designs, hawx.cli; print(sorted({'torch', 'torchao', 'onnx', 'pymoo', 'pyosys', 'scipy', 'distributed'} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
