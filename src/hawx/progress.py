@@ -1,0 +1,40 @@
+"""Progress: how long work says where it is. Stages report to a `Progress`; what it looks like is the edge's business."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from hawx.designs.design import Design
+
+
+class Progress(Protocol):
+    """What a pipeline tells while it runs. Called from one thread; no call may raise or change the result."""
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        """Begin stage `name`, which ends the one before it. `total` is how many steps it has, None where not known."""
+        ...
+
+    def advance(self, steps: int = 1) -> None:
+        """Say that `steps` more steps of the current stage are done."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Say one line that the user should read, for example that a search stopped early and why."""
+        ...
+
+    def measured(self, design: Design) -> None:
+        """Say that `design` was just measured on the search images (`design.search` is set)."""
+        ...
+
+
+class SilentProgress:
+    """A `Progress` that says nothing."""
+
+    def stage(self, name: str, total: int | None = None) -> None: ...
+
+    def advance(self, steps: int = 1) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def measured(self, design: Design) -> None: ...

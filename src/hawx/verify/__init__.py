@@ -1,0 +1,1 @@
+"""Verify: bit-exact measurement of designs, and what remembers it."""
