@@ -32,6 +32,8 @@ class Costs:
     leakage_nw: float = 0.0
     luts: int | None = None
     """Six-input lookup tables on an FPGA, where known."""
+    constant_lsbs: int = 0
+    """Low product bits that never change: an accumulator neither adds nor stores them."""
     origin: str
     """Who says so: `synthesized: yosys 0.70 …` or `published: EvoApproxLib v2022 …`."""
 

@@ -1,0 +1,175 @@
+"""Spatial accelerator: every layer has its own PE × SIMD multipliers and all layers work at once (FINN, hls4ml)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from math import ceil, log2
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hawx.accelerators.base import Clock, LayerShape, Load, check_clock, evaluate_law
+from hawx.accelerators.costs import ArchitectureCosts, BlockFigures, Figures
+from hawx.accelerators.folding import Folding, cycles, declared, for_budget, for_interval
+from hawx.accelerators.memory import Memory, Traffic
+from hawx.blocks import Costs
+from hawx.errors import InputError
+
+DEFAULT_MULTIPLIERS = 1024
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Spatial:
+    """A dataflow accelerator. The folding is declared per layer, or found for one target; without any, for 1024 multipliers.
+
+    A lane is one PE: `simd` multipliers, their adder tree and one accumulator. Its `fold` filters take turns on the same multipliers, so
+    they must share a block. Filters may be permuted freely (only the order of output channels changes), so a layer needs
+    Σ_b ceil(filters with block b / fold) lanes: never fewer than PE, and PE exactly where the layer uses one block.
+    """
+
+    name: str = "spatial"
+    folding: Mapping[str, Folding] = field(default_factory=dict)
+    """Layer name -> folding; all layers or none."""
+    interval_cycles: int | None = None
+    """Target: at most this many cycles between two images."""
+    multipliers: int | None = None
+    """Target: at most this many multipliers in the uniform design."""
+    area_um2: float | None = None
+    """Target: at most this area in the all-exact design."""
+    clock: Clock = "exact"
+    memory: Memory | None = None
+
+    def __post_init__(self) -> None:
+        check_clock(self.clock)
+        object.__setattr__(self, "folding", MappingProxyType(dict(self.folding)))
+        targets = {"interval_cycles": self.interval_cycles, "multipliers": self.multipliers, "area_um2": self.area_um2}
+        given = [key for key, value in targets.items() if value is not None] + (["folding"] if self.folding else [])
+        if len(given) > 1:
+            raise InputError(f"spatial accelerator {self.name!r} has several targets {given!r}; expected at most one.")
+        for key, value in targets.items():
+            if value is not None and not value > 0:
+                raise InputError(f"spatial accelerator {self.name!r} has {key} = {value!r}; expected a positive number.")
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Plain JSON values, as a TOML declaration would give them."""
+        values: dict[str, Any] = {"kind": "spatial", "clock": self.clock}
+        for key in ("interval_cycles", "multipliers", "area_um2"):
+            if getattr(self, key) is not None:
+                values[key] = getattr(self, key)
+        if self.folding:
+            values["folding"] = {name: {"pe": f.pe, "simd": f.simd} for name, f in self.folding.items()}
+        elif len(values) == 2:
+            values["multipliers"] = DEFAULT_MULTIPLIERS
+        if self.memory is not None:
+            values["memory"] = self.memory.params
+        return values
+
+    def evaluate(
+        self, layers: Sequence[LayerShape], counts: ArrayLike, costs: Sequence[Costs], *, exact: int, energies: ArrayLike | None = None
+    ) -> ArchitectureCosts:
+        """Return the costs of many designs; see `Accelerator.evaluate`."""
+        return evaluate_law(self, layers, counts, costs, exact=exact, energies=energies, clock=self.clock, memory=self.memory)
+
+    def foldings(self, layers: Sequence[LayerShape], figures: BlockFigures | None = None) -> tuple[Folding, ...]:
+        """Return one folding per layer. `figures` are needed for an area target only.
+
+        Raises:
+            InputError: a folding does not divide, a layer is missing or unknown, or the target cannot be met.
+        """
+        layers = tuple(layers)
+        if self.folding:
+            return declared(layers, self.folding)
+        if self.interval_cycles is not None:
+            return for_interval(layers, self.interval_cycles)
+        if self.area_um2 is None:
+            return _for_multipliers(layers, self.multipliers or DEFAULT_MULTIPLIERS)
+        if figures is None:
+            raise InputError(f"spatial accelerator {self.name!r} has an area target {self.area_um2!r}; expected block costs to fold by.")
+        exact_um2 = float(figures.area_um2[figures.exact])
+        return _for_area(layers, self.area_um2, exact_um2, figures.lane.flip_flop_um2, figures.lane.adder_bit_um2)
+
+    def load(self, layers: tuple[LayerShape, ...], counts: NDArray[np.int64], figures: BlockFigures) -> Load:
+        """Return the load of designs with `counts`, shape (designs, layers, blocks)."""
+        foldings = self.foldings(layers, figures)
+        lane = figures.lane
+        # per block and lane: area, leakage, multipliers, flip-flops; per MAC: lane energy
+        totals = np.zeros((len(counts), 4))
+        lane_fj = np.zeros(len(counts))
+        used = np.zeros(counts.shape[::2], bool)
+        for index, (layer, folding) in enumerate(zip(layers, foldings, strict=True)):
+            fold = layer.filters // folding.pe
+            filters = counts[:, index]
+            lanes = (filters + (fold - 1)) // fold
+            adders, flip_flops = lane_bits(folding.simd, layer.reduction, figures.constant_lsbs)
+            multipliers = np.full(adders.shape, float(folding.simd))
+            per_lane = [
+                multipliers * figures.area_um2 + adders * lane.adder_bit_um2 + flip_flops * lane.flip_flop_um2,
+                multipliers * figures.leakage_nw + adders * lane.adder_bit_leakage_nw + flip_flops * lane.flip_flop_leakage_nw,
+                multipliers,
+                flip_flops,
+            ]
+            totals += lanes @ np.stack(per_lane, axis=1)
+            turns = layer.pixels * layer.reduction // folding.simd  # cycles in which a filter occupies its lane
+            lane_fj += filters @ (turns * adders * lane.adder_bit_fj)
+            used |= filters > 0
+        interval = max(cycles(layer, f) for layer, f in zip(layers, foldings, strict=True))
+        # a layer may start when its predecessor has delivered one kernel window; without a fill model the sum is the upper bound
+        whole = sum(cycles(layer, f) for layer, f in zip(layers, foldings, strict=True))
+        tree = max(ceil(log2(f.simd)) if f.simd > 1 else 0 for f in foldings)
+        path = np.where(used, figures.delay_ns, 0.0).max(axis=1) + lane.lane_ns * (1 + 0.15 * tree)
+        return Load(
+            area_um2=totals[:, 0],
+            leakage_nw=totals[:, 1],
+            multipliers=totals[:, 2],
+            flip_flops=totals[:, 3],
+            lane_fj=lane_fj,
+            cycles=np.full(len(counts), float(whole)),
+            interval=np.full(len(counts), float(interval)),
+            critical_path_ns=path,
+        )
+
+    def traffic(self, layers: tuple[LayerShape, ...]) -> Traffic:
+        """Weights are read every turn; an activation is read once for each group of PE filters; outputs are written once."""
+        weights = sum(layer.filters * layer.reduction for layer in layers) * 8.0
+        moved = sum(layer.filters * layer.reduction * layer.pixels + layer.filters * layer.pixels for layer in layers) * 8.0
+        buffers = sum(layer.in_channels * layer.in_size[0] * layer.in_size[1] for layer in layers) * 8.0
+        return Traffic(weight_bits=weights, activation_bits=buffers, accessed_bits=moved)
+
+
+def lane_bits(simd: int, reduction: int, constant_lsbs: Figures) -> tuple[Figures, Figures]:
+    """Return adder bits and flip-flops of a lane per block: an adder tree over `simd` products, one accumulator, operand registers.
+
+    The tree's level j adds simd/2^j pairs of 16 + j bits; the accumulator holds 16 + ceil(log2 K) bits. Output bits of a block that
+    never change are neither added nor stored.
+    """
+    adders = np.zeros_like(constant_lsbs)
+    operands, level = simd, 0
+    while operands > 1:
+        pairs = operands // 2
+        level += 1
+        adders = adders + pairs * (16 + level - constant_lsbs)
+        operands -= pairs
+    accumulator = 16 + ceil(log2(reduction)) - constant_lsbs if reduction > 1 else 16 - constant_lsbs
+    return adders + accumulator, accumulator + 16.0 * simd
+
+
+@lru_cache(maxsize=256)
+def _for_multipliers(layers: tuple[LayerShape, ...], multipliers: int) -> tuple[Folding, ...]:
+    return for_budget(layers, multipliers, lambda foldings: sum(f.multipliers for f in foldings), "multiplier target")
+
+
+@lru_cache(maxsize=256)
+def _for_area(layers: tuple[LayerShape, ...], area_um2: float, exact_um2: float, flip_flop_um2: float, adder_bit_um2: float) -> tuple[Folding, ...]:
+    def size(foldings: Sequence[Folding]) -> float:
+        total = 0.0
+        for layer, folding in zip(layers, foldings, strict=True):
+            adders, flip_flops = (float(value[0]) for value in lane_bits(folding.simd, layer.reduction, np.zeros(1)))
+            total += folding.pe * (folding.simd * exact_um2 + adders * adder_bit_um2 + flip_flops * flip_flop_um2)
+        return total
+
+    return for_budget(layers, area_um2, size, "area target")
