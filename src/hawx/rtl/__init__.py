@@ -1,0 +1,1 @@
+"""Netlist values to SystemVerilog text: pure functions, no files, no processes."""
