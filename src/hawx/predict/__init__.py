@@ -1,0 +1,7 @@
+"""Predict: accuracy of a design nobody has measured yet, with its uncertainty."""
+
+from hawx.predict.calibration import Calibration
+from hawx.predict.predictor import Predictor, validate
+from hawx.predict.superposition import Effects
+
+__all__ = ["Calibration", "Effects", "Predictor", "validate"]

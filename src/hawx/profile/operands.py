@@ -1,0 +1,89 @@
+"""Operand profile: which codes each layer's multipliers really see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hawx.formats import CODES
+from hawx.networks import QuantizedNetwork
+from hawx.networks.quantized import CodesOutput, Executor, QuantizedLayer
+
+Distribution = NDArray[np.float64]
+"""Shape (256,), value order, sums to 1."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Operands:
+    """Operand distributions of every layer: probabilities of each code at the multiplier's two inputs."""
+
+    activations: tuple[Distribution, ...]
+    """Per layer (256,): every code weighted by the number of products it enters, padding included."""
+    weights: tuple[Distribution, ...]
+    """Per layer (256,): over all filters."""
+    filter_weights: tuple[NDArray[np.float64], ...]
+    """Per layer (filters, 256)."""
+
+
+def profile_operands(network: QuantizedNetwork, images: NDArray[np.generic], executor: Executor, *, batch: int = 64) -> Operands:
+    """Return the operand distributions of `network` on `images` (N, C, H, W), by running it exactly once."""
+    recorder = _Recorder(executor)
+    for start in range(0, len(images), batch):
+        network.run(torch.as_tensor(images[start : start + batch]), recorder)
+    per_filter = [weight_distributions(network.quantized[layer.name].weight) for layer in network.layers]
+    return Operands(
+        activations=tuple(_normalized(recorder.counts[layer.name]) for layer in network.layers),
+        weights=tuple(q.mean(axis=0) for q in per_filter),
+        filter_weights=tuple(per_filter),
+    )
+
+
+def weight_distributions(weight: Tensor) -> NDArray[np.float64]:
+    """Return the distribution of each filter's int8 weights, shape (filters, 256), value order, for weights (filters, …)."""
+    codes = weight.flatten(1).to(torch.int64).numpy() + CODES // 2
+    rows = np.arange(len(codes))[:, None] * CODES
+    counts = np.bincount((codes + rows).ravel(), minlength=len(codes) * CODES).reshape(len(codes), CODES)
+    return counts / codes.shape[1]
+
+
+def activation_counts(layer: QuantizedLayer, codes: Tensor) -> NDArray[np.float64]:
+    """Return how often each activation code enters a product of one filter, shape (256,), padding included.
+
+    A code at one input position enters one product per kernel window that covers it.
+    """
+    facts = layer.layer
+    top, bottom, left, right = facts.padding
+    height, width = codes.shape[-2] + top + bottom, codes.shape[-1] + left + right
+    ones = torch.ones(1, 1, *facts.out_size)
+    kernel = torch.ones(1, 1, *facts.kernel)
+    covered = torch.nn.functional.conv_transpose2d(ones, kernel, stride=facts.stride, dilation=facts.dilation)
+    coverage = torch.zeros(height, width)
+    h, w = min(height, covered.shape[-2]), min(width, covered.shape[-1])
+    coverage[:h, :w] = covered[0, 0, :h, :w]
+    inside = coverage[top : height - bottom, left : width - right]
+    index = codes.to(torch.int64) - layer.input_format.min
+    counts = torch.bincount(index.flatten(), weights=inside.expand(codes.shape).flatten().double(), minlength=CODES)
+    padding = float(coverage.sum() - inside.sum()) * codes.shape[0] * codes.shape[1]
+    counts[layer.input_zero_point - layer.input_format.min] += padding
+    return counts.numpy()
+
+
+def _normalized(counts: NDArray[np.float64]) -> Distribution:
+    return counts / counts.sum()
+
+
+@dataclass(eq=False)
+class _Recorder:
+    """An executor that counts the codes on their way to another executor."""
+
+    inner: Executor
+    counts: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+
+    def run_layer(self, layer: QuantizedLayer, codes: Tensor, output: CodesOutput | None) -> Tensor:
+        name = layer.layer.name
+        self.counts[name] = self.counts.get(name, np.zeros(CODES)) + activation_counts(layer, codes)
+        return self.inner.run_layer(layer, codes, output)

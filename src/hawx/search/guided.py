@@ -1,0 +1,70 @@
+"""The HAWX search: predict everything, measure the most promising, recalibrate, repeat."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hawx.estimates import Estimate
+from hawx.pareto import non_dominated
+from hawx.predict import Predictor
+from hawx.search.acquisition import expected_improvement
+from hawx.search.pool import build_pool, thin
+from hawx.search.problem import Problem
+
+BATCH = 2
+"""Designs measured between two calibrations: constant, so that the result does not depend on the number of workers."""
+CANDIDATES = 64
+PATIENCE = 3
+"""Batches that may add less than `STAGNATION` of the hypervolume before the search stops."""
+STAGNATION = 1e-3
+
+
+def hawx(problem: Problem, rng: np.random.Generator, predictor: Predictor) -> None:
+    """Search by prediction; every measurement teaches the predictor.
+
+    Stops when the budget is spent, when the hypervolume of the measured front stagnates, or when nothing predicted is left.
+    """
+    pool, raw = build_pool(problem, predictor.effects, rng)
+    ratios = problem.ratios(pool)
+    known = np.array([problem.is_known(row) for row in pool])
+    idle = 0
+    while problem.remaining > 0 and idle < PATIENCE and not known.all():
+        drops, sigmas = predictor.from_raw(raw)
+        before = problem.hypervolume()
+        picked = _select(problem, drops, sigmas, ratios, known)
+        if not len(picked):
+            break
+        baseline = 100.0 * problem.baseline_correct / problem.images
+        guesses = [Estimate(top1=baseline - float(drops[i]), sigma=float(sigmas[i])) for i in picked]
+        for found, i in zip(problem.measure(pool[picked], guesses), picked, strict=False):
+            predictor.observe(found.choices, found.drop)
+            known[i] = True
+        after = problem.hypervolume()
+        idle = idle + 1 if after - before < STAGNATION * max(after, 1e-9) else 0
+
+
+def _select(
+    problem: Problem, drops: NDArray[np.float64], sigmas: NDArray[np.float64], ratios: NDArray[np.float64], known: NDArray[np.bool_]
+) -> NDArray[np.intp]:
+    """Return indices of the next designs to measure: greedy expected improvement over the predicted front."""
+    open_index = np.flatnonzero(~known)
+    points = np.column_stack([drops, ratios])[open_index]
+    useful = np.flatnonzero(non_dominated(points))
+    if len(useful) > CANDIDATES:
+        useful = thin(points, CANDIDATES)
+    candidates = open_index[useful]
+    front = problem.points()
+    front = front[non_dominated(front)] if len(front) else front
+    picked: list[int] = []
+    for _ in range(min(BATCH, problem.remaining, len(candidates))):
+        gain = expected_improvement(drops[candidates], sigmas[candidates], ratios[candidates], front, problem.reference_drop)
+        best = int(gain.argmax())
+        if gain[best] <= 0:
+            break
+        chosen = candidates[best]
+        picked.append(int(chosen))
+        expected = np.concatenate([[drops[chosen] / problem.reference_drop], ratios[chosen]])
+        front = np.vstack([front, expected])
+        candidates = np.delete(candidates, best)
+    return np.array(picked, np.intp)

@@ -1,0 +1,157 @@
+"""Problem: what a searcher sees. It proposes vectors of choices; measuring is counted, cached and bounded here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hawx.accelerators import Accelerator, ArchitectureCosts
+from hawx.blocks import Costs
+from hawx.designs import Assignment, Design, Hardware, SearchSpace
+from hawx.errors import InputError
+from hawx.estimates import Estimate, Measurement
+from hawx.networks import Layer
+from hawx.pareto import hypervolume, non_dominated
+from hawx.progress import Progress, SilentProgress
+
+OBJECTIVES = ("area_um2", "power_uw", "energy_uj", "latency_us", "mult_power_ratio")
+"""Hardware fields that a search can minimize beside the loss of top-1."""
+
+Choices = NDArray[np.uint8]
+
+Measure = Callable[[Sequence[Assignment]], Sequence[int]]
+"""Counts correct answers on the search images for a batch of assignments, bit-exactly."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Evaluated:
+    """One measured design: its choices (units,), drop in points, and objectives relative to the all-exact design."""
+
+    choices: Choices
+    design: Design
+    drop: float
+    ratios: NDArray[np.float64]
+
+
+@dataclass(eq=False, kw_only=True)
+class Problem:
+    """A space, the laws that cost it, and the one way to measure it.
+
+    Searchers may read everything and call `hardware`, `ratios` and `measure`; they keep no measurements of their own.
+    `measure` never measures a design twice and stops handing out measurements when `budget` is spent: look at `remaining`.
+    """
+
+    space: SearchSpace
+    layers: Sequence[Layer]
+    costs: Sequence[Costs]
+    accelerator: Accelerator
+    objectives: tuple[str, ...]
+    measurer: Measure
+    images: int
+    """Number of search images."""
+    baseline_correct: int
+    """Correct answers of the all-exact design on them: the reference of every drop."""
+    budget: int
+    reference_drop: float
+    """Points of drop at which a design is worth nothing: the corner of the hypervolume."""
+    energies: NDArray[np.float64] | None = None
+    """(layers, blocks): fJ per multiplication under each layer's own operands, where known."""
+    progress: Progress = field(default_factory=SilentProgress)
+    evaluated: list[Evaluated] = field(default_factory=list)
+    history: list[tuple[int, float, float]] = field(default_factory=list)
+    """(evaluations, seconds since the search began, hypervolume of the measured front)."""
+    _known: dict[bytes, Evaluated] = field(default_factory=dict)
+    _began: float = field(default_factory=perf_counter)
+
+    def __post_init__(self) -> None:
+        for name in self.objectives:
+            if name not in OBJECTIVES:
+                raise InputError(f"objective {name!r} is not a hardware figure; expected some of: {', '.join(OBJECTIVES)}.")
+        if not self.objectives:
+            raise InputError("a search needs at least one hardware objective; expected some of: " + ", ".join(OBJECTIVES) + ".")
+        exact = self.hardware(self.space.exact_choices()[None])
+        self._exact = np.array([float(getattr(exact, name)[0]) for name in self.objectives])
+
+    @property
+    def remaining(self) -> int:
+        """Measurements left in the budget."""
+        return self.budget - len(self.evaluated)
+
+    def hardware(self, choices: Choices) -> ArchitectureCosts:
+        """Return the accelerator's figures for choices (designs, units)."""
+        counts = self.space.counts(choices)
+        return self.accelerator.evaluate(self.layers, counts, self.costs, exact=self.space.exact, energies=self.energies)
+
+    def ratios(self, choices: Choices) -> NDArray[np.float64]:
+        """Return the objectives relative to the all-exact design, (designs, objectives)."""
+        figures = self.hardware(choices)
+        return np.stack([getattr(figures, name) for name in self.objectives], axis=-1) / self._exact
+
+    def is_known(self, choices: Choices) -> bool:
+        return choices.tobytes() in self._known
+
+    def measure(self, choices: Choices, estimates: Sequence[Estimate | None] | None = None) -> list[Evaluated]:
+        """Measure choices (designs, units) as far as the budget reaches; return those measured now or known before, in order."""
+        rows = np.atleast_2d(np.asarray(choices, np.uint8))
+        guesses = list(estimates) if estimates is not None else [None] * len(rows)
+        fresh: list[int] = []
+        seen: set[bytes] = set()
+        for i, row in enumerate(rows):
+            key = row.tobytes()
+            if key not in self._known and key not in seen and len(fresh) < self.remaining:
+                seen.add(key)
+                fresh.append(i)
+        if fresh:
+            self._record(rows[fresh], [guesses[i] for i in fresh])
+        return [self._known[row.tobytes()] for row in rows if row.tobytes() in self._known]
+
+    def _record(self, rows: Choices, guesses: Sequence[Estimate | None]) -> None:
+        assignments = [self.space.assignment(row) for row in rows]
+        correct = self.measurer(assignments)
+        figures = self.hardware(rows)
+        ratios = self.ratios(rows)
+        for i, (row, assignment, right, guess) in enumerate(zip(rows, assignments, correct, guesses, strict=True)):
+            design = Design(
+                assignment=assignment,
+                hardware=hardware_of(figures, i),
+                estimate=guess,
+                search=Measurement(correct=int(right), images=self.images),
+            )
+            drop = 100.0 * (self.baseline_correct - int(right)) / self.images
+            found = Evaluated(choices=row.copy(), design=design, drop=drop, ratios=ratios[i])
+            self._known[row.tobytes()] = found
+            self.evaluated.append(found)
+            self.history.append((len(self.evaluated), perf_counter() - self._began, self.hypervolume()))
+            self.progress.measured(design)
+
+    def points(self) -> NDArray[np.float64]:
+        """Return the measured designs as points to minimize, (designs, 1 + objectives): drop in shares of the reference, ratios."""
+        if not self.evaluated:
+            return np.zeros((0, 1 + len(self.objectives)))
+        return np.array([[e.drop / self.reference_drop, *e.ratios] for e in self.evaluated])
+
+    def hypervolume(self) -> float:
+        """Return the volume that the measured designs dominate below (reference drop, all-exact costs), at most about 1."""
+        return hypervolume(self.points(), np.ones(1 + len(self.objectives)))
+
+    def front(self) -> list[Evaluated]:
+        """Return the non-dominated measured designs, most accurate first."""
+        keep = non_dominated(self.points())
+        return sorted((e for e, kept in zip(self.evaluated, keep, strict=True) if kept), key=lambda e: (e.drop, *e.ratios))
+
+
+def hardware_of(figures: ArchitectureCosts, index: int) -> Hardware:
+    """Return the figures of one of many designs."""
+    own = float(figures.mult_energy_ratio[index])
+    return Hardware(
+        area_um2=float(figures.area_um2[index]),
+        power_uw=float(figures.power_uw[index]),
+        energy_uj=float(figures.energy_uj[index]),
+        latency_us=float(figures.latency_us[index]),
+        mult_power_ratio=float(figures.mult_power_ratio[index]),
+        mult_energy_ratio=None if np.isnan(own) else own,
+    )
