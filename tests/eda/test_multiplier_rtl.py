@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hawx.blocks.families import Exact, builtin_families, from_name
+from hawx.blocks.families import builtin_families, from_name
 from hawx.rtl.multipliers import verilog
 
 pytestmark = pytest.mark.eda
@@ -26,8 +26,11 @@ module bench;
 endmodule
 """
 
-EXTRA = ["mul8s_tc1", "mul8s_tc13", "mul8s_tcc14", "mul8s_ot_a7w1", "mul8s_bam_v0h3", "mul8s_bam_v9h4", "mul8s_drum2", "mul8s_drum7"]
-FAMILIES = [*builtin_families(), Exact(signed=False), *map(from_name, EXTRA)]
+QUICK = ["mul8s_exact", "mul8u_exact", "mul8s_tc6", "mul8s_tcc7", "mul8s_ot3", "mul8s_bam_v6h2", "mul8s_drum4", "mul8s_mitchell", "mul8s_roba"]
+FAMILIES = [
+    *(pytest.param(from_name(name), id=name) for name in QUICK),
+    *(pytest.param(family, id=family.name, marks=pytest.mark.slow) for family in builtin_families() if family.name not in QUICK),
+]
 
 
 def simulated_table(text: str, top: str, signed: bool, folder: Path) -> np.ndarray:
@@ -49,7 +52,7 @@ def simulated_table(text: str, top: str, signed: bool, folder: Path) -> np.ndarr
 
 
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus Verilog (iverilog) is not installed")
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.name)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_simulated_rtl_equals_the_table(family, tmp_path):
     found = simulated_table(verilog(family), family.name, family.formats[0].signed, tmp_path)
     np.testing.assert_array_equal(found, family.table())

@@ -170,7 +170,7 @@ def test_any_parameter_can_be_named():
 def test_bad_names_and_parameters_say_what_was_expected():
     with pytest.raises(UnknownNameError, match=r"^unknown block family member 'mul8s_drun4'; did you mean 'mul8s_drum4'"):
         from_name("mul8s_drun4")
-    with pytest.raises(InputError, match=r"^DRUM kept bits 9 is out of range; expected 2 to 7\.$"):
+    with pytest.raises(InputError, match=r"^DRUM kept bits 9 is out of range; expected 3 to 7\.$"):
         from_name("mul8s_drum9")
     with pytest.raises(InputError, match=r"^operand truncation activation_bits \+ weight_bits 0 is out of range; expected 1 to 14\.$"):
         OperandTruncated(0, 0)

@@ -31,7 +31,7 @@ def drum_product(x: Integers, y: Integers, kept: int) -> Integers:
 
 @dataclass(frozen=True, slots=True)
 class Drum(MagnitudeFamily):
-    """DRUM-k with `kept` = k bits per operand, 2 to 7."""
+    """DRUM-k with `kept` = k bits per operand, 3 to 7 (with 2, `128·128` would be 36864, beyond the 16-bit signed output)."""
 
     kept: int
 
@@ -42,7 +42,7 @@ class Drum(MagnitudeFamily):
     EXAMPLE: ClassVar[str] = "mul8s_drum4"
 
     def __post_init__(self) -> None:
-        require("DRUM", "kept bits", self.kept, 2, 7)
+        require("DRUM", "kept bits", self.kept, 3, 7)
 
     @classmethod
     def from_match(cls, match: re.Match[str]) -> Self:
