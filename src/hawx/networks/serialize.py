@@ -1,0 +1,150 @@
+"""A quantized network as bytes: safetensors with the program as JSON in its header. No code, no pickle.
+
+Tensors: `weight:NAME`, `weight_scale:NAME`, `bias:NAME` per layer, `constant:NAME`. Metadata key `hawx` holds the rest.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from hawx.errors import InputError
+from hawx.formats import IntFormat
+from hawx.networks.layer import Layer, LayerKind
+from hawx.networks.network import QuantizedNetwork
+from hawx.networks.preprocessing import Preprocessing
+from hawx.networks.quantized import QuantizedLayer
+from hawx.networks.steps import Arrangement, Dequantize, DType, Glue, LayerStep, Quantize, Ref, Step
+
+SCHEMA = "hawx.network/1"
+
+
+def to_bytes(network: QuantizedNetwork) -> bytes:
+    """Return a network as the bytes of a safetensors file; `from_bytes` reads them."""
+    tensors: dict[str, Tensor] = {f"constant:{name}": value.contiguous() for name, value in network.constants.items()}
+    layers = []
+    for layer in network.layers:
+        held = network.quantized[layer.name]
+        tensors[f"weight:{layer.name}"] = held.weight.contiguous().clone()
+        tensors[f"weight_scale:{layer.name}"] = held.weight_scale.contiguous().clone()
+        tensors[f"bias:{layer.name}"] = held.bias.contiguous().clone()
+        input_facts = {"scale": held.input_scale, "zero_point": held.input_zero_point, "format": held.input_format.name}
+        layers.append({"layer": asdict(layer), "input": input_facts})
+    header = {
+        "schema": SCHEMA,
+        "name": network.name,
+        "classes": network.classes,
+        "input_shape": network.input_shape,
+        "layers": layers,
+        "steps": [_encode_step(step) for step in network.steps],
+        "output": network.output,
+        "preprocessing": network.preprocessing.to_dict() if network.preprocessing else None,
+        "float_top1": network.float_top1,
+        "unconverted": network.unconverted,
+        "provenance": dict(network.provenance),
+    }
+    data: bytes = save_tensors(tensors, {"hawx": json.dumps(header, separators=(",", ":"))})
+    return data
+
+
+def from_bytes(data: bytes, *, source: str = "network") -> QuantizedNetwork:
+    """Return the network that `to_bytes` wrote.
+
+    Raises:
+        InputError: the bytes are not a network of a known schema; the message names `source`.
+    """
+    try:
+        size = int.from_bytes(data[:8], "little")
+        header = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["hawx"])
+        tensors = load_tensors(data)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"network {source!r} cannot be read; expected a network saved by HAWX (safetensors). Save it again.") from error
+    if header.get("schema") != SCHEMA:
+        raise InputError(f"network {source!r} has schema {header.get('schema')!r}; expected {SCHEMA!r}. Save it again with this version.")
+    layers = [_layer(entry["layer"]) for entry in header["layers"]]
+    quantized = {
+        layer.name: QuantizedLayer(
+            layer=layer,
+            weight=tensors[f"weight:{layer.name}"],
+            weight_scale=tensors[f"weight_scale:{layer.name}"],
+            bias=tensors[f"bias:{layer.name}"],
+            input_scale=entry["input"]["scale"],
+            input_zero_point=entry["input"]["zero_point"],
+            input_format=IntFormat.parse(entry["input"]["format"]),
+        )
+        for layer, entry in zip(layers, header["layers"], strict=True)
+    }
+    channels, height, width = header["input_shape"]
+    return QuantizedNetwork(
+        name=header["name"],
+        layers=tuple(layers),
+        quantized=quantized,
+        classes=header["classes"],
+        input_shape=(channels, height, width),
+        steps=tuple(_decode_step(entry) for entry in header["steps"]),
+        output=header["output"],
+        constants={name.removeprefix("constant:"): value for name, value in tensors.items() if name.startswith("constant:")},
+        preprocessing=Preprocessing.from_dict(header["preprocessing"]) if header["preprocessing"] else None,
+        float_top1=header["float_top1"],
+        unconverted=tuple(header["unconverted"]),
+        provenance=header["provenance"],
+    )
+
+
+def _layer(values: dict[str, Any]) -> Layer:
+    facts: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    return Layer(**{**facts, "kind": LayerKind(facts["kind"])})
+
+
+def _encode_step(step: Step) -> dict[str, Any]:
+    match step:
+        case Quantize() | Dequantize():
+            kind = "quantize" if isinstance(step, Quantize) else "dequantize"
+            return {"step": kind, **_io(step), "scale": step.scale, "zero_point": step.zero_point, "format": step.format.name}
+        case LayerStep(codes=None):
+            return {"step": "layer", **_io(step), "layer": step.layer, "arrangement": step.arrangement.value, "batch_axis": step.batch_axis}
+        case LayerStep():
+            raise InputError("a fused program cannot be saved; save the network's plain steps.")
+    return {"step": "glue", "output": step.output, "op": step.op, "args": _encode(step.args), "kwargs": _encode(step.kwargs)}
+
+
+def _io(step: Quantize | Dequantize | LayerStep) -> dict[str, str]:
+    return {"output": step.output, "input": step.input}
+
+
+def _decode_step(entry: dict[str, Any]) -> Step:
+    kind, output = entry["step"], entry["output"]
+    if kind == "glue":
+        return Glue(output=output, op=entry["op"], args=_decode(entry["args"]), kwargs=_decode(entry["kwargs"]))
+    if kind == "layer":
+        arrangement = Arrangement(entry["arrangement"])
+        return LayerStep(output=output, input=entry["input"], layer=entry["layer"], arrangement=arrangement, batch_axis=entry["batch_axis"])
+    fmt = IntFormat.parse(entry["format"])
+    make = Quantize if kind == "quantize" else Dequantize
+    return make(output=output, input=entry["input"], scale=entry["scale"], zero_point=entry["zero_point"], format=fmt)
+
+
+def _encode(value: Any) -> Any:
+    match value:
+        case Ref():
+            return {"ref": value.name}
+        case DType():
+            return {"dtype": value.name}
+        case tuple():
+            return [_encode(item) for item in value]
+        case float() if value in (float("inf"), float("-inf")):
+            return {"number": str(value)}
+    return value
+
+
+def _decode(value: Any) -> Any:
+    if isinstance(value, dict):
+        (kind, content), *_ = value.items()
+        return {"ref": Ref, "dtype": DType, "number": float}[kind](content)
+    return tuple(_decode(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,1 @@
+"""Architectures of the field as plain PyTorch modules, with the parameter names of their published weights."""
