@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -38,3 +39,35 @@ class SilentProgress:
     def note(self, text: str) -> None: ...
 
     def measured(self, design: Design) -> None: ...
+
+
+class StageClock:
+    """Times the stages of a run and passes their names on to a `Progress`."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.stages: dict[str, float] = {}
+        self._began = self._stage_began = perf_counter()
+        self._name: str | None = None
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        """End the current stage and begin `name`."""
+        self.stop()
+        self._name = name
+        self.progress.stage(name, total)
+
+    def stop(self) -> None:
+        """End the current stage."""
+        if self._name is not None:
+            self.stages[self._name] = self.elapsed()
+        self._name = None
+        self._stage_began = perf_counter()
+
+    def elapsed(self) -> float:
+        """Return the seconds of the current stage so far."""
+        return perf_counter() - self._stage_began
+
+    @property
+    def total(self) -> float:
+        """Seconds since the clock was made."""
+        return perf_counter() - self._began

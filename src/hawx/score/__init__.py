@@ -1,0 +1,27 @@
+"""Score: how much each unit suffers from each block, before any search (DESIGN 3.3)."""
+
+from hawx.score.competitors import Competitors, correct
+from hawx.score.filter import FilterEffects, filter_effects
+from hawx.score.layer import measured_effects
+from hawx.score.operator import error_moments
+from hawx.score.sample import Sample, stratified_sample
+from hawx.score.scores import Scores
+from hawx.score.stage import Scored, ScoringSet, score_network, scoring_set, unit_effects, work
+
+__all__ = [
+    "Competitors",
+    "FilterEffects",
+    "Sample",
+    "Scored",
+    "Scores",
+    "ScoringSet",
+    "correct",
+    "error_moments",
+    "filter_effects",
+    "measured_effects",
+    "score_network",
+    "scoring_set",
+    "stratified_sample",
+    "unit_effects",
+    "work",
+]

@@ -88,9 +88,7 @@ def _descent_paths(effects: Effects, costs: NDArray[np.float64], space: SearchSp
     return np.unique(np.concatenate([space.exact_choices()[None], *paths]), axis=0)
 
 
-def _evolve(
-    problem: Problem, effects: Effects, space: SearchSpace, pool: Choices, rng: np.random.Generator
-) -> tuple[Choices, NDArray[np.float64]]:
+def _evolve(problem: Problem, effects: Effects, space: SearchSpace, pool: Choices, rng: np.random.Generator) -> tuple[Choices, NDArray[np.float64]]:
     """Return the pool after crossover and mutation of its predicted front, all on the predictor."""
     drops = effects.drops(pool)
     points = np.column_stack([drops, problem.ratios(pool)])

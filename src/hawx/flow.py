@@ -1,0 +1,173 @@
+"""START HERE: the whole of HAWX as one readable list of stages.
+
+split → measure the baseline → profile → score → predict → search → verify. Every value between two stages is typed and can be
+looked at; the stages are packages of the same names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hawx.accelerators import Accelerator
+from hawx.blocks import Library
+from hawx.designs import SearchSpace
+from hawx.emulate import BlockExecutor
+from hawx.errors import UnknownNameError
+from hawx.networks import Dataset, QuantizedNetwork
+from hawx.predict import Effects, Predictor
+from hawx.profile import profile_operands
+from hawx.progress import Progress, SilentProgress, StageClock
+from hawx.report.facts import library_facts, network_facts, validation_of, versions
+from hawx.report.result import Baseline, Effort, Result
+from hawx.score import score_network, scoring_set, work
+from hawx.search import Problem, search
+from hawx.units import Granularity
+from hawx.verify import Counter, MeasurementStore, Measurer, MemoryStore, Task, count_here, split_images, verify_front
+
+PROFILE_IMAGES = 128
+SCORE_IMAGES = 512
+COMPETITORS = 3
+"""Rival classes per image that the scores follow."""
+REFERENCE_DROP = 10.0
+"""Points of drop that bound the hypervolume where the user states no goal."""
+
+
+def explore(
+    network: QuantizedNetwork,
+    library: Library,
+    accelerator: Accelerator,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    *,
+    granularity: str = "layer",
+    objectives: Sequence[str] = ("energy_uj", "area_um2"),
+    searcher: str = "hawx",
+    max_drop: float | None = None,
+    budget: int = 40,
+    layers: Sequence[str] | None = None,
+    search_images: int | None = None,
+    report_images: int | None = None,
+    seed: int = 0,
+    store: MeasurementStore | None = None,
+    counter: Counter = count_here,
+    progress: Progress | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Result:
+    """Find which block goes where: measured, non-dominated designs of a network on an accelerator.
+
+    Args:
+        images: (N, C, H, W) as the network takes them; split here into disjoint, seeded search and report images.
+        labels: (N,) class indices.
+        granularity: `network`, `layer` or `filter`: what receives one block.
+        objectives: hardware figures to minimize together with the loss of top-1, some of `hawx.search.OBJECTIVES`.
+        searcher: `hawx`, or a baseline: `exhaustive`, `nsga2`, `greedy`, `random`, `uniform`.
+        max_drop: points of top-1 that may be lost against int8; focuses the search, never cuts the front.
+        budget: designs to measure at most.
+        layers: names of the layers that may be approximated (the others stay exact); None for all.
+        search_images, report_images: sizes of the splits; default at most 2,000 to search, the rest to report.
+        store: remembers measurements, so that a killed run resumes with nothing measured twice.
+        counter: who runs designs: this process by default, a pool or a cluster (hawx.execution).
+        settings: kept in the result as provenance.
+
+    Raises:
+        InputError: something given cannot be used; the message names it and the way out.
+    """
+    clock = StageClock(progress or SilentProgress())
+    remembered = store if store is not None else MemoryStore()
+    space = search_space(network, library, granularity, layers)
+    search_set, report_set = split_images(Dataset("images", images, labels, network.classes), search_images, report_images, seed=seed)
+
+    clock.stage("baseline")
+    exact = space.assignment(space.exact_choices())
+    task = Task(network, library, search_set.images, search_set.labels)
+    logits = task.evaluator.logits(exact)
+    one_evaluation = clock.elapsed()
+
+    clock.stage("profile")
+    sample_rng, search_rng = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))
+    operands = profile_operands(network, search_set.images[:PROFILE_IMAGES], BlockExecutor(library, exact))
+
+    sample = scoring_set(search_set.images, search_set.labels, logits, SCORE_IMAGES, COMPETITORS, sample_rng)
+    clock.stage("score", work(space, len(sample.images)))
+    scored = score_network(network, library, space, operands, sample, advance=clock.progress.advance)
+
+    clock.stage("search", budget)
+    problem = Problem(
+        space=space,
+        layers=network.layers,
+        costs=library.costs(),
+        accelerator=accelerator,
+        objectives=tuple(objectives),
+        measurer=Measurer(task=task, store=remembered, counter=counter),
+        images=len(search_set),
+        baseline_correct=int((logits.argmax(axis=1) == search_set.labels).sum()),
+        budget=budget,
+        reference_drop=REFERENCE_DROP if max_drop is None else max(2.0 * max_drop, 1.0),
+        progress=clock.progress,
+    )
+    problem.measure(space.exact_choices())
+    predictor = Predictor(Effects(base=scored.base, delta=scored.delta, weights=sample.weights), problem.images)
+    search(searcher, problem, search_rng, predictor)
+
+    clock.stage("verify", 1 + len(problem.front()))
+    front, int8 = verify_front(
+        problem, Measurer(task=Task(network, library, report_set.images, report_set.labels), store=remembered, counter=counter)
+    )
+    clock.stop()
+
+    other_work = clock.stages["profile"] + clock.stages["score"] + clock.stages["search"] - len(problem.evaluated) * one_evaluation
+    return Result(
+        network=network_facts(network),
+        granularity=space.granularity.value,
+        accelerator={"name": accelerator.name, **accelerator.params},
+        library=library_facts(library),
+        objectives=problem.objectives,
+        space_log10=space.log10_size,
+        baseline=Baseline(
+            float_top1=network.float_top1,
+            int8_top1=int8.top1,
+            search_int8_top1=100.0 * problem.baseline_correct / problem.images,
+        ),
+        front=front,
+        evaluated=tuple(found.design for found in problem.evaluated),
+        scores=scored.scores,
+        validation=validation_of([found.design for found in problem.evaluated]),
+        effort=Effort(
+            evaluations=len(problem.evaluated),
+            evaluation_equivalents=max(other_work, 0.0) / one_evaluation,
+            wall_s=clock.total,
+            stages=clock.stages,
+        ),
+        seed=seed,
+        searcher=searcher,
+        max_drop=max_drop,
+        settings=settings or {},
+        versions=versions(),
+        hypervolume=tuple(problem.history),
+    )
+
+
+def search_space(network: QuantizedNetwork, library: Library, granularity: str, layers: Sequence[str] | None = None) -> SearchSpace:
+    """Return the space of every way to give the units of a network their blocks.
+
+    Raises:
+        UnknownNameError: no such granularity or layer.
+    """
+    if granularity not in set(Granularity):
+        raise UnknownNameError("granularity", granularity, list(Granularity))
+    names = list(network.filters)
+    for name in layers or ():
+        if name not in names:
+            raise UnknownNameError("layer", name, names)
+    return SearchSpace.build(
+        Granularity(granularity),
+        names,
+        list(network.filters.values()),
+        library.names,
+        approximable=None if layers is None else [name in set(layers) for name in names],
+        exact=library.index(library.exact.name),
+    )

@@ -1,0 +1,142 @@
+"""The scoring stage: all four levels for one network and library, and the effects that the predictor composes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hawx.blocks import Library
+from hawx.designs import Assignment, SearchSpace
+from hawx.emulate import BlockExecutor, Evaluator
+from hawx.networks import QuantizedNetwork
+from hawx.profile import Operands
+from hawx.score.competitors import Competitors, Logits
+from hawx.score.filter import FilterEffects, filter_effects
+from hawx.score.layer import measured_effects
+from hawx.score.operator import error_moments
+from hawx.score.sample import stratified_sample
+from hawx.score.scores import Scores
+from hawx.units import Granularity
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ScoringSet:
+    """The scoring images with their competitors and the weight of each."""
+
+    images: NDArray[np.generic]
+    competitors: Competitors
+    weights: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Scored:
+    """What scoring gives: the scores to show, and base margins and effects (see hawx.predict.Effects for their shapes)."""
+
+    scores: Scores
+    base: NDArray[np.float32]
+    delta: NDArray[np.float32]
+
+
+def scoring_set(
+    images: NDArray[np.generic], labels: NDArray[np.int64], logits: Logits, count: int, competitors: int, rng: np.random.Generator
+) -> ScoringSet:
+    """Return at most `count` search images to score on, given the exact logits of all of them."""
+    rivals = Competitors.of(logits, labels, competitors)
+    sample = stratified_sample(rivals.margins(logits).min(axis=0), count, rng)
+    chosen = Competitors(rivals.labels[sample.index], rivals.classes[sample.index])
+    return ScoringSet(images=images[sample.index], competitors=chosen, weights=sample.weights)
+
+
+def score_network(
+    network: QuantizedNetwork,
+    library: Library,
+    space: SearchSpace,
+    operands: Operands,
+    sample: ScoringSet,
+    *,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Scored:
+    """Return the scores of every unit of `space` under every block of `library`.
+
+    Args:
+        sample: images on which layer and filter scores are taken.
+        advance: called with the number of units of work done; `work(space)` is their total.
+    """
+    evaluator = Evaluator(network, library, sample.images, sample.competitors.labels)
+    layer_space = SearchSpace.build(Granularity.LAYER, space.layers, space.filters, space.blocks, exact=space.exact)
+    layer_space = layer_space.restricted([_candidates_of(space, layer) for layer in range(len(space.layers))])
+    base, layer_delta = measured_effects(evaluator.logits, layer_space, sample.competitors, advance=advance)
+    filters: FilterEffects | None = None
+    if space.granularity is Granularity.LAYER:
+        delta = layer_delta[[unit.layers[0] for unit in space.units]]
+    elif space.granularity is Granularity.NETWORK:
+        delta = measured_effects(evaluator.logits, space, sample.competitors, advance=advance)[1]
+    else:
+        filters = _filters(network, library, space, sample, advance)
+        delta = unit_effects(space, filters, layer_delta)
+    mean, std = error_moments(library.blocks, np.stack(operands.activations), np.stack(operands.weights))
+    scores = Scores(
+        layers=space.layers,
+        blocks=space.blocks,
+        operator_mean=mean,
+        operator_std=std,
+        layer_drop=_layer_drops(base, layer_delta, sample.weights),
+        layer_margin=layer_delta.min(axis=2).mean(axis=-1).astype(np.float64),
+        images=base.shape[1],
+        filter_bias=filters.bias if filters else (),
+        filter_std=filters.std if filters else (),
+        filter_margin=tuple(m.mean(axis=(2, 3)).astype(np.float64) for m in filters.margin) if filters else (),
+    )
+    return Scored(scores=scores, base=base, delta=delta)
+
+
+def work(space: SearchSpace, images: int) -> int:
+    """Return the number of steps that `score_network` reports."""
+    extra = {Granularity.LAYER: 0, Granularity.NETWORK: len(space.units), Granularity.FILTER: images}[space.granularity]
+    return len(space.layers) + extra
+
+
+def unit_effects(space: SearchSpace, filters: FilterEffects, layer_delta: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the effects of the units of a filter space, (units, blocks, competitors, images).
+
+    First-order effects are corrected so that all filters of a layer together reproduce the layer's measured effect: the residual
+    is shared among the filters in proportion to the variance of their errors.
+    """
+    delta = np.zeros((len(space.units), len(space.blocks), *layer_delta.shape[2:]), np.float32)
+    residual: dict[int, NDArray[np.float32]] = {}
+    for u, unit in enumerate(space.units):
+        layer = unit.layers[0]
+        if unit.stop is None:
+            delta[u] = layer_delta[layer]
+            continue
+        if layer not in residual:
+            residual[layer] = layer_delta[layer] - filters.margin[layer].sum(axis=0)
+        variance = filters.std[layer] ** 2 + filters.bias[layer] ** 2
+        share = variance[unit.start] / np.maximum(variance.sum(axis=0), 1e-30)
+        delta[u] = filters.margin[layer][unit.start] + share[:, None, None].astype(np.float32) * residual[layer]
+    return delta
+
+
+def _filters(network: QuantizedNetwork, library: Library, space: SearchSpace, sample: ScoringSet, advance: Callable[[int], None]) -> FilterEffects:
+    layers = sorted({unit.layers[0] for unit in space.units if unit.stop is not None})
+    executors = [None if block.is_exact else BlockExecutor(library, _everywhere(network, library, block.name)) for block in library]
+    exact = BlockExecutor(library, _everywhere(network, library, library.exact.name))
+    return filter_effects(network, sample.images, sample.competitors, executors, exact, layers, advance=advance)
+
+
+def _everywhere(network: QuantizedNetwork, library: Library, block: str) -> Assignment:
+    return Assignment.uniform(network.filters, library.names, block)
+
+
+def _candidates_of(space: SearchSpace, layer: int) -> Sequence[int]:
+    """Return every block that some unit of the layer may take."""
+    return sorted({c for unit, candidates in zip(space.units, space.candidates, strict=True) if layer in unit.layers for c in candidates})
+
+
+def _layer_drops(base: NDArray[np.float32], delta: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    shares = 100.0 * weights / weights.sum()
+    right = ((base + delta) > 0).all(axis=2) @ shares
+    return np.asarray(((base > 0).all(axis=0) @ shares) - right)

@@ -1,0 +1,71 @@
+"""A toy world for searchers: a space, costs and an accuracy that is the superposition itself, so that truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hawx.accelerators import Spatial
+from hawx.blocks import Costs
+from hawx.designs import Assignment, SearchSpace
+from hawx.networks import Layer, LayerKind
+from hawx.predict import Effects
+from hawx.search import Problem
+from hawx.units import Granularity
+
+BLOCKS = ("exact", "good", "cheap", "useless")
+
+
+def costs() -> list[Costs]:
+    figures = [(100.0, 100.0), (80.0, 70.0), (40.0, 30.0), (90.0, 90.0)]
+    return [Costs(technology="toy", area_um2=a, delay_ns=1.0, energy_fj=e, origin="toy") for a, e in figures]
+
+
+def layers(count: int, filters: int = 4) -> list[Layer]:
+    return [
+        Layer(name=f"layer{i}", kind=LayerKind.CONV, in_channels=4, filters=filters, kernel=(3, 3), in_size=(8, 8), out_size=(6 - i % 3, 6))
+        for i in range(count)
+    ]
+
+
+class World:
+    """A network of `count` layers whose margins change additively."""
+
+    def __init__(self, count: int, *, granularity: Granularity = Granularity.LAYER, images: int = 200, seed: int = 0, filters: int = 4) -> None:
+        rng = np.random.default_rng(seed)
+        self.layers = layers(count, filters)
+        self.space = SearchSpace.build(granularity, [la.name for la in self.layers], [la.filters for la in self.layers], BLOCKS)
+        units = len(self.space.units)
+        base = rng.gamma(2.0, 1.0, (2, images)).astype(np.float32)
+        harm = np.array([0.0, 0.15, 0.6, 0.6]) * 5 / units
+        delta = rng.normal(-harm[:, None, None], harm[:, None, None] + 1e-9, (units, len(BLOCKS), 2, images)).astype(np.float32)
+        delta[:, 0] = 0
+        self.effects = Effects(base=base, delta=delta, weights=np.ones(images))
+        self.measured = 0
+
+    def count(self, assignments: Sequence[Assignment]) -> list[int]:
+        """Truth: correct answers of the composed margins, added up one unit at a time."""
+        self.measured += len(assignments)
+        result = []
+        for assignment in assignments:
+            margins = self.effects.base.copy()
+            for u, unit in enumerate(self.space.units):
+                layer = self.layers[unit.layers[0]].name
+                margins = margins + self.effects.delta[u, assignment[layer][unit.start]]
+            result.append(int((margins > 0).all(axis=0).sum()))
+        return result
+
+    def problem(self, budget: int, *, objectives: tuple[str, ...] = ("energy_uj", "area_um2")) -> Problem:
+        return Problem(
+            space=self.space,
+            layers=self.layers,
+            costs=costs(),
+            accelerator=Spatial(),
+            objectives=objectives,
+            measurer=self.count,
+            images=self.effects.images,
+            baseline_correct=self.effects.images,
+            budget=budget,
+            reference_drop=20.0,
+        )

@@ -1,0 +1,77 @@
+"""Superposition against brute force; calibration against known relations."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toy import World
+
+from hawx.predict import Calibration, Predictor, validate
+from hawx.predict.calibration import compress, expand
+from hawx.units import Granularity
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 5), st.sampled_from([Granularity.LAYER, Granularity.FILTER]), st.integers(0, 1000))
+def test_composition_equals_adding_one_unit_at_a_time(count: int, granularity: Granularity, seed: int) -> None:
+    world = World(count, granularity=granularity, seed=seed, images=50)
+    choices = world.space.random(np.random.default_rng(seed), 7)
+    correct = np.array(world.count([world.space.assignment(c) for c in choices]))
+    np.testing.assert_allclose(world.effects.drops(choices), 100 - 2.0 * correct, atol=1e-4)
+
+
+def test_drops_do_not_depend_on_how_designs_are_batched() -> None:
+    world = World(3)
+    choices = world.space.random(np.random.default_rng(0), 500)
+    np.testing.assert_array_equal(world.effects.drops(choices), np.concatenate([world.effects.drops(c) for c in np.split(choices, 20)]))
+
+
+def test_compression_is_inverted() -> None:
+    drops = np.array([-3.0, -0.1, 0.0, 0.4, 7.0, 90.0])
+    np.testing.assert_allclose(expand(compress(drops)), drops)
+
+
+def test_without_measurements_the_estimate_is_the_superposition_with_a_wide_sigma() -> None:
+    calibration = Calibration.fit(np.zeros(1), np.zeros(1), 2000)
+    drop, sigma = calibration.predict(np.array([0.0, 5.0, 20.0]), 2000)
+    np.testing.assert_allclose(drop, [0, 5, 20], atol=0.2)
+    assert sigma[0] < sigma[1] < sigma[2]
+    assert sigma[1] > 0.5
+
+
+def test_calibration_learns_that_losses_are_over_predicted() -> None:
+    raw = np.linspace(0, 30, 12)
+    calibration = Calibration.fit(raw, 0.5 * raw, 10_000)
+    drop, sigma = calibration.predict(np.array([7.0, 14.0, 26.0]), 10_000)
+    np.testing.assert_allclose(drop, [3.5, 7, 13], rtol=0.1)
+    assert (sigma < 1.0).all()
+
+
+def test_sigma_is_honest_on_noisy_relations() -> None:
+    rng = np.random.default_rng(4)
+    inside = []
+    for _ in range(30):
+        raw = rng.uniform(0, 15, 14)
+        true = 0.7 * raw
+        measured = true + rng.normal(0, np.sqrt(2 * np.maximum(true, 0.05) / 2000 * 100))
+        calibration = Calibration.fit(raw[:10], measured[:10], 2000)
+        drop, sigma = calibration.predict(raw[10:], 2000)
+        inside += list(np.abs(drop - measured[10:]) <= 2 * sigma)
+    assert 0.88 <= np.mean(inside) <= 1.0
+
+
+def test_predictor_learns_from_what_it_observes() -> None:
+    world = World(4)
+    predictor = Predictor(world.effects, 200)
+    choices = world.space.random(np.random.default_rng(0), 12)
+    raw = world.effects.drops(choices)
+    for row, drop in zip(choices, raw, strict=True):
+        predictor.observe(row, 0.6 * drop)
+    estimate, _ = predictor.predict(choices)
+    assert np.abs(estimate - 0.6 * raw).mean() < np.abs(raw - 0.6 * raw).mean() / 3
+
+
+def test_validation_of_perfect_and_constant_estimates() -> None:
+    rank, error, share = validate(np.array([1.0, 2.0, 3.0]), np.ones(3), np.array([1.0, 2.0, 3.0]))
+    assert (rank, error, share) == (pytest.approx(1.0), 0.0, 1.0)
+    assert validate(np.ones(3), np.ones(3), np.array([1.0, 2.0, 9.0]))[0] is None

@@ -1,0 +1,110 @@
+"""Searchers on a world whose truth is known."""
+
+import numpy as np
+import pytest
+from toy import World
+
+from hawx.errors import InputError, UnknownNameError
+from hawx.pareto import hypervolume, non_dominated
+from hawx.predict import Predictor
+from hawx.search import SEARCHERS, search
+from hawx.search.acquisition import exclusive_volume
+from hawx.search.pool import build_pool, prune, unit_costs
+from hawx.units import Granularity
+
+
+def run(world: World, name: str, budget: int, seed: int = 1):
+    problem = world.problem(budget)
+    problem.measure(world.space.exact_choices())
+    search(name, problem, np.random.default_rng(seed), Predictor(world.effects, world.effects.images))
+    return problem
+
+
+@pytest.mark.parametrize("name", SEARCHERS)
+def test_no_searcher_exceeds_its_budget_or_measures_twice(name: str) -> None:
+    world = World(3)
+    problem = run(world, name, 64)
+    assert world.measured == len(problem.evaluated) <= 64
+    assert len({e.choices.tobytes() for e in problem.evaluated}) == len(problem.evaluated)
+
+
+@pytest.mark.parametrize("name", SEARCHERS)
+def test_the_same_seed_gives_the_same_designs(name: str) -> None:
+    runs = [[e.choices.tolist() for e in run(World(3), name, 64, seed=5).evaluated] for _ in range(2)]
+    assert runs[0] == runs[1]
+
+
+def test_exhaustive_measures_every_design_once() -> None:
+    world = World(3)
+    assert len(run(world, "exhaustive", 64).evaluated) == world.space.size == 64
+
+
+def test_exhaustive_refuses_a_space_beyond_the_budget() -> None:
+    with pytest.raises(InputError, match=r"^the space has 64 designs, more than the budget of 63 evaluations; expected a smaller space\. Name fewer"):
+        run(World(3), "exhaustive", 63)
+
+
+def test_hawx_finds_the_exhaustive_front_with_few_evaluations() -> None:
+    world = World(4)
+    truth = run(world, "exhaustive", 256).hypervolume()
+    guided = run(World(4), "hawx", 40)
+    assert guided.hypervolume() >= 0.98 * truth
+    assert guided.hypervolume() > run(World(4), "random", len(guided.evaluated)).hypervolume()
+
+
+def test_hawx_beats_nsga2_in_a_space_too_large_to_enumerate() -> None:
+    guided = run(World(12, granularity=Granularity.FILTER), "hawx", 30)
+    evolved = run(World(12, granularity=Granularity.FILTER), "nsga2", 120)
+    assert guided.space.log10_size > 25
+    assert guided.hypervolume() > evolved.hypervolume()
+
+
+def test_pruning_drops_only_what_is_beaten_in_everything() -> None:
+    world = World(3)
+    problem = world.problem(10)
+    kept = prune(world.effects, unit_costs(problem), world.space)
+    assert all(0 in c and 2 in c for c in kept.candidates)
+    assert all(3 not in c for c in kept.candidates)  # dearer than `good` and worse
+
+
+def test_unit_costs_add_up_to_the_law_when_every_unit_takes_one_block() -> None:
+    world = World(3, granularity=Granularity.FILTER)
+    problem = world.problem(10)
+    costs = unit_costs(problem)
+    for block in range(4):
+        everywhere = np.full(len(world.space.units), block, np.uint8)
+        np.testing.assert_allclose(problem.ratios(everywhere[None])[0], 1 + costs[:, :, block].sum(axis=1), rtol=1e-9)
+
+
+def test_the_pool_of_a_small_space_is_the_space() -> None:
+    world = World(2)
+    pool, raw = build_pool(world.problem(5), world.effects, np.random.default_rng(0))
+    assert len(pool) == 16
+    np.testing.assert_array_equal(raw, world.effects.drops(pool))
+
+
+def test_exclusive_volume_is_the_difference_of_hypervolumes() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        front = rng.random((6, 3))
+        front = front[non_dominated(front)]
+        point = rng.random(3) * 1.2
+        ones = np.ones(3)
+        expected = hypervolume(np.vstack([front, point]), ones) - hypervolume(front, ones)
+        assert exclusive_volume(point, front) == pytest.approx(expected, abs=1e-12)
+
+
+def test_unknown_searcher_names_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match=r"^unknown searcher 'nsga'; did you mean 'nsga2'\?$"):
+        run(World(2), "nsga", 5)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_layer_one_filter_one_block(count: int) -> None:
+    world = World(count, filters=1, granularity=Granularity.FILTER)
+    only_exact = world.space.restricted([[0]] * count)
+    problem = world.problem(5)
+    problem.space = only_exact
+    problem.measure(only_exact.exact_choices())
+    search("hawx", problem, np.random.default_rng(0), Predictor(world.effects, world.effects.images))
+    assert len(problem.evaluated) == 1
