@@ -1,0 +1,1 @@
+"""Report: results as figures, tables and one self-contained HTML page. Pure: values in, text out."""

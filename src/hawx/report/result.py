@@ -119,6 +119,7 @@ class Result:
             },
             "front": [d.to_dict() for d in self.front],
             "evaluated": [d.to_dict() for d in self.evaluated],
+            "scores": {"images": self.scores.images},
             "validation": {
                 "designs": self.validation.designs,
                 "spearman": self.validation.spearman,

@@ -1,0 +1,129 @@
+"""The front: points of top-1 lost against one hardware figure. Measured and estimated accuracies never share a mark."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hawx.designs.design import Design
+from hawx.report.markup import Markup, element, titled
+from hawx.report.plot import Axis, Entry, Plot, bar_y, callout, circle, diamond, steps
+from hawx.report.quantities import quantity
+from hawx.report.result import Result
+from hawx.report.scale import span
+
+
+def draw_front(result: Result, field: str, *, chosen: Design | None = None) -> Markup:
+    """Return the figure of the front against hardware `field` (x, smaller is better) and the points lost (y, smaller is better).
+
+    Filled: measured on the report images, with 95 % intervals. Grey: measured on the search images while searching.
+    Diamonds: what was estimated of a front design before it was measured, with one sigma.
+    """
+    shown = quantity(field)
+    drops = [result.drop(d) for d in result.front]
+    lows, highs = zip(*(_interval(result, d) for d in result.front), strict=True) if result.front else ((0.0,), (1.0,))
+    top = max([*drops, *highs, *([] if result.max_drop is None else [1.25 * result.max_drop])])
+    low, high = min([0.0, *lows]), max(top, 0.5)
+    margin = 0.05 * (high - low)
+    values = [_value(d, field) for d in result.front]
+    limit = low - margin, high + margin
+    inside = [d for d in result.evaluated if d.search is not None and limit[0] <= _seen(result, d) <= limit[1]]
+    factor, unit = shown.unit([*values, *(_value(d, field) for d in inside)])
+    x_low, x_high = span([v / factor for v in [*values, *(_value(d, field) for d in inside)]])
+    plot = Plot(
+        Axis(label=f"{shown.label} ({unit})" if unit else shown.label, low=x_low, high=x_high),
+        Axis(label="Top-1 lost (points)", low=limit[0], high=limit[1], rooted=limit[1] > 4.0),
+        legend=_legend(result, chosen),
+    )
+    marks: list[Markup] = []
+    for design in inside:
+        x, y = plot.x(_value(design, field) / factor), plot.y(_seen(result, design))
+        marks.append(
+            titled(
+                circle(x, y, 3, "dot-seen"),
+                f"{design.id}: {_seen(result, design):.2f} points, measured in the search, {shown.show(_value(design, field))}",
+            )
+        )
+    if result.max_drop is not None:
+        y = plot.y(result.max_drop)
+        marks.append(element("line", {"class": "goal", "x1": plot.left, "x2": plot.right, "y1": y, "y2": y}))
+    ordered = sorted(result.front, key=lambda d: _value(d, field))
+    marks.append(steps([(plot.x(_value(d, field) / factor), plot.y(result.drop(d))) for d in _staircase(result, ordered)], "line-front"))
+    marks += [mark for design in ordered for mark in _estimate(result, plot, design, plot.x(_value(design, field) / factor))]
+    for design in ordered:
+        x, y = plot.x(_value(design, field) / factor), plot.y(result.drop(design))
+        low_drop, high_drop = _interval(result, design)
+        title = (
+            f"{design.id}: loses {result.drop(design):.2f} points ({low_drop:.2f} to {high_drop:.2f}), measured; {shown.show(_value(design, field))}"
+        )
+        marks.append(titled(element("g", {}, bar_y(x, plot.y(low_drop), plot.y(high_drop), "bar"), circle(x, y, 4.6, "dot-front")), title))
+    if chosen is not None:
+        x, y = plot.x(_value(chosen, field) / factor), plot.y(result.drop(chosen))
+        marks += [circle(x, y, 8, "ring"), callout(plot, x, y, chosen.id)]
+    return plot.render(marks, title=f"Top-1 lost against {shown.label.lower()}", description=draw_front.__doc__ or "")
+
+
+def beyond(result: Result) -> int:
+    """Return how many measured designs lose more than the figure of the front shows."""
+    if not result.front:
+        return 0
+    highs = [_interval(result, d)[1] for d in result.front]
+    high = max([*highs, 0.5, *([] if result.max_drop is None else [1.25 * result.max_drop])])
+    low = min([0.0, *(_interval(result, d)[0] for d in result.front)])
+    return sum(d.search is not None and _seen(result, d) > high + 0.05 * (high - low) for d in result.evaluated)
+
+
+def _value(design: Design, field: str) -> float:
+    value = getattr(design.hardware, field)
+    return float("nan") if value is None else float(value)
+
+
+def _seen(result: Result, design: Design) -> float:
+    assert design.search is not None
+    return result.baseline.search_int8_top1 - design.search.top1
+
+
+def _interval(result: Result, design: Design) -> tuple[float, float]:
+    """Return the drop's interval: int8 top-1 minus the measurement's Wilson interval."""
+    measurement = design.measurement or design.search
+    if measurement is None:
+        return (result.drop(design), result.drop(design))
+    low, high = measurement.interval
+    base = result.baseline.int8_top1 if design.measurement is not None else result.baseline.search_int8_top1
+    return base - high, base - low
+
+
+def _staircase(result: Result, ordered: Sequence[Design]) -> list[Design]:
+    """Return the designs that are best so far along one objective: the line of a front with several objectives."""
+    kept, least = [], float("inf")
+    for design in ordered:
+        if result.drop(design) < least:
+            least = result.drop(design)
+            kept.append(design)
+    return kept
+
+
+def _estimate(result: Result, plot: Plot, design: Design, x: float) -> list[Markup]:
+    if design.estimate is None:
+        return []
+    drop = result.baseline.search_int8_top1 - design.estimate.top1
+    if not plot.y.holds(drop):
+        return []
+    y, sigma = plot.y(drop), design.estimate.sigma
+    low, high = max(drop - sigma, plot.y.low), min(drop + sigma, plot.y.high)
+    title = f"{design.id}: {drop:.2f} ± {sigma:.2f} points, estimated before it was measured"
+    return [titled(element("g", {}, bar_y(x, plot.y(low), plot.y(high), "bar-estimate"), diamond(x, y, 4.6, "estimate")), title)]
+
+
+def _legend(result: Result, chosen: Design | None) -> list[Entry]:
+    images = result.front[0].measurement.images if result.front and result.front[0].measurement else None
+    on = f" ({images:,} images, 95 %)".replace(",", "\u202f") if images else ""
+    entries = [
+        Entry(element("g", {}, bar_y(0, -6, 6, "bar"), circle(0, 0, 4.4, "dot-front")), f"front, measured{on}"),
+        Entry(circle(0, 0, 3, "dot-seen"), "measured in the search"),
+        Entry(diamond(0, 0, 4.6, "estimate"), "estimate before measuring, ±1σ"),
+    ]
+    if chosen is not None:
+        entries.append(Entry(circle(0, 0, 5, "ring"), "chosen"))
+    if result.max_drop is not None:
+        entries.append(Entry(element("line", {"class": "goal", "x1": -8.0, "x2": 8.0, "y1": 0.0, "y2": 0.0}), f"at most {result.max_drop:g} points"))
+    return entries

@@ -1,0 +1,95 @@
+"""Tables of a report as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hawx.designs.design import Design
+from hawx.report.markup import Markup, element, join, text
+from hawx.report.quantities import HARDWARE, quantity, significant
+from hawx.report.result import Result
+
+MEASURED = element("span", {"class": "tag measured"}, text("measured"))
+ESTIMATED = element("span", {"class": "tag estimate"}, text("estimate"))
+
+
+def table(head: Sequence[Markup], rows: Sequence[Sequence[Markup]], *, classes: Sequence[str] = (), left: int = 1) -> Markup:
+    """Return a table; the first `left` columns are left-aligned, `classes` holds one class per row."""
+
+    def row(cells: Sequence[Markup], kind: str, style: str) -> Markup:
+        made = [element(kind, {"class": "l"} if i < left else {}, cell) for i, cell in enumerate(cells)]
+        return element("tr", {"class": style} if style else {}, *made)
+
+    styles = classes or [""] * len(rows)
+    body = [row(cells, "td", style) for cells, style in zip(rows, styles, strict=True)]
+    return element("div", {"class": "table"}, element("table", {}, element("thead", {}, row(head, "th", "")), element("tbody", {}, *body)))
+
+
+def plus_minus(value: str, rest: str) -> Markup:
+    return join([text(value + " "), element("span", {"class": "pm"}, text(rest))])
+
+
+def front_table(result: Result, chosen: Design | None) -> Markup:
+    """Return the front, most accurate first: accuracy measured on the report images, estimate beside it, hardware figures."""
+    units = {f: quantity(f).unit([float(getattr(d.hardware, f)) for d in result.front]) for f in HARDWARE}
+    energy = any(d.hardware.mult_energy_ratio is not None for d in result.front)
+    head = [
+        text("Design"),
+        join([text("Top-1 % "), MEASURED]),
+        text("Lost, points"),
+        join([text("Top-1 % "), ESTIMATED]),
+        text("Multiplier power %"),
+        *([text("Multiplier energy %")] if energy else []),
+        *(text(f"{quantity(f).label}, {units[f][1]}") for f in HARDWARE),
+    ]
+    rows = []
+    for design in result.front:
+        seen = design.measurement
+        low, high = seen.interval if seen else (0.0, 0.0)
+        ratio = design.hardware.mult_energy_ratio
+        rows.append(
+            [
+                element("code", {}, text(design.id)),
+                plus_minus(f"{seen.top1:.2f}", f"[{low:.2f}, {high:.2f}]") if seen else text("–"),
+                text(f"{result.drop(design):.2f}"),
+                plus_minus(f"{design.estimate.top1:.2f}", f"± {design.estimate.sigma:.2f}") if design.estimate else text("–"),
+                text(f"{100 * design.mult_power_ratio:.1f}"),
+                *([text("–" if ratio is None else f"{100 * ratio:.1f}")] if energy else []),
+                *(text(significant(float(getattr(design.hardware, f)) / units[f][0], 4)) for f in HARDWARE),
+            ]
+        )
+    return table(head, rows, classes=["chosen" if chosen is not None and d.id == chosen.id else "" for d in result.front])
+
+
+def library_table(result: Result, used: frozenset[str]) -> Markup:
+    """Return the library: error metrics under uniform operands and synthesized or published costs."""
+    blocks = list(result.library.get("blocks", []))
+    metrics = [
+        (key, label, scale)
+        for key, label, scale in (
+            ("mae_percent", "MAE %", 1.0),
+            ("wce_percent", "WCE %", 1.0),
+            ("mre_percent", "MRE %", 1.0),
+            ("ep_percent", "EP %", 1.0),
+            ("bias", "Bias", 1.0),
+        )
+        if any(key in block for block in blocks)
+    ]
+    head = [
+        text(label)
+        for label in ("Block", "Used by the front", *(label for _, label, _ in metrics), "Area µm²", "Energy fJ", "Delay ns", "SHA-256", "Costs from")
+    ]
+    rows = []
+    for block in blocks:
+        costs = block.get("costs") or {}
+        rows.append(
+            [
+                join([text(block["name"]), text(" (exact)" if block.get("is_exact") else "")]),
+                text("yes" if block["name"] in used else ""),
+                *(text(significant(float(block[key]) * scale) if block.get(key) is not None else "–") for key, _, scale in metrics),
+                *(text(significant(float(costs[key])) if key in costs else "–") for key in ("area_um2", "energy_fj", "delay_ns")),
+                element("code", {}, text(str(block.get("sha256", ""))[:10])),
+                text(costs.get("origin", "–")),
+            ]
+        )
+    return table(head, rows)

@@ -1,0 +1,123 @@
+"""Run folders: a result on disk, and back."""
+
+from __future__ import annotations
+
+import json
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from hawx.designs.assignment import Assignment
+from hawx.designs.design import Design, Hardware
+from hawx.errors import InputError
+from hawx.estimates import Estimate, Measurement
+from hawx.report.page import report_html
+from hawx.report.result import SCHEMA, Baseline, Effort, Result, Validation
+from hawx.store.files import csv_text, read_text, write_text
+from hawx.store.scores import load_scores, save_scores
+
+_HARDWARE = ("area_um2", "power_uw", "energy_uj", "latency_us", "mult_power_ratio", "mult_energy_ratio")
+_FRONT = ("id", "top1", "low", "high", "images", "drop", "estimated_top1", "estimated_sigma", *_HARDWARE, "assignment")
+
+
+def save_run(result: Result, folder: str | PathLike[str]) -> None:
+    """Write `result.json`, `front.csv`, `scores.csv` and `report.html` into `folder`, each whole or not at all.
+
+    `result.json` is written last: where it is present, the others belong to it.
+
+    Raises:
+        InputError: the folder cannot be made or written.
+    """
+    target = Path(folder)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"run folder {str(folder)!r} cannot be made ({error.strerror}); expected a writable place. Choose another --out.") from error
+    write_text(target / "front.csv", csv_text(_FRONT, (_front_row(result, design) for design in result.front)))
+    save_scores(result.scores, target / "scores.csv")
+    write_text(target / "report.html", report_html(result))
+    write_text(target / "result.json", json.dumps(result.to_dict(), indent=1, ensure_ascii=False, default=str) + "\n")
+
+
+def load_run(folder: str | PathLike[str]) -> Result:
+    """Return the result saved in `folder`.
+
+    Raises:
+        InputError: there is no finished run, or its files do not fit together; the message says which.
+    """
+    path = Path(folder) / "result.json"
+    if not path.is_file():
+        unfinished = (Path(folder) / "run.sqlite").exists()
+        way = "It was not finished: continue it with `hawx explore --resume`." if unfinished else "`hawx explore --out DIR` writes one."
+        raise InputError(f"folder {str(folder)!r} holds no result.json; expected a finished run. {way}")
+    try:
+        values = json.loads(read_text(path, "result"))
+    except json.JSONDecodeError as error:
+        raise InputError(f"result {str(path)!r} is not JSON (line {error.lineno}: {error.msg}); expected what hawx wrote.") from error
+    if not isinstance(values, dict) or values.get("schema") != SCHEMA:
+        found = values.get("schema") if isinstance(values, dict) else None
+        raise InputError(f"result {str(path)!r} has schema {found!r}; expected {SCHEMA!r}. Run the exploration again with this version.")
+    try:
+        return _result(values, Path(folder))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"result {str(path)!r} is incomplete ({error}); expected what hawx wrote.") from error
+
+
+def _front_row(result: Result, design: Design) -> dict[str, Any]:
+    seen, estimate = design.measurement, design.estimate
+    accuracy = seen.to_dict() if seen else {"top1": "", "low": "", "high": "", "images": ""}
+    return {
+        "id": design.id,
+        **accuracy,
+        "drop": result.drop(design),
+        "estimated_top1": estimate.top1 if estimate else "",
+        "estimated_sigma": estimate.sigma if estimate else "",
+        **{name: "" if getattr(design.hardware, name) is None else getattr(design.hardware, name) for name in _HARDWARE},
+        "assignment": json.dumps(design.assignment.to_dict()),
+    }
+
+
+def _result(values: dict[str, Any], folder: Path) -> Result:
+    filters = {layer["name"]: int(layer["filters"]) for layer in values["network"]["layers"]}
+    blocks = tuple(block["name"] for block in values["library"]["blocks"])
+
+    def designs(key: str) -> tuple[Design, ...]:
+        return tuple(_design(entry, filters, blocks) for entry in values[key])
+
+    base, cost = values["baseline"], values["cost"]
+    return Result(
+        network=values["network"],
+        granularity=values["granularity"],
+        accelerator=values["accelerator"],
+        library=values["library"],
+        objectives=tuple(values["objectives"]),
+        space_log10=values["space_log10"],
+        baseline=Baseline(float_top1=base["float_top1"], int8_top1=base["int8_top1"], search_int8_top1=base["search_int8_top1"]),
+        front=designs("front"),
+        evaluated=designs("evaluated"),
+        scores=load_scores(folder / "scores.csv", filters=filters, blocks=blocks, images=int(values["scores"]["images"])),
+        validation=Validation(**values["validation"]),
+        effort=Effort(**cost),
+        seed=values["seed"],
+        searcher=values["searcher"],
+        max_drop=values["max_drop"],
+        settings=values["settings"],
+        versions=values["versions"],
+        hypervolume=tuple((int(n), float(wall), float(volume)) for n, wall, volume in values["hypervolume"]),
+    )
+
+
+def _design(entry: dict[str, Any], filters: dict[str, int], blocks: tuple[str, ...]) -> Design:
+    estimate = entry["estimate"]
+    return Design(
+        assignment=Assignment.from_dict(entry["assignment"], filters, blocks),
+        hardware=Hardware(**{name: entry[name] for name in _HARDWARE}),
+        estimate=Estimate(estimate["top1"], estimate["sigma"]) if estimate else None,
+        search=_measurement(entry["search"]),
+        measurement=_measurement(entry["measurement"]),
+        parameters=entry["parameters"] or None,
+    )
+
+
+def _measurement(entry: dict[str, Any] | None) -> Measurement | None:
+    return Measurement(round(entry["top1"] * entry["images"] / 100), int(entry["images"])) if entry else None
