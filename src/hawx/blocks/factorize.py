@@ -1,0 +1,143 @@
+"""Exact integer factorization of tables: `T[a, w] = Σ_i scale_i · u_i[a] · v_i[w]` with short integer factors.
+
+Approximate multipliers are low-rank: a circuit that drops, truncates or merges partial products differs from `a · w` by a few
+outer products. Rows of the table span a lattice of small rank; an LLL-reduced basis of it gives `v`, the coordinates of the rows
+give `u`. Everything is computed over the integers and verified by multiplication, so a factorization is a proof, never a fit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hawx.blocks.block import Block, Table
+from hawx.blocks.integers import independent_rows, inverse, lattice_basis, lll
+from hawx.formats import CODES
+
+Factor = NDArray[np.int16]
+"""Shape (products, 256): factor value of each code, value order."""
+
+Product = tuple[NDArray[np.int64], NDArray[np.int64], int]
+"""`(u, v, scale)`: one outer product, factors of any width."""
+
+MAX_RANK = 16
+"""Above this rank nothing is searched: the table kernel is cheaper than that many integer products on every known machine."""
+
+
+@dataclass(frozen=True, eq=False)
+class Factors:
+    """`T[a, w] = Σ_i scale[i] · u[i, a] · v[i, w]`, exactly. `bits` (8 or 16) bounds every factor's width in two's complement."""
+
+    u: Factor
+    v: Factor
+    scale: NDArray[np.int64]
+    bits: int
+
+    @property
+    def products(self) -> int:
+        """Number of integer matrix products that replace one layer."""
+        return len(self.u)
+
+    @cached_property
+    def table(self) -> NDArray[np.int64]:
+        """The product of the factors, shape (256, 256): equal to the table, that is what is verified."""
+        return np.asarray((self.u.T.astype(np.int64) * self.scale) @ self.v.astype(np.int64))
+
+
+_cache: dict[tuple[str, int], Factors | None] = {}
+
+
+def factorize(block: Block, bits: int = 8) -> Factors | None:
+    """Return the factors of `block` with the fewest products of `bits`-bit integers, or None if its rank is beyond `MAX_RANK`.
+
+    Two candidates compete: the table itself, and the exact product plus the factors of the error. Results are kept by `block.sha256`.
+
+    Args:
+        bits: 8 (int8 hardware; powers of two may be left in `scale`) or 16 (`scale` is all ones).
+    """
+    key = (block.sha256, bits)
+    if key not in _cache:
+        candidates = [_fit(products, bits) for products in _sums(block)]
+        best = min((c for c in candidates if c is not None), key=len, default=None)
+        found = None if best is None else _assemble(best, bits)
+        _cache[key] = found if found is not None and np.array_equal(found.table, block.table) else None
+    return _cache[key]
+
+
+def outer_products(table: Table, max_rank: int = MAX_RANK) -> list[Product] | None:
+    """Return `rank` integer outer products that sum to `table`, with factors as short as LLL finds them; None beyond `max_rank`.
+
+    Raises nothing: a table whose factors cannot be verified also gives None.
+    """
+    matrix = np.asarray(table, np.int64)
+    minor = independent_rows(matrix, max_rank)
+    if minor is None:
+        return None
+    rows, columns = minor
+    if not rows:
+        return []
+    exact = matrix.astype(object)
+    # The projection onto `columns` is injective on the row space: the lattice of rows is found there and lifted back.
+    numerator, denominator = inverse(exact[np.ix_(rows, columns)])
+    basis = lattice_basis(exact[:, columns]) @ numerator @ exact[rows] // denominator
+    v = lll(basis)
+    numerator, denominator = inverse(v[:, columns])
+    u = exact[:, columns] @ numerator // denominator
+    if not np.array_equal(u @ v, exact):
+        return None
+    return [_primitive(u[:, i], v[i]) for i in range(len(rows))]
+
+
+def _primitive(u: NDArray[np.object_], v: NDArray[np.object_]) -> Product:
+    """Take the common divisors of both factors out into the scale."""
+    g, h = (int(np.gcd.reduce(x)) for x in (u, v))
+    return (u // g).astype(np.int64), (v // h).astype(np.int64), g * h
+
+
+@lru_cache(maxsize=256)
+def _sums(block: Block) -> tuple[list[Product], ...]:
+    """Return the candidate sums of outer products: exact product plus error, and the table itself, each from its rows and its columns."""
+    a, w = (f.values().astype(np.int64) for f in block.formats)
+    sums = [[(a, w, 1), *error] for error in _orientations(block.error)]
+    return (*sums, *([] if block.is_exact else _orientations(block.table)))
+
+
+def _orientations(table: Table) -> list[list[Product]]:
+    """Return `outer_products` of the lattice of rows and of the lattice of columns (their factors differ in width), none beyond `MAX_RANK`."""
+    upright = outer_products(table)
+    if upright is None:
+        return []
+    flat = outer_products(np.ascontiguousarray(table.T)) or []
+    return [upright, [(v, u, scale) for u, v, scale in flat]]
+
+
+def _fit(products: list[Product], bits: int) -> list[Product] | None:
+    """Split factors wider than `bits` into parts, or return None where 16-bit factors cannot absorb their scale."""
+    limit = 1 << (bits - 1)
+    fitted: list[Product] = []
+    for u, v, scale in products:
+        if bits == 16:
+            wide = max(int(np.abs(u).max()) + 1, 1) * abs(scale) <= limit
+            u, v = (u * scale, v) if wide else (u, v * scale)
+            if max(int(np.abs(u).max()), int(np.abs(v).max())) >= limit:
+                return None
+            fitted.append((u, v, 1))
+        else:
+            fitted += [(x, y, scale * s * t) for x, s in _split(u, limit) for y, t in _split(v, limit)]
+    return fitted
+
+
+def _split(factor: NDArray[np.int64], limit: int) -> list[tuple[NDArray[np.int64], int]]:
+    """Return `(part, weight)` with `Σ part · weight == factor` and every part within `-limit..limit-1`."""
+    if -limit <= int(factor.min()) and int(factor.max()) < limit:
+        return [(factor, 1)]
+    low = (factor + limit) % (2 * limit) - limit
+    return [(low, 1), *((part, weight * 2 * limit) for part, weight in _split((factor - low) // (2 * limit), limit))]
+
+
+def _assemble(products: list[Product], bits: int) -> Factors:
+    u, v = (np.array([p[i] for p in products], np.int16).reshape(len(products), CODES) for i in (0, 1))
+    return Factors(u, v, np.array([p[2] for p in products], np.int64), bits)

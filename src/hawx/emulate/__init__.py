@@ -1,0 +1,10 @@
+"""Emulation: bit-exact approximate inference. `matmul` and `conv2d` on codes, `BlockExecutor` for networks, `reference` the oracle."""
+
+from __future__ import annotations
+
+from hawx.emulate import reference
+from hawx.emulate.evaluator import Evaluator
+from hawx.emulate.executor import BlockExecutor
+from hawx.emulate.operations import conv2d, matmul
+
+__all__ = ["BlockExecutor", "Evaluator", "conv2d", "matmul", "reference"]

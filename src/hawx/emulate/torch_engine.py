@@ -1,0 +1,53 @@
+"""The factored engine in plain PyTorch: exact on every device, the fallback where no native kernel runs.
+
+`T = Σ_i u_i[a] · v_i[w]`, so the layer is a sum of ordinary convolutions of mapped operands. They run in float64, which is exact
+here: every partial sum is an integer below 2^53, and no library replaces a float64 convolution by a Winograd or TF32 one.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 (PyTorch's own idiom)
+from torch import Tensor
+
+from hawx.blocks import Block
+from hawx.blocks.factorize import factorize
+from hawx.emulate.geometry import Geometry
+
+
+def accumulate(codes: Tensor, weight: Tensor, block: Block, geometry: Geometry) -> Tensor:
+    """Return `Σ_k T[x_k, w_{o,k}]`, shape (N, O, H', W'), int64, on the device of `codes`.
+
+    Args:
+        codes: (N, C, H, W), dtype of the block's first format.
+        weight: (O, C / groups, kh, kw), dtype of the block's second format.
+    """
+    a_min, w_min = (f.min for f in block.formats)
+    top, bottom, left, right = geometry.padding
+    # An index_select of a table of 256 entries maps codes; padded positions are codes like any other.
+    inputs = F.pad(codes, (left, right, top, bottom), value=geometry.pad).to(torch.int64).sub_(a_min)
+    kernel = weight.to(torch.int64).sub_(w_min)
+    total: Tensor | None = None
+    for u, v in _maps(block):
+        columns = torch.from_numpy(v).to(codes.device)[kernel]
+        if not columns.any():
+            continue
+        rows = torch.from_numpy(u).to(codes.device)[inputs]
+        part = F.conv2d(rows, columns, None, geometry.stride, 0, geometry.dilation, geometry.groups).to(torch.int64)
+        total = part if total is None else total.add_(part)
+    if total is None:
+        size = geometry.out_size(codes.shape[2], codes.shape[3], (weight.shape[2], weight.shape[3]))
+        return torch.zeros((len(codes), len(weight), *size), dtype=torch.int64, device=codes.device)
+    return total
+
+
+@lru_cache(maxsize=64)
+def _maps(block: Block) -> list[tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]]:
+    """Return float64 operand maps: the factors, or for a full-rank table its columns against one-hot weights."""
+    factors = factorize(block, 16) or factorize(block, 8)
+    if factors is not None:
+        return [(u.astype(np.float64) * s, v.astype(np.float64)) for u, v, s in zip(factors.u, factors.v, factors.scale, strict=True)]
+    return [(column.astype(np.float64), one) for column, one in zip(block.table.T, np.identity(len(block.table)), strict=True) if column.any()]
