@@ -65,6 +65,7 @@ def attach(block: Block, content: Mapping[str, Any] | None) -> Block:
             energy_fj=float(entry["energy_fj"]),
             leakage_nw=float(entry.get("leakage_nw", 0.0)),
             luts=entry.get("luts"),
+            constant_lsbs=entry.get("constant_lsbs", 0),
             origin=entry.get("origin", content["origin"]),
         )
     )

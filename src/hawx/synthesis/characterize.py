@@ -1,0 +1,267 @@
+"""Characterize a multiplier: Verilog in, figures and mapped netlist out, its function checked on all 65 536 operand pairs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hawx.blocks import Block, Costs, Table
+from hawx.errors import InputError
+from hawx.formats import S8, U8, IntFormat
+from hawx.synthesis import cache, yosys
+from hawx.synthesis.energy import Held, SwitchingCircuit, toggle_energies
+from hawx.synthesis.flow import FLOW_VERSION, Synthesis, synthesize
+from hawx.synthesis.liberty import CellLibrary, default_liberty, read_liberty
+from hawx.synthesis.netlist import Netlist, exhaustive, table_of
+from hawx.synthesis.timing import static_timing
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Characterization:
+    """What synthesis says about one multiplier."""
+
+    block: Block
+    """With its table, evaluated on the mapped netlist, and its costs in this technology."""
+    circuit: SwitchingCircuit
+    """The mapped netlist with its toggle energies: the source of operand-aware energy."""
+    mapping: str
+    gates: int
+    full_adders: int
+    tool: str
+    library: str
+    """Cell library: name and the first digits of its hash."""
+
+    @property
+    def costs(self) -> Costs:
+        """Figures in the technology of the cell library."""
+        return next(iter(self.block.costs.values()))
+
+    def energy_fj(self, activations: Any, weights: Any, held: Held | str = Held.NONE) -> Any:
+        """Return fJ per multiplication under operand distributions; see `SwitchingCircuit.energies`."""
+        return self.circuit.energies(activations, weights, held)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as plain JSON values (without netlist and table)."""
+        costs = self.costs
+        return {
+            "name": self.block.name,
+            "formats": [f.name for f in self.block.formats],
+            "sha256": self.block.sha256,
+            "is_exact": self.block.is_exact,
+            "technology": costs.technology,
+            "area_um2": costs.area_um2,
+            "delay_ns": costs.delay_ns,
+            "energy_fj": costs.energy_fj,
+            "leakage_nw": costs.leakage_nw,
+            "luts": costs.luts,
+            "constant_lsbs": costs.constant_lsbs,
+            "gates": self.gates,
+            "full_adders": self.full_adders,
+            "mapping": self.mapping,
+            "tool": self.tool,
+            "library": self.library,
+            "origin": costs.origin,
+        }
+
+
+def characterize(
+    source: str | PathLike[str],
+    liberty: str | PathLike[str] | None = None,
+    *,
+    top: str | None = None,
+    formats: tuple[str | IntFormat, str | IntFormat] | None = None,
+    use_cache: bool = True,
+) -> Characterization:
+    """Return the characterization of a Verilog file or of a built-in block.
+
+    Args:
+        source: a path that ends in .v or .sv, or the name of a built-in block.
+        liberty: cell library; None for OSU018.
+        top: module to take from the file; None for its top module.
+        formats: operand formats; None for those (s8×s8 or u8×u8) under which the circuit is nearer to an exact product.
+        use_cache: take and keep results in the user's cache folder.
+
+    Raises:
+        InputError: the file, the module, its ports or the cell library cannot be used.
+        UnknownNameError: no built-in block has this name.
+        ToolMissingError: Yosys or the default cell library is absent.
+    """
+    path = Path(source)
+    if path.suffix in {".v", ".sv"}:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise InputError(f"Verilog file {str(path)!r} cannot be read: {reason}; expected a multiplier in Verilog.") from error
+        return characterize_text(text, liberty, source=str(path), top=top, formats=formats, use_cache=use_cache)
+    from hawx.blocks.families import builtin_families
+    from hawx.errors import UnknownNameError
+    from hawx.rtl.multipliers import verilog
+
+    families = {family.name: family for family in builtin_families()}
+    if str(source) not in families:
+        raise UnknownNameError("block", str(source), families, "Or give a Verilog file that ends in .v or .sv.")
+    family = families[str(source)]
+    result = characterize_text(verilog(family), liberty, source=family.name, top=family.name, formats=family.formats, use_cache=use_cache)
+    if not np.array_equal(result.block.table, family.block().table):
+        raise InputError(f"RTL of block {family.name!r} does not compute its table; expected equality on all operand pairs. Report this as a bug.")
+    return result
+
+
+def characterize_text(
+    verilog: str,
+    liberty: str | PathLike[str] | None = None,
+    *,
+    source: str,
+    top: str | None = None,
+    formats: tuple[str | IntFormat, str | IntFormat] | None = None,
+    use_cache: bool = True,
+) -> Characterization:
+    """Return the characterization of a Verilog text; arguments as of `characterize`, `source` is what messages call it."""
+    library = read_liberty(default_liberty() if liberty is None else liberty)
+    wanted = None if formats is None else (IntFormat.parse(formats[0]), IntFormat.parse(formats[1]))
+    key = cache.content_key(verilog, top or "", library.sha256, yosys.tool().version, str(FLOW_VERSION), "" if wanted is None else f"{wanted}")
+    stored = cache.load("characterizations", key) if use_cache else None
+    if stored is not None:
+        return _from_stored(stored)
+    synthesis = synthesize(verilog, library, source=source, top=top)
+    values = _measured(synthesis, library, source, wanted)
+    if use_cache:
+        cache.save("characterizations", key, values)
+    return _from_stored(values)
+
+
+def multiplier_ports(netlist: Netlist, source: str) -> tuple[str, str, str]:
+    """Return the names of activation, weight and product port.
+
+    Raises:
+        InputError: the circuit has other ports than two 8-bit inputs and one 16-bit output.
+    """
+    narrow = [port for port, nets in netlist.inputs.items() if len(nets) == 8]
+    wide = [port for port, nets in netlist.outputs.items() if len(nets) == 16]
+    if len(narrow) != 2 or len(netlist.inputs) != 2 or len(wide) != 1 or len(netlist.outputs) != 1:
+        found = [f"input {port}[{len(nets)}]" for port, nets in netlist.inputs.items()]
+        found += [f"output {port}[{len(nets)}]" for port, nets in netlist.outputs.items()]
+        raise InputError(
+            f"Verilog file {source!r} module {netlist.name!r} has ports {', '.join(found)}; "
+            "expected two 8-bit inputs (activation, then weight) and one 16-bit output."
+        )
+    if set(narrow) == {"A", "B"}:
+        narrow = ["A", "B"]
+    return narrow[0], narrow[1], wide[0]
+
+
+def _measured(synthesis: Synthesis, library: CellLibrary, source: str, formats: tuple[IntFormat, IntFormat] | None) -> dict[str, Any]:
+    netlist = synthesis.netlist
+    activation, weight, product = multiplier_ports(netlist, source)
+    state = exhaustive(netlist, activation, weight)
+    formats = formats or _nearer_formats(netlist, state, product)
+    timing = static_timing(netlist, library)
+    toggles = toggle_energies(netlist, library, timing)
+    circuit = SwitchingCircuit(netlist=netlist, activation=activation, weight=weight, formats=formats, toggle_fj=toggles)
+    table = table_of(netlist, state, product, formats)
+    adder = library.full_adder
+    return {
+        "schema": "hawx.characterization",
+        "version": FLOW_VERSION,
+        "name": netlist.name,
+        "formats": [f.name for f in formats],
+        "table": table.tolist(),
+        "costs": {
+            "technology": library.name,
+            "area_um2": synthesis.area_um2,
+            "delay_ns": timing.delay_ns,
+            "energy_fj": circuit.uniform_fj,
+            "leakage_nw": synthesis.leakage_nw,
+            "luts": synthesis.luts,
+            "constant_lsbs": constant_lsbs(table),
+            "origin": f"synthesized: {synthesis.tool}, flow {FLOW_VERSION}, {library.name} {library.sha256[:12]}, pre-layout, zero-delay switching",
+        },
+        "netlist": netlist.to_dict(),
+        "toggle_fj": [round(float(value), 4) for value in toggles],
+        "ports": [activation, weight],
+        "mapping": synthesis.mapping,
+        "gates": len(netlist.gates),
+        "full_adders": sum(adder is not None and gate.cell == adder[0].name for gate in netlist.gates),
+        "tool": synthesis.tool,
+        "library": f"{library.name} {library.sha256[:12]}",
+    }
+
+
+def constant_lsbs(table: Table) -> int:
+    """Return how many of the 16 low product bits never change, counted from the least significant one."""
+    varying = int(np.bitwise_or.reduce((table ^ table[0, 0]).ravel())) & 0xFFFF
+    return 16 if varying == 0 else (varying & -varying).bit_length() - 1
+
+
+def _nearer_formats(netlist: Netlist, state: Any, product: str) -> tuple[IntFormat, IntFormat]:
+    """Return s8×s8 or u8×u8, whichever reading of the outputs is nearer to exact products."""
+
+    def distance(formats: tuple[IntFormat, IntFormat]) -> float:
+        exact = np.multiply.outer(formats[0].values(), formats[1].values())
+        return float(np.abs(table_of(netlist, state, product, formats) - exact).mean())
+
+    return min(((S8, S8), (U8, U8)), key=distance)
+
+
+def _from_stored(values: Mapping[str, Any]) -> Characterization:
+    name = re.sub(r"\s", "_", values["name"])
+    a_format, w_format = (IntFormat.parse(f) for f in values["formats"])
+    costs = Costs(**values["costs"])
+    block = Block.from_table(
+        np.array(values["table"], np.int32),
+        name=name,
+        formats=(a_format, w_format),
+        costs={costs.technology: costs},
+        provenance={"characterized": costs.origin},
+    )
+    circuit = SwitchingCircuit(
+        netlist=Netlist.from_dict(values["netlist"]),
+        activation=values["ports"][0],
+        weight=values["ports"][1],
+        formats=(a_format, w_format),
+        toggle_fj=np.array(values["toggle_fj"]),
+    )
+    return Characterization(
+        block=block,
+        circuit=circuit,
+        mapping=values["mapping"],
+        gates=values["gates"],
+        full_adders=values["full_adders"],
+        tool=values["tool"],
+        library=values["library"],
+    )
+
+
+def circuit_to_dict(circuit: SwitchingCircuit) -> dict[str, Any]:
+    """Return a circuit as plain JSON values."""
+    return {
+        "netlist": circuit.netlist.to_dict(),
+        "ports": [circuit.activation, circuit.weight],
+        "formats": [f.name for f in circuit.formats],
+        "toggle_fj": [round(float(value), 3) for value in circuit.toggle_fj],
+    }
+
+
+def circuit_from_dict(values: Mapping[str, Any]) -> SwitchingCircuit:
+    """Return the circuit that `circuit_to_dict` wrote."""
+    a_format, w_format = (IntFormat.parse(f) for f in values["formats"])
+    return SwitchingCircuit(
+        netlist=Netlist.from_dict(values["netlist"]),
+        activation=values["ports"][0],
+        weight=values["ports"][1],
+        formats=(a_format, w_format),
+        toggle_fj=np.array(values["toggle_fj"]),
+    )
+
+
+def circuit_json(circuit: SwitchingCircuit) -> str:
+    """Return `circuit_to_dict` as compact JSON text."""
+    return json.dumps(circuit_to_dict(circuit), separators=(",", ":"))

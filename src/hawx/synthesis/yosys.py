@@ -1,0 +1,130 @@
+"""The Yosys adapter: run a script on given files in a folder of its own, in a process of its own, with a time limit.
+
+Yosys scripts are text and ABC starts through a shell, so no name from outside ever enters them: files are copied to fixed names in the
+temporary folder, and module names are checked. A crash or an endless synthesis ends that process, never the caller's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import metadata, util
+from pathlib import Path
+
+from hawx.errors import HawxError, InputError, ToolMissingError
+
+_RUN_IN_PYTHON = "from pyosys import libyosys as ys; ys.run_pass('script flow.ys', ys.Design())"
+_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
+
+SOURCE = "input.v"
+"""Name under which the user's Verilog is known to the script."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    command: tuple[str, ...]
+    """Program and arguments that run the script `flow.ys` of the current folder."""
+    version: str
+    """As printed in results: `pyosys 0.70` or `Yosys 0.23 (git sha1 …)`."""
+
+
+class YosysError(InputError):
+    """Yosys refused the input; `log` holds all it said."""
+
+    def __init__(self, message: str, log: str) -> None:
+        super().__init__(message)
+        self.log = log
+
+
+def available() -> bool:
+    """Whether some Yosys can run here."""
+    return bool(os.environ.get("HAWX_YOSYS")) or util.find_spec("pyosys") is not None or shutil.which("yosys") is not None
+
+
+@lru_cache(maxsize=1)
+def tool() -> Tool:
+    """Return the Yosys in use: the program that the environment variable HAWX_YOSYS names, else the package pyosys, else `yosys` on the path.
+
+    Raises:
+        ToolMissingError: there is none.
+    """
+    program = os.environ.get("HAWX_YOSYS")
+    if program is None and util.find_spec("pyosys") is not None:
+        return Tool((sys.executable, "-c", _RUN_IN_PYTHON), f"pyosys {metadata.version('pyosys')}")
+    program = shutil.which(program or "yosys")
+    if program is None:
+        raise ToolMissingError("Yosys is not installed; run `pip install pyosys` (or install yosys, or set HAWX_YOSYS to its path).")
+    said = subprocess.run([program, "-V"], capture_output=True, text=True, timeout=60, check=False).stdout.strip()
+    return Tool((program, "-Q", "-s", "flow.ys"), " ".join(said.split()[:2]) or "yosys (unknown version)")
+
+
+def check_module_name(name: str) -> str:
+    """Return `name` if it is a plain Verilog identifier.
+
+    Raises:
+        InputError: it is not.
+    """
+    if _MODULE.fullmatch(name) is None:
+        raise InputError(f"module name {name!r} is not a plain Verilog identifier; expected letters, digits, '_' and '$'.")
+    return name
+
+
+def run(script: str, files: Mapping[str, str | bytes | Path], wanted: Iterable[str], *, source: str, timeout_s: float = 300.0) -> dict[str, str]:
+    """Run a script and return the text of the files it wrote.
+
+    Args:
+        script: Yosys commands; file names in it are those of `files` and `wanted`.
+        files: name in the folder -> content, or the path of a file to copy.
+        wanted: names of files that the script writes.
+        source: how messages call `input.v`: the user's file name.
+        timeout_s: seconds until the process is ended.
+
+    Raises:
+        YosysError: Yosys refused the input; the message carries its first error with the user's file name and line.
+        ToolMissingError: there is no Yosys.
+        HawxError: it ran out of time or crashed.
+    """
+    used = tool()
+    with tempfile.TemporaryDirectory(prefix="hawx-yosys-") as folder:
+        for name, content in files.items():
+            if isinstance(content, Path):
+                shutil.copyfile(content, Path(folder, name))
+            elif isinstance(content, bytes):
+                Path(folder, name).write_bytes(content)
+            else:
+                Path(folder, name).write_text(content, encoding="utf-8")
+        Path(folder, "flow.ys").write_text(script, encoding="utf-8")
+        environment = {**os.environ, "TMPDIR": folder}
+        try:
+            done = subprocess.run(
+                used.command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", timeout=timeout_s, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise HawxError(f"{used.version} did not finish on {source!r} within {timeout_s:g} s; give it more time or a smaller circuit.") from error
+        except OSError as error:
+            raise ToolMissingError(
+                f"Yosys {used.command[0]!r} cannot be started: {error.strerror}; check HAWX_YOSYS or `pip install pyosys`."
+            ) from error
+        log = done.stdout + done.stderr
+        if done.returncode != 0 or "ERROR:" in done.stderr:
+            raise YosysError(_message(log, source, used.version), log)
+        missing = [name for name in wanted if not Path(folder, name).exists()]
+        if missing:
+            raise HawxError(f"{used.version} wrote no {missing[0]!r} for {source!r}; its log ends: {log.strip()[-300:]!r}")
+        return {name: Path(folder, name).read_text(encoding="utf-8") for name in wanted}
+
+
+def _message(log: str, source: str, version: str) -> str:
+    match = re.search(r"^(?:(\S+?):(\d+)(?:\.\d+(?:-[\d.]+)?)?:\s*)?ERROR:\s*(.*)$", log, re.MULTILINE)
+    if match is None:
+        return f"{version} ended abnormally on {source!r}; its log ends: {log.strip()[-300:]!r}"
+    reason = match[3].replace(SOURCE, source).replace("\\", "").rstrip(".! ")
+    where = f"{source!r} line {match[2]}" if match[1] == SOURCE else repr(source)
+    return f"Verilog file {where} cannot be synthesized: {reason}; expected a combinational multiplier in synthesizable Verilog."
