@@ -5,6 +5,7 @@ from hawx.synthesis.characterize import Characterization, characterize, characte
 from hawx.synthesis.energy import Held, SwitchingCircuit, pairwise
 from hawx.synthesis.liberty import CellLibrary, read_liberty
 from hawx.synthesis.netlist import Netlist
+from hawx.synthesis.operands import OperandEnergies, operand_energies
 
 __all__ = [  # noqa: RUF022  grouped by what they are
     # Verilog in, figures out
@@ -12,6 +13,8 @@ __all__ = [  # noqa: RUF022  grouped by what they are
     "characterize_text",
     "Characterization",
     # energy under a network's own operands
+    "operand_energies",
+    "OperandEnergies",
     "SwitchingCircuit",
     "Held",
     "pairwise",

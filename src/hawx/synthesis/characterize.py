@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -133,9 +132,11 @@ def characterize_text(
         return _from_stored(stored)
     synthesis = synthesize(verilog, library, source=source, top=top)
     values = _measured(synthesis, library, source, wanted)
+    result = _from_stored(values)
     if use_cache:
         cache.save("characterizations", key, values)
-    return _from_stored(values)
+        cache.save("circuits", cache.content_key(result.block.sha256, result.costs.technology), circuit_to_dict(result.circuit))
+    return result
 
 
 def multiplier_ports(netlist: Netlist, source: str) -> tuple[str, str, str]:
@@ -260,8 +261,3 @@ def circuit_from_dict(values: Mapping[str, Any]) -> SwitchingCircuit:
         formats=(a_format, w_format),
         toggle_fj=np.array(values["toggle_fj"]),
     )
-
-
-def circuit_json(circuit: SwitchingCircuit) -> str:
-    """Return `circuit_to_dict` as compact JSON text."""
-    return json.dumps(circuit_to_dict(circuit), separators=(",", ":"))
