@@ -13,7 +13,8 @@ from hawx.blocks import Block, Costs
 from hawx.errors import InputError
 from hawx.formats import CODES, IntFormat
 from hawx.synthesis import cache
-from hawx.synthesis.builtin import builtin_circuit, circuit_from_dict
+from hawx.synthesis.builtin import builtin_circuit
+from hawx.synthesis.characterize import circuit_from_dict
 from hawx.synthesis.energy import Held, SwitchingCircuit
 
 CACHE_KIND = "circuits"
@@ -115,8 +116,8 @@ def fold(distribution: NDArray[np.float64], own: IntFormat, inner: IntFormat) ->
     """
     if own == inner or distribution.shape[-1] != CODES:
         return distribution
-    result = np.zeros_like(distribution)
     values = own.values()
     target = np.abs(values) if own.signed else np.minimum(values, inner.max)
-    np.add.at(result, (slice(None), target - inner.min), distribution)
-    return result
+    moved = np.zeros((CODES, CODES))
+    moved[np.arange(CODES), target - inner.min] = 1.0
+    return np.asarray(distribution @ moved, np.float64)
