@@ -22,8 +22,12 @@ def run_layer_step(step: LayerStep, value: Tensor, images: int, run: Callable[[T
         return run(value)
     if step.arrangement is Arrangement.SIGNAL:
         return run(value.unsqueeze(2)).squeeze(2)
-    batched = value.movedim(step.batch_axis, 0)
-    rows = batched.reshape(images, -1, batched.shape[-1])
-    result = run(rows.transpose(1, 2).unsqueeze(3))
-    back = result.squeeze(3).transpose(1, 2).reshape(*batched.shape[:-1], result.shape[1])
-    return back.movedim(0, step.batch_axis)
+    axis, channels = step.batch_axis, value.shape[-1]
+    split = (-1, images) if step.batch_inner else (images, -1)
+    spread = value.reshape(*value.shape[:axis], *split, *value.shape[axis + 1 :])
+    batch = axis + 1 if step.batch_inner else axis
+    front = spread.movedim(batch, 0)
+    result = run(front.reshape(images, -1, channels).transpose(1, 2).unsqueeze(3))
+    filters = result.shape[1]
+    back = result.squeeze(3).transpose(1, 2).reshape(*front.shape[:-1], filters)
+    return back.movedim(0, batch).reshape(*value.shape[:-1], filters)

@@ -108,7 +108,8 @@ def _encode_step(step: Step) -> dict[str, Any]:
             kind = "quantize" if isinstance(step, Quantize) else "dequantize"
             return {"step": kind, **_io(step), "scale": step.scale, "zero_point": step.zero_point, "format": step.format.name}
         case LayerStep(codes=None):
-            return {"step": "layer", **_io(step), "layer": step.layer, "arrangement": step.arrangement.value, "batch_axis": step.batch_axis}
+            place = {"arrangement": step.arrangement.value, "batch_axis": step.batch_axis, "batch_inner": step.batch_inner}
+            return {"step": "layer", **_io(step), "layer": step.layer, **place}
         case LayerStep():
             raise InputError("a fused program cannot be saved; save the network's plain steps.")
     return {"step": "glue", "output": step.output, "op": step.op, "args": _encode(step.args), "kwargs": _encode(step.kwargs)}
@@ -123,8 +124,8 @@ def _decode_step(entry: dict[str, Any]) -> Step:
     if kind == "glue":
         return Glue(output=output, op=entry["op"], args=_decode(entry["args"]), kwargs=_decode(entry["kwargs"]))
     if kind == "layer":
-        arrangement = Arrangement(entry["arrangement"])
-        return LayerStep(output=output, input=entry["input"], layer=entry["layer"], arrangement=arrangement, batch_axis=entry["batch_axis"])
+        place = {"arrangement": Arrangement(entry["arrangement"]), "batch_axis": entry["batch_axis"], "batch_inner": entry["batch_inner"]}
+        return LayerStep(output=output, input=entry["input"], layer=entry["layer"], **place)
     fmt = IntFormat.parse(entry["format"])
     make = Quantize if kind == "quantize" else Dequantize
     return make(output=output, input=entry["input"], scale=entry["scale"], zero_point=entry["zero_point"], format=fmt)

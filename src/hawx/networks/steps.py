@@ -47,7 +47,7 @@ class Arrangement(StrEnum):
     SIGNAL = "signal"
     """(N, C, L), taken as (N, C, 1, L)."""
     FEATURES = "features"
-    """(…, C) with the batch at `batch_axis`, taken as (N, C, P, 1) with P the product of the other axes."""
+    """(…, C) with the batch on `batch_axis`, taken as (N, C, P, 1) with P the product of the other axes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +86,8 @@ class LayerStep:
     layer: str
     arrangement: Arrangement = Arrangement.IMAGE
     batch_axis: int = 0
+    batch_inner: bool = False
+    """Whether the batch varies fastest on its axis, where that axis holds positions too."""
     codes: CodesOutput | None = None
 
 

@@ -1,0 +1,314 @@
+"""Canonical graph: one spelling per operation, so that the quantizer and the lowering each know one.
+
+Each pass rewrites a traced graph in place and keeps its meaning: no in-place operators, no dead asserts, attention as two matrix products and
+a softmax, convolutions with explicit integer padding, products with a constant matrix as `linear`, constants computed once.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx import GraphModule, Node
+
+aten = torch.ops.aten
+
+LAYER_NAME = "hawx_layer"
+"""Key of `Node.meta` under which a multiplying node carries its layer's name."""
+
+_CALLABLE = Callable[..., Any]
+_IDENTITIES = {
+    aten.dropout.default,
+    aten.dropout_.default,
+    aten.feature_dropout.default,
+    aten.alpha_dropout.default,
+    aten.clone.default,
+    aten.contiguous.default,
+    aten.detach.default,
+    aten.detach_.default,
+    aten.alias.default,
+    aten.lift_fresh_copy.default,
+    aten.lift_fresh.default,
+}
+_ASSERTS = ("_assert", "sym_constrain", "_guards_fn")
+
+
+def canonicalize(module: GraphModule) -> None:
+    """Rewrite the graph of `module` in place into canonical form."""
+    _drop_asserts(module)
+    _functionalize(module)
+    for node in list(module.graph.nodes):
+        if node.op == "call_function":
+            rewrite = _REWRITES.get(node.target)
+            if rewrite is not None:
+                rewrite(module, node)
+    _remove_identities(module)
+    _fold_constants(module)
+    for node in list(module.graph.nodes):
+        if node.op == "call_function" and node.target in _PRODUCTS:
+            _product_to_linear(module, node)
+    _fold_constants(module)
+    _name_layers(module)
+    module.graph.eliminate_dead_code()
+    module.recompile()
+
+
+def constant(module: GraphModule, node: Any) -> Tensor | None:
+    """Return the tensor behind a `get_attr` node, or None for any other argument."""
+    if not isinstance(node, Node) or node.op != "get_attr":
+        return None
+    value: Any = module
+    for part in str(node.target).split("."):
+        value = getattr(value, part)
+    return value.detach() if isinstance(value, Tensor) else None
+
+
+def _drop_asserts(module: GraphModule) -> None:
+    for node in reversed(list(module.graph.nodes)):
+        if node.op in ("call_function", "call_module") and not node.users and any(mark in str(node.target) for mark in _ASSERTS):
+            module.graph.erase_node(node)
+
+
+def _functionalize(module: GraphModule) -> None:
+    """`relu_(x)` becomes `relu(x)`, and everything after it that read `x` reads the result."""
+    order = {node: i for i, node in enumerate(module.graph.nodes)}
+    for node in module.graph.nodes:
+        if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
+            continue
+        packet, overload = node.target._schema.name.split("::")[1], node.target._overloadname or "default"
+        if not packet.endswith("_") or packet.endswith("__") or not hasattr(aten, packet[:-1]):
+            continue
+        changed = node.args[0]
+        node.target = getattr(getattr(aten, packet[:-1]), overload)
+        for user in list(changed.users):
+            if user is not node and order[user] > order[node]:
+                user.replace_input_with(changed, node)
+
+
+def _remove_identities(module: GraphModule) -> None:
+    for node in list(module.graph.nodes):
+        if node.op == "call_function" and node.target in _IDENTITIES:
+            node.replace_all_uses_with(node.args[0])
+            module.graph.erase_node(node)
+
+
+def _fold_constants(module: GraphModule) -> None:
+    """Compute what depends on constants alone (weight standardization, resized position embeddings, …) once."""
+    known: dict[Node, Any] = {}
+    for node in module.graph.nodes:
+        if node.op == "get_attr":
+            value = constant(module, node)
+            if value is not None:
+                known[node] = value
+        elif node.op == "call_function" and all(source in known for source in node.all_input_nodes) and not _is_random(node):
+            arguments = torch.fx.map_arg((node.args, node.kwargs), lambda source: known[source])
+            with torch.no_grad():
+                known[node] = node.target(*arguments[0], **arguments[1])
+    for node, value in known.items():
+        if node.op == "call_function" and isinstance(value, Tensor) and any(user not in known for user in node.users):
+            _replace_by_constant(module, node, value)
+    module.graph.eliminate_dead_code()
+
+
+def _is_random(node: Node) -> bool:
+    tags = getattr(node.target, "tags", ())
+    return torch.Tag.nondeterministic_seeded in tags
+
+
+def _replace_by_constant(module: GraphModule, node: Node, value: Tensor) -> None:
+    name = f"_folded_{node.name}"
+    module.register_buffer(name, value.detach().clone().contiguous())
+    with module.graph.inserting_before(node):
+        new = module.graph.get_attr(name)
+    new.meta = dict(node.meta)
+    sources = [source for source in _ancestors(node) if source.op == "get_attr"]
+    if sources:
+        new.meta["hawx_source"] = max(sources, key=lambda s: t.numel() if (t := constant(module, s)) is not None else 0).target
+    node.replace_all_uses_with(new)
+
+
+def _ancestors(node: Node) -> list[Node]:
+    seen: dict[Node, None] = {}
+    waiting = list(node.all_input_nodes)
+    while waiting:
+        current = waiting.pop()
+        if current not in seen:
+            seen[current] = None
+            waiting.extend(current.all_input_nodes)
+    return list(seen)
+
+
+def _insert(module: GraphModule, before: Node, target: _CALLABLE, *args: Any) -> Node:
+    with module.graph.inserting_before(before):
+        new = module.graph.call_function(target, args)
+    if "nn_module_stack" in before.meta:
+        new.meta["nn_module_stack"] = before.meta["nn_module_stack"]
+    return new
+
+
+def _replace(node: Node, new: Node) -> None:
+    if "val" in node.meta:
+        new.meta.setdefault("val", node.meta["val"])
+    node.replace_all_uses_with(new)
+    node.graph.erase_node(node)
+
+
+def _view(module: GraphModule, node: Node) -> None:
+    """A layer may return any strides, so every view becomes a reshape."""
+    node.target = aten.reshape.default
+
+
+def _same_padding(module: GraphModule, node: Node) -> None:
+    """`padding='same'` or `'valid'` as numbers; an odd total puts the extra position after (PyTorch's rule)."""
+    x, weight, bias, stride, padding, dilation, groups = _arguments(node, (None, None, None, [1], "valid", [1], 1))
+    tensor = constant(module, weight)
+    kernel = list(tensor.shape[2:]) if tensor is not None else list(weight.meta["val"].shape[2:])
+    dims = len(kernel)
+    dilation = list(dilation) * (dims if len(dilation) == 1 else 1)
+    totals = [d * (k - 1) if padding == "same" else 0 for d, k in zip(dilation, kernel, strict=True)]
+    if any(total % 2 for total in totals):
+        widths = [side for total in reversed(totals) for side in (0, total % 2)]
+        x = _insert(module, node, aten.constant_pad_nd.default, x, widths)
+    target = {1: aten.conv1d.default, 2: aten.conv2d.default, 3: aten.conv3d.default}[dims]
+    _replace(node, _insert(module, node, target, x, weight, bias, list(stride), [total // 2 for total in totals], dilation, groups))
+
+
+def _convolution(module: GraphModule, node: Node) -> None:
+    x, weight, bias, stride, padding, dilation, transposed, _, groups = node.args
+    if transposed:
+        return
+    target = {1: aten.conv1d.default, 2: aten.conv2d.default}.get(len(stride))  # type: ignore[arg-type]
+    if target is not None:
+        _replace(node, _insert(module, node, target, x, weight, bias, stride, padding, dilation, groups))
+
+
+def _addmm(module: GraphModule, node: Node) -> None:
+    if node.kwargs:
+        return
+    bias, x, weight = node.args
+    product = _insert(module, node, aten.mm.default, x, weight)
+    _replace(node, _insert(module, node, aten.add.Tensor, product, bias))
+
+
+def _first_of(target: _CALLABLE, build: Callable[[tuple[Any, ...]], tuple[Any, ...]]) -> Callable[[GraphModule, Node], None]:
+    """A rewrite for operators that return several results of which only the first is read."""
+
+    def rewrite(module: GraphModule, node: Node) -> None:
+        if all(user.target is operator.getitem and user.args[1] == 0 for user in node.users):
+            new = _insert(module, node, target, *build(tuple(node.args)))
+            for user in list(node.users):
+                _replace(user, new)
+            module.graph.erase_node(node)
+
+    return rewrite
+
+
+def _attention(module: GraphModule, node: Node) -> None:
+    """`softmax(q·kᵀ·scale + mask)·v` (Vaswani et al. 2017, eq. 1), as two products that the coverage list can name."""
+    q, k, v, mask, _, causal = _arguments(node, (None, None, None, None, 0.0, False))
+    if causal or node.kwargs.get("enable_gqa"):
+        return  # stays one float operator, and is listed
+    scale = node.kwargs.get("scale")
+    if scale is None:
+        scale = float(q.meta["val"].shape[-1]) ** -0.5
+    transposed = _insert(module, node, aten.transpose.int, k, -2, -1)
+    logits = _insert(module, node, aten.matmul.default, _insert(module, node, aten.mul.Scalar, q, float(scale)), transposed)
+    if mask is not None:
+        logits = _insert(module, node, aten.add.Tensor, logits, mask)
+    _replace(node, _insert(module, node, aten.matmul.default, _insert(module, node, aten.softmax.int, logits, -1), v))
+
+
+def _arguments(node: Node, defaults: tuple[Any, ...]) -> list[Any]:
+    """Return an operator's positional arguments, keywords by name merged in, missing ones from `defaults`."""
+    names = [argument.name for argument in node.target._schema.arguments]  # type: ignore[union-attr]
+    given = {**dict(zip(names, node.args, strict=False)), **node.kwargs}
+    return [given.get(name, default) for name, default in zip(names, defaults, strict=False)]
+
+
+_PRODUCTS = {aten.matmul.default, aten.mm.default}
+
+
+def _product_to_linear(module: GraphModule, node: Node) -> None:
+    """`x @ W` with a constant matrix is `linear(x, Wᵀ)`; a constant row added by the only reader is its bias."""
+    matrix = constant(module, node.args[1])
+    if matrix is None or matrix.ndim != 2:
+        return
+    weight = _insert(module, node, aten.t.default, node.args[1])
+    bias: Node | None = None
+    end = node
+    if len(node.users) == 1:
+        user = next(iter(node.users))
+        if user.target is aten.add.Tensor and not user.kwargs:
+            other = user.args[1] if user.args[0] is node else user.args[0]
+            row = constant(module, other)
+            if row is not None and row.numel() == matrix.shape[1] == row.shape[-1]:
+                end = user
+                bias = _insert(module, user, aten.reshape.default, other, [matrix.shape[1]])
+    new = _insert(module, end, aten.linear.default, node.args[0], weight, bias)
+    _replace(end, new)
+    if end is not node:
+        module.graph.erase_node(node)
+
+
+def _name_layers(module: GraphModule) -> None:
+    """Name every multiplying node after its weight's parameter, `name#1`, `name#2`, … where one is used again."""
+    used: dict[str, int] = {}
+    for node in module.graph.nodes:
+        if node.op != "call_function" or node.target not in MULTIPLYING_TARGETS:
+            continue
+        weight = node.args[1] if len(node.args) > 1 else None
+        path = ""
+        if isinstance(weight, Node) and weight.op == "get_attr":
+            path = str(weight.meta.get("hawx_source", weight.target)).removesuffix(".weight").removesuffix("_weight")
+            path = path if not path.startswith("_folded_") else ""
+        if not path:
+            stack = list((node.meta.get("nn_module_stack") or {}).values())
+            path = str(stack[-1][0]) if stack and stack[-1][0] else node.name
+            if node.target in _PRODUCTS:
+                path = f"{path}.{node.name}" if path != node.name else path
+        count = used.get(path, 0)
+        used[path] = count + 1
+        node.meta[LAYER_NAME] = f"{path}#{count}" if count else path
+
+
+MULTIPLYING_TARGETS = {
+    aten.conv1d.default,
+    aten.conv2d.default,
+    aten.conv3d.default,
+    aten.conv_transpose1d.default,
+    aten.conv_transpose2d.input,
+    aten.conv_transpose3d.input,
+    aten.convolution.default,
+    aten.linear.default,
+    aten.bilinear.default,
+    aten.matmul.default,
+    aten.mm.default,
+    aten.bmm.default,
+    aten.baddbmm.default,
+    aten.addmm.default,
+    aten.einsum.default,
+    aten.scaled_dot_product_attention.default,
+    aten.lstm.input,
+    aten.gru.input,
+    aten.rnn_tanh.input,
+}
+"""Every operator that multiplies and accumulates: each is either converted to a layer or named in the coverage list."""
+
+_REWRITES: dict[Any, Callable[[GraphModule, Node], None]] = {
+    aten.view.default: _view,
+    aten._unsafe_view.default: _view,
+    aten.conv1d.padding: _same_padding,
+    aten.conv2d.padding: _same_padding,
+    aten.conv3d.padding: _same_padding,
+    aten.convolution.default: _convolution,
+    aten.addmm.default: _addmm,
+    aten.scaled_dot_product_attention.default: _attention,
+    aten.native_layer_norm.default: _first_of(aten.layer_norm.default, lambda a: a),
+    aten._native_batch_norm_legit_no_training.default: _first_of(
+        aten.batch_norm.default, lambda a: (a[0], a[1], a[2], a[3], a[4], False, a[5], a[6], False)
+    ),
+    aten.max_pool2d_with_indices.default: _first_of(aten.max_pool2d.default, lambda a: a),
+}
