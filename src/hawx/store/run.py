@@ -13,7 +13,7 @@ from hawx.errors import InputError
 from hawx.estimates import Estimate, Measurement
 from hawx.report.page import report_html
 from hawx.report.result import SCHEMA, Baseline, Effort, Result, Validation
-from hawx.store.files import csv_text, read_text, write_text
+from hawx.store.files import csv_text, json_text, read_text, write_text
 from hawx.store.scores import load_scores, save_scores
 
 _HARDWARE = ("area_um2", "power_uw", "energy_uj", "latency_us", "mult_power_ratio", "mult_energy_ratio")
@@ -36,7 +36,7 @@ def save_run(result: Result, folder: str | PathLike[str]) -> None:
     write_text(target / "front.csv", csv_text(_FRONT, (_front_row(result, design) for design in result.front)))
     save_scores(result.scores, target / "scores.csv")
     write_text(target / "report.html", report_html(result))
-    write_text(target / "result.json", json.dumps(result.to_dict(), indent=1, ensure_ascii=False, default=str) + "\n")
+    write_text(target / "result.json", json_text(result.to_dict()) + "\n")
 
 
 def load_run(folder: str | PathLike[str]) -> Result:

@@ -1,0 +1,115 @@
+"""`hawx explore`: from settings to a front, a report and a run folder."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hawx.cli.console import out, print_json
+from hawx.cli.folder import MEASUREMENTS, SETTINGS, default_folder, prepare
+from hawx.cli.inputs import load_inputs, settings_from, split_sizes
+from hawx.cli.parser import Commands, add_command, add_json, add_settings
+from hawx.errors import GoalError, InputError
+from hawx.settings import ExploreSettings
+
+if TYPE_CHECKING:
+    from hawx.report.result import Result
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser."""
+    parser = add_command(commands, "explore", run, "find which block goes where: a measured front, a report and a run folder")
+    parser.add_argument("target", nargs="?", metavar="SETTINGS.toml|NETWORK", help="settings to start from, or a network [default: lenet5]")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="run folder, new or empty [default: runs/NETWORK-GRANULARITY-TIME]")
+    parser.add_argument("--resume", action="store_true", help="continue the run in --out; nothing is measured twice")
+    add_json(parser)
+    add_settings(parser, ExploreSettings)
+
+
+def run(arguments: Namespace) -> int:
+    """Explore, write the run folder, print the front."""
+    if arguments.resume and arguments.out is None:
+        raise InputError("--resume needs --out DIR: which run should go on?")
+    kept = arguments.out / SETTINGS if arguments.resume and (arguments.out / SETTINGS).exists() else None
+    settings = settings_from(arguments, kept)
+    folder: Path = arguments.out or default_folder(settings)
+    split_sizes(settings)
+    prepare(folder, settings, resume=arguments.resume)
+    try:
+        result = explore(settings, folder, quiet=arguments.json)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"what was measured is kept. Continue with: hawx explore --resume --out {folder}") from None
+    report(result, folder, as_json=arguments.json)
+    if settings.max_drop is not None:
+        try:
+            result.best(settings.max_drop)
+        except GoalError as error:
+            raise GoalError(f"{error} The front is in {folder}.") from None
+    return 0
+
+
+def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
+    """Run one exploration, measurements kept in `folder`, and save its result there."""
+    from hawx.cli.display import display
+
+    with display(quiet=quiet) as progress:
+        progress.stage("load")
+        from hawx.execution import counter_for
+        from hawx.flow import explore as explore_network
+        from hawx.store import SqliteStore, save_run
+
+        inputs = load_inputs(settings)
+        search_images, report_images = split_sizes(settings)
+        with SqliteStore(folder / MEASUREMENTS) as store, counter_for(jobs=settings.jobs, dask=settings.dask) as counter:
+            result = explore_network(
+                inputs.network,
+                inputs.library,
+                inputs.accelerator,
+                inputs.dataset.images,
+                inputs.dataset.labels,
+                granularity=settings.granularity,
+                objectives=settings.objectives,
+                searcher=settings.searcher,
+                max_drop=settings.max_drop,
+                budget=settings.budget,
+                layers=settings.layers or None,
+                search_images=search_images,
+                report_images=report_images,
+                seed=settings.seed,
+                store=store,
+                counter=counter,
+                progress=progress,
+                settings=asdict(settings),
+            )
+        save_run(result, folder)
+    return result
+
+
+def report(result: Result, folder: Path, *, as_json: bool) -> None:
+    """Print the outcome of a run."""
+    from hawx.cli.front import choice_lines, front_lines
+    from hawx.report.choice import choose
+    from hawx.report.page import space_size
+    from hawx.report.quantities import seconds
+
+    if as_json:
+        print_json(result.to_dict())
+        return
+    choice, base, effort = choose(result), result.baseline, result.effort
+    float_top1 = "" if base.float_top1 is None else f"float {base.float_top1:.2f} %, "
+    out(
+        "",
+        f"{result.network['name']} ({float_top1}int8 {base.int8_top1:.2f} % measured), {result.granularity} level, "
+        f"{len(result.library['blocks'])} blocks, {space_size(result.space_log10)} designs",
+        f"{effort.evaluations} designs measured in the search, {effort.evaluation_equivalents:.1f} evaluation-equivalents of other work, "
+        f"{seconds(effort.wall_s)}",
+        "",
+        *front_lines(result, choice),
+        "",
+        *choice_lines(result, choice),
+        "",
+        f"report   {folder / 'report.html'}",
+        f"again    hawx explore {folder / SETTINGS} --out ANOTHER-FOLDER",
+    )

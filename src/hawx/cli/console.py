@@ -1,0 +1,59 @@
+"""What commands print: tables that fit the terminal, JSON, and hints that stay off a pipe."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
+
+
+def out(*lines: str) -> None:
+    """Print lines on standard output."""
+    for line in lines:
+        print(line)
+
+
+def say(line: str) -> None:
+    """Print a line for people on standard error, so that pipes and --json stay clean."""
+    print(line, file=sys.stderr)
+
+
+def print_json(values: Any) -> None:
+    """Print `values` as JSON."""
+    from hawx.store.files import json_text
+
+    print(json_text(values))
+
+
+def width() -> int:
+    """Return the columns of the terminal, 100 where there is none."""
+    return shutil.get_terminal_size((100, 40)).columns
+
+
+def colored(stream: TextIO) -> bool:
+    """Return whether escape codes are welcome: a terminal that is not dumb, and no NO_COLOR (https://no-color.org)."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, marked: int | None = None) -> list[str]:
+    """Return aligned lines: header, rule, rows. The first `left` columns are left-aligned; row `marked` is set in bold on a terminal.
+
+    A header may have several lines, separated by newlines.
+    """
+    body = [list(row) for row in rows]
+    depth = max(h.count("\n") for h in head) + 1
+    heads = [[""] * (depth - 1 - h.count("\n")) + h.split("\n") for h in head]
+    widths = [max(len(line) for line in [*heads[i], *(row[i] for row in body)]) for i in range(len(head))]
+
+    def fit(cells: Sequence[str]) -> str:
+        placed = [c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))]
+        return "  ".join(placed).rstrip()
+
+    lines = [fit([h[d] for h in heads]) for d in range(depth)]
+    lines.append("  ".join("─" * w for w in widths))
+    for i, row in enumerate(body):
+        line = fit(row)
+        lines.append(f"\033[1m{line}\033[0m" if i == marked and colored(sys.stdout) else line)
+    return lines

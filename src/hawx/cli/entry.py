@@ -1,0 +1,48 @@
+"""Entry: parse, run one command, and turn every foreseeable failure into one line and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from hawx.cli.parser import build_parser
+from hawx.errors import GoalError, HawxError
+
+DONE, GOAL_MISSED, BAD_INPUT, BUG, INTERRUPTED = 0, 1, 2, 70, 130
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that `arguments` (default: the process's) name and return its exit status."""
+    parser = build_parser()
+    try:
+        parsed = parser.parse_args(arguments)
+        status = int(parsed.run(parsed))
+        sys.stdout.flush()
+        return status
+    except SystemExit as stop:  # argparse: --help, --version or a usage error, already printed
+        return int(stop.code or 0)
+    except GoalError as error:
+        return _fail(str(error), GOAL_MISSED)
+    except HawxError as error:
+        return _fail(str(error), BAD_INPUT)
+    except KeyboardInterrupt as stop:
+        return _fail("interrupted" + (f"; {stop}" if str(stop) else "."), INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output has gone, for example `hawx blocks list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except OSError as error:
+        place = f" {str(error.filename)!r}" if error.filename is not None else ""
+        return _fail(f"the system refused{place}: {error.strerror or error}.", BAD_INPUT)
+    except MemoryError:
+        return _fail("not enough memory; use fewer --images or close other programs.", BAD_INPUT)
+    except Exception:  # noqa: BLE001  what remains is a defect of HAWX: say so and show it
+        traceback.print_exc()
+        return _fail("this is a defect of HAWX; please report it with the lines above and `hawx doctor --json`.", BUG)
+
+
+def _fail(message: str, status: int) -> int:
+    sys.stdout.flush()
+    print(f"hawx: {' '.join(message.split())}", file=sys.stderr)
+    return status

@@ -1,0 +1,69 @@
+"""The front as text: one line per design, accuracies labelled as measured, the chosen design marked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hawx.cli.console import table, width
+
+if TYPE_CHECKING:
+    from hawx.designs.design import Design
+    from hawx.report.choice import Choice
+    from hawx.report.result import Result
+
+ROWS = 24
+
+
+def front_lines(result: Result, choice: Choice | None) -> list[str]:
+    """Return the front as a table that fits the terminal, at 80 columns and more."""
+    from hawx.report.quantities import quantity, significant
+
+    wide = width() >= 112
+    fields = ("area_um2", *(("power_uw",) if wide else ()), "energy_uj", "latency_us")
+    units = {f: quantity(f).unit([float(getattr(d.hardware, f)) for d in result.front]) for f in fields}
+    names = {"area_um2": "area", "power_uw": "power", "energy_uj": "energy", "latency_us": "latency"}
+    head = ["", "design", "top-1 % measured\n[95 % interval]", *(["top-1 %\nestimated"] if wide else []), "points\nlost", "mult.\npower %"]
+    head += [f"{names[f]}\n{units[f][1]}" for f in fields]
+    shown, left_out = _shown(result, choice)
+    rows: list[list[str]] = []
+    marked: int | None = None
+    for design in shown:
+        seen, estimate = design.measurement, design.estimate
+        low, high = seen.interval if seen else (0.0, 0.0)
+        if choice is not None and design.id == choice.design.id:
+            marked = len(rows)
+        rows.append(
+            [
+                "*" if marked == len(rows) else "",
+                design.id,
+                f"{seen.top1:.2f} [{low:.2f}, {high:.2f}]" if seen else "not measured",
+                *([f"{estimate.top1:.2f} ± {estimate.sigma:.2f}" if estimate else "–"] if wide else []),
+                f"{result.drop(design):.2f}",
+                f"{100 * design.mult_power_ratio:.1f}",
+                *(significant(float(getattr(design.hardware, f)) / units[f][0]) for f in fields),
+            ]
+        )
+    lines = table(head, rows, left=2, marked=marked)
+    return [*lines, f"  … and {left_out} more in front.csv"] if left_out else lines
+
+
+def _shown(result: Result, choice: Choice | None) -> tuple[list[Design], int]:
+    """Return at most ROWS designs, evenly along the front and with the chosen one, and how many are left out."""
+    front = list(result.front)
+    if len(front) <= ROWS:
+        return front, 0
+    picks = {round(i * (len(front) - 1) / (ROWS - 1)) for i in range(ROWS)}
+    picks |= {i for i, design in enumerate(front) if choice is not None and design.id == choice.design.id}
+    return [front[i] for i in sorted(picks)], len(front) - len(picks)
+
+
+def choice_lines(result: Result, choice: Choice | None) -> list[str]:
+    """Return what the marked design is and which block every layer of it uses."""
+    if choice is None:
+        return ["Nothing was measured."]
+    lines = [f"* {choice.design.id}: {choice.reason}."]
+    for layer, counts in zip(choice.design.assignment.layers, choice.design.assignment.counts, strict=True):
+        used = [(int(n), block) for n, block in zip(counts, choice.design.assignment.blocks, strict=True) if n]
+        said = used[0][1] if len(used) == 1 else ", ".join(f"{block} ×{n}" for n, block in sorted(used, reverse=True)[:6])
+        lines.append(f"    {layer}: {said}" + (" …" if len(used) > 6 else ""))
+    return lines if len(lines) <= 26 else [*lines[:25], f"    … and {len(lines) - 25} more layers in result.json"]

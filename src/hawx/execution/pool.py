@@ -1,0 +1,59 @@
+"""Measuring in several processes of this machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+
+from hawx.designs import Assignment
+from hawx.errors import HawxError
+from hawx.verify import Counter, Task
+
+_task: Task | None = None  # of this worker process, set once by `_begin`
+
+
+@contextmanager
+def pool_counter(jobs: int) -> Iterator[Counter]:
+    """Give a counter that measures in `jobs` processes; each gets a task once and keeps what it caches of it."""
+    pools: dict[int, tuple[Task, Executor]] = {}
+
+    def count(task: Task, assignments: Sequence[Assignment]) -> Sequence[int]:
+        if id(task) not in pools:
+            pools[id(task)] = task, _pool(task, jobs)
+        _, pool = pools[id(task)]
+        try:
+            return list(pool.map(_count, assignments))
+        except BrokenProcessPool as error:
+            raise HawxError("a measuring process died, perhaps for want of memory; use fewer --jobs or --images and --resume.") from error
+
+    try:
+        yield count
+    finally:
+        for _, pool in pools.values():
+            pool.shutdown(cancel_futures=True)
+
+
+def _pool(task: Task, jobs: int) -> ProcessPoolExecutor:
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    context = multiprocessing.get_context("spawn")  # a fork would copy locks of thread pools in an unknown state
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(task, threads))
+
+
+def _begin(task: Task, threads: int) -> None:
+    global _task
+    import signal
+
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops its workers
+    torch.set_num_threads(threads)
+    _task = task
+
+
+def _count(assignment: Assignment) -> int:
+    assert _task is not None
+    return _task.count([assignment])[0]
