@@ -14,17 +14,19 @@ from numpy.typing import NDArray
 
 from hawx.accelerators import Accelerator
 from hawx.blocks import Library
-from hawx.designs import SearchSpace
+from hawx.designs import Assignment, SearchSpace
 from hawx.emulate import BlockExecutor
 from hawx.errors import UnknownNameError
+from hawx.estimates import Measurement
 from hawx.networks import Dataset, QuantizedNetwork
 from hawx.predict import Effects, Predictor
 from hawx.profile import profile_operands
 from hawx.progress import Progress, SilentProgress, StageClock
 from hawx.report.facts import library_facts, network_facts, validation_of, versions
 from hawx.report.result import Baseline, Effort, Result
-from hawx.score import score_network, scoring_set, work
+from hawx.score import Scores, score_network, scoring_set, work
 from hawx.search import Problem, search
+from hawx.synthesis.operands import operand_energies
 from hawx.units import Granularity
 from hawx.verify import Counter, MeasurementStore, Measurer, MemoryStore, Task, count_here, split_images, verify_front
 
@@ -91,6 +93,8 @@ def explore(
     sample_rng, search_rng = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))
     operands = profile_operands(network, search_set.images[:PROFILE_IMAGES], BlockExecutor(library, exact))
 
+    energies = operand_energies(library.blocks, library.costs(), operands.activations, operands.weights, exact=space.exact)
+
     sample = scoring_set(search_set.images, search_set.labels, logits, SCORE_IMAGES, COMPETITORS, sample_rng)
     clock.stage("score", work(space, len(sample.images)))
     scored = score_network(network, library, space, operands, sample, advance=clock.progress.advance)
@@ -106,6 +110,7 @@ def explore(
         images=len(search_set),
         baseline_correct=int((logits.argmax(axis=1) == search_set.labels).sum()),
         budget=budget,
+        energies=energies.values_fj,
         reference_drop=REFERENCE_DROP if max_drop is None else max(2.0 * max_drop, 1.0),
         progress=clock.progress,
     )
@@ -123,7 +128,7 @@ def explore(
     return Result(
         network=network_facts(network),
         granularity=space.granularity.value,
-        accelerator={"name": accelerator.name, **accelerator.params},
+        accelerator={"name": accelerator.name, **accelerator.params, "energy_origin": energies.origin},
         library=library_facts(library),
         objectives=problem.objectives,
         space_log10=space.log10_size,
@@ -171,3 +176,42 @@ def search_space(network: QuantizedNetwork, library: Library, granularity: str, 
         approximable=None if layers is None else [name in set(layers) for name in names],
         exact=library.index(library.exact.name),
     )
+
+
+def score(
+    network: QuantizedNetwork,
+    library: Library,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    *,
+    granularity: str = "layer",
+    layers: Sequence[str] | None = None,
+    score_images: int = SCORE_IMAGES,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Scores:
+    """Return the scores of every unit under every block, without searching anything; arguments as of `explore`."""
+    told = progress or SilentProgress()
+    space = search_space(network, library, granularity, layers)
+    exact = space.assignment(space.exact_choices())
+    told.stage("baseline")
+    logits = Task(network, library, images, labels).evaluator.logits(exact)
+    told.stage("profile")
+    operands = profile_operands(network, images[:PROFILE_IMAGES], BlockExecutor(library, exact))
+    sample = scoring_set(images, labels, logits, score_images, COMPETITORS, np.random.default_rng(seed))
+    told.stage("score", work(space, len(sample.images)))
+    return score_network(network, library, space, operands, sample, advance=told.advance).scores
+
+
+def evaluate(
+    network: QuantizedNetwork,
+    library: Library,
+    assignment: Assignment,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    *,
+    counter: Counter = count_here,
+) -> Measurement:
+    """Return the bit-exactly measured top-1 of one assignment on labelled images."""
+    correct = counter(Task(network, library, images, labels), [assignment])[0]
+    return Measurement(correct=int(correct), images=len(labels))
