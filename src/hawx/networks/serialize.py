@@ -124,7 +124,7 @@ def _decode_step(entry: dict[str, Any]) -> Step:
     if kind == "glue":
         return Glue(output=output, op=entry["op"], args=_decode(entry["args"]), kwargs=_decode(entry["kwargs"]))
     if kind == "layer":
-        place = {"arrangement": Arrangement(entry["arrangement"]), "batch_axis": entry["batch_axis"], "batch_inner": entry["batch_inner"]}
+        place = {"arrangement": Arrangement(entry["arrangement"]), "batch_axis": entry["batch_axis"], "batch_inner": entry.get("batch_inner", False)}
         return LayerStep(output=output, input=entry["input"], layer=entry["layer"], **place)
     fmt = IntFormat.parse(entry["format"])
     make = Quantize if kind == "quantize" else Dequantize
