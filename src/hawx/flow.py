@@ -163,7 +163,7 @@ def search_space(network: QuantizedNetwork, library: Library, granularity: str, 
         UnknownNameError: no such granularity or layer.
     """
     if granularity not in set(Granularity):
-        raise UnknownNameError("granularity", granularity, list(Granularity))
+        raise UnknownNameError("granularity", granularity, [g.value for g in Granularity])
     names = list(network.filters)
     for name in layers or ():
         if name not in names:

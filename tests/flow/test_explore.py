@@ -1,0 +1,140 @@
+"""The whole flow in Python on the embedded network, few images and blocks so that it stays quick."""
+
+import numpy as np
+import pytest
+
+import hawx
+from hawx.accelerators import Spatial, Systolic
+from hawx.blocks import Block, Library
+from hawx.blocks.families import builtin_library
+from hawx.designs import Assignment
+from hawx.errors import GoalError, InputError, UnknownNameError
+from hawx.flow import evaluate, explore, score
+from hawx.networks import zoo
+from hawx.verify import MemoryStore, split_images
+
+NETWORK = zoo.load("lenet5")
+DATA = zoo.dataset("lenet5").first(600)
+LIBRARY = builtin_library().select(["mul8s_ot3", "mul8s_bam_v7h3"])
+
+
+def run(**changes):
+    asked = {"search_images": 200, "report_images": 200, "budget": 8, "seed": 3} | changes
+    return explore(NETWORK, LIBRARY, Spatial(), DATA.images, DATA.labels, **asked)
+
+
+@pytest.fixture(scope="module")
+def result():
+    return run()
+
+
+def test_the_front_is_measured_on_images_the_search_never_saw(result) -> None:
+    search, report = split_images(DATA, 200, 200, seed=3)
+    assert not {image.tobytes() for image in search.images} & {image.tobytes() for image in report.images}
+    for design in result.front:
+        again = evaluate(NETWORK, LIBRARY, design.assignment, report.images, report.labels)
+        assert design.measurement == again
+        assert design.search == evaluate(NETWORK, LIBRARY, design.assignment, search.images, search.labels)
+
+
+def test_the_budget_holds_and_nothing_is_measured_twice(result) -> None:
+    assert result.effort.evaluations == len(result.evaluated) <= 8
+    assert len({d.id for d in result.evaluated}) == len(result.evaluated)
+    assert [entry[0] for entry in result.hypervolume] == list(range(1, len(result.evaluated) + 1))
+    assert all(a[2] <= b[2] for a, b in zip(result.hypervolume, result.hypervolume[1:], strict=False))
+
+
+def test_the_exact_design_is_the_first_measured_and_every_other_has_an_estimate(result) -> None:
+    first, *others = result.evaluated
+    assert set(first.assignment.to_dict().values()) == {"mul8s_exact"}
+    assert first.mult_power_ratio == pytest.approx(1.0)
+    assert all(d.estimate is not None for d in others)
+
+
+def test_the_same_seed_gives_the_same_result(result) -> None:
+    again = run()
+    assert [d.to_dict() for d in again.evaluated] == [d.to_dict() for d in result.evaluated]
+
+
+def test_a_resumed_run_measures_nothing_again() -> None:
+    store = MemoryStore()
+    first = run(store=store)
+    known = len(store)
+
+    def refuse(task, assignments):
+        raise AssertionError("measured again")
+
+    again = run(store=store, counter=refuse)
+    assert len(store) == known
+    assert [d.id for d in again.front] == [d.id for d in first.front]
+
+
+def test_an_unreachable_goal_says_what_the_closest_design_reaches(result) -> None:
+    with pytest.raises(GoalError, match=r"^no design loses at most -50 points of top-1; the closest, [0-9a-f]{12}, loses -?\d+\.\d\d points at "):
+        result.best(max_drop=-50)
+
+
+def test_best_is_the_cheapest_that_keeps_the_goal(result) -> None:
+    best = result.best(max_drop=5.0)
+    assert result.drop(best) <= 5.0
+    assert all(d.energy_uj >= best.energy_uj for d in result.front if result.drop(d) <= 5.0)
+
+
+@pytest.mark.parametrize("granularity", ["network", "filter"])
+def test_the_other_granularities_run(granularity: str) -> None:
+    found = run(granularity=granularity, layers=["conv1", "conv2"], budget=5)
+    assert found.space_log10 == pytest.approx({"network": np.log10(3), "filter": 22 * np.log10(3)}[granularity])
+    exact_layers = {d.assignment.to_dict()["fc1"] for d in found.front}
+    assert exact_layers == {"mul8s_exact"}
+    if granularity == "filter":
+        assert [m.shape for m in found.scores.filter_bias] == [(6, 3), (16, 3), (0, 3), (0, 3), (0, 3)]
+
+
+def test_a_temporal_accelerator_runs() -> None:
+    found = explore(NETWORK, LIBRARY, Systolic(), DATA.images, DATA.labels, search_images=100, report_images=100, budget=5)
+    assert found.accelerator["kind"] == "systolic"
+    assert len(found.front) > 1
+
+
+def test_scores_agree_with_measurements_of_single_layers() -> None:
+    scores = score(NETWORK, LIBRARY, DATA.images[:150], DATA.labels[:150], score_images=150)
+    exact = Assignment.uniform(NETWORK.filters, LIBRARY.names, "mul8s_exact")
+    base = evaluate(NETWORK, LIBRARY, exact, DATA.images[:150], DATA.labels[:150])
+    for layer in ("conv2", "fc2"):
+        changed = Assignment.from_dict({**exact.to_dict(), layer: "mul8s_bam_v7h3"}, NETWORK.filters, LIBRARY.names)
+        measured = evaluate(NETWORK, LIBRARY, changed, DATA.images[:150], DATA.labels[:150])
+        found = scores.layer_drop[scores.layers.index(layer), scores.blocks.index("mul8s_bam_v7h3")]
+        assert found == pytest.approx(base.top1 - measured.top1, abs=0.7)  # three competitors of nine decide
+
+
+def test_blocks_that_are_all_exact_leave_nothing_to_lose() -> None:
+    exact = builtin_library().exact
+    twins = Library([exact, exact.renamed("twin"), exact.renamed("twin2")])
+    found = explore(NETWORK, twins, Spatial(), DATA.images, DATA.labels, search_images=100, report_images=100, budget=6)
+    assert {d.search.correct for d in found.evaluated} == {found.evaluated[0].search.correct}
+
+
+def test_a_block_that_destroys_the_network_stays_off_the_accurate_end() -> None:
+    exact = builtin_library().exact
+    zero = Block.from_table(np.zeros((256, 256), int), name="zero", costs=builtin_library()["mul8s_ot3"].costs)
+    found = explore(NETWORK, Library([exact, zero]), Spatial(), DATA.images, DATA.labels, search_images=100, report_images=100, budget=12, max_drop=1.0)
+    assert found.drop(found.best(max_drop=1.0)) <= 1.0
+    everywhere = [d for d in found.evaluated if set(d.assignment.to_dict().values()) == {"zero"}]
+    assert all(d.search.top1 < 30 for d in everywhere)
+
+
+def test_unknown_names_are_refused_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match=r"^unknown granularity 'layers'; did you mean 'layer' or 'filter'\?$"):
+        run(granularity="layers")
+    with pytest.raises(UnknownNameError, match=r"^unknown layer 'conv3'; did you mean 'conv2' or 'conv1'\?$"):
+        run(layers=["conv3"])
+    with pytest.raises(InputError, match=r"^objective 'speed' is not a hardware figure; expected some of: area_um2, "):
+        run(objectives=("speed",))
+    with pytest.raises(InputError, match=r"^500 search and 200 report images do not fit 600 images; expected two positive numbers of at most that sum\.$"):
+        run(search_images=500)
+
+
+def test_the_public_names_resolve() -> None:
+    for name in hawx.__all__:
+        if name != "quantize":
+            assert getattr(hawx, name) is not None
