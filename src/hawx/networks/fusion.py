@@ -59,7 +59,7 @@ def fuse(steps: tuple[Step, ...], output: str) -> tuple[Step, ...]:
         elif isinstance(step, Dequantize) and (step.scale, step.zero_point, step.format) == key:
             writer.alias[step.output] = writer.alias.get(step.input, step.input)
         elif isinstance(step, Glue) and _commutes(step) and (step.op != "getitem" or step.args[0].name in coded):
-            for name in inputs(step):
+            for name in _operands(step):
                 if name not in coded:
                     writer.local[name] = writer.quantized(name, key)
             writer.steps.append(writer.renamed(_on_codes(step, key)))
@@ -102,6 +102,12 @@ def _commutes(step: Glue) -> bool:
     return step.op in MOVES or step.op in CLAMPS or step.op in POOLS or step.op in PADS
 
 
+def _operands(step: Glue) -> tuple[str, ...]:
+    """Return the tensors that an operator moves: its first argument, or the list that it joins. The others are sizes."""
+    first = step.args[0]
+    return tuple(item.name for item in (first if isinstance(first, tuple) else (first,)) if isinstance(item, Ref))
+
+
 def _demands(steps: tuple[Step, ...], output: str) -> Mapping[str, frozenset[Key | None]]:
     """Return, per value, the quantizations that its readers want; None among them stands for real numbers."""
     demands: dict[str, frozenset[Key | None]] = {output: frozenset({None})}
@@ -121,7 +127,8 @@ def _demands(steps: tuple[Step, ...], output: str) -> Mapping[str, frozenset[Key
             continue  # reads codes already
         else:
             wanted = real
-        for name in inputs(step):
+        moved = _operands(step) if isinstance(step, Glue) and _commutes(step) else inputs(step)
+        for name in moved:
             demands[name] = demands.get(name, frozenset()) | wanted
     return demands
 

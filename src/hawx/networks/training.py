@@ -1,7 +1,8 @@
 """Train the small networks of the zoo, reproducibly, on a CPU.
 
-One recipe shape for all: SGD with Nesterov momentum, a learning rate that rises and falls linearly (L. N. Smith, arXiv 1803.09820), label
-smoothing, random shifts and mirror images, small images first where a full-size epoch is too dear. A run is a function of its recipe, data and seed; with one thread it is so to the last bit on one machine.
+One recipe shape for all: SGD with Nesterov momentum, a learning rate that rises and falls linearly (L. N. Smith, arXiv 1803.09820),
+label smoothing, random shifts and mirror images, small images first where a full-size epoch is too dear. A run is a function of its
+recipe, data and seed; with one thread it is so to the last bit on one machine.
 """
 
 from __future__ import annotations

@@ -211,7 +211,7 @@ def _attention(module: GraphModule, node: Node) -> None:
     q, k, v, mask, _, causal = _arguments(node, (None, None, None, None, 0.0, False))
     if causal or node.kwargs.get("enable_gqa"):
         return  # stays one float operator, and is listed
-    scale = node.kwargs.get("scale")
+    scale: Any = node.kwargs.get("scale")
     if scale is None:
         scale = float(q.meta["val"].shape[-1]) ** -0.5
     transposed = _insert(module, node, aten.transpose.int, k, -2, -1)
@@ -267,8 +267,8 @@ def _name_layers(module: GraphModule) -> None:
         if not path:
             stack = list((node.meta.get("nn_module_stack") or {}).values())
             path = str(stack[-1][0]) if stack and stack[-1][0] else node.name
-            if node.target in _PRODUCTS:
-                path = f"{path}.{node.name}" if path != node.name else path
+            if node.target in _PRODUCTS and path != node.name:
+                path = f"{path}.matmul"
         count = used.get(path, 0)
         used[path] = count + 1
         node.meta[LAYER_NAME] = f"{path}#{count}" if count else path

@@ -38,7 +38,7 @@ def trace(module: nn.Module, example: Tensor, *, name: str) -> GraphModule:
     try:
         with quiet(), torch.no_grad():
             program = torch.export.export(module, (example,), dynamic_shapes=({0: Dim.DYNAMIC},))
-    except Exception as error:  # noqa: BLE001 - the user's forward and the tracer may raise anything
+    except Exception as error:  # the user's forward and the tracer may raise anything
         raise InputError(_explain(name, error)) from error
     finally:
         for part, training in modes.items():

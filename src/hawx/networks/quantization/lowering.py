@@ -16,7 +16,7 @@ from hawx.networks import glue
 from hawx.networks.layer import Layer, LayerKind
 from hawx.networks.quantization.canonical import LAYER_NAME, MULTIPLYING_TARGETS, aten, constant
 from hawx.networks.quantized import QuantizedLayer
-from hawx.networks.steps import INPUT, Arrangement, Dequantize, DType, Glue, LayerStep, Quantize, Ref, Step, without_dead
+from hawx.networks.steps import INPUT, Arrangement, Dequantize, DType, Glue, LayerStep, Quantize, Ref, Step, inputs, without_dead
 
 LARGEST_BIAS = 1 << 30
 """Integer biases stay below this magnitude, so that accumulators fit int32; see `_within_bias_range`."""
@@ -82,7 +82,7 @@ class _Lowering:
                 case _:
                     raise InputError(f"network {self.name!r} calls {str(node.target)!r}, which cannot be lowered; expected ATen operators only.")
         steps = without_dead(tuple(self.steps), output)
-        read = {name for step in steps for name in _reads(step)}
+        read = {name for step in steps for name in inputs(step)}
         return Lowered(
             steps=steps,
             output=output,
@@ -161,27 +161,29 @@ class _Lowering:
         return self.values[node]
 
     def _convert_tensor(self, node: Node, *, dequantize: bool) -> None:
-        source, scale, zero_point, low, high, dtype = node.args[:6]
+        source, scale, zero_point, low, high, dtype = _untyped(node.args[:6])
         fmt = S8 if dtype == torch.int8 else U8
         if dtype == torch.int32:
             return  # a bias
         if dtype not in (torch.int8, torch.uint8) or (low, high) != (fmt.min, fmt.max):
             raise InputError(f"network {self.name!r} quantizes to {dtype} in {low}..{high} at {node.name!r}; expected 8 bits, full range.")
         make = Dequantize if dequantize else Quantize
-        name = self._value(source)  # type: ignore[arg-type]
-        self._emit(node, make(output=node.name, input=name, scale=float(scale), zero_point=int(zero_point), format=fmt))  # type: ignore[arg-type]
+        name = self._value(source)
+        self._emit(node, make(output=node.name, input=name, scale=float(scale), zero_point=int(zero_point), format=fmt))
 
     def _is_converted(self, node: Node) -> bool:
         return all(isinstance(a, Node) and "dequantize_per" in str(a.target) for a in node.args[:2])
 
     def _layer(self, node: Node) -> None:
         x, weight_node = node.args[:2]
-        assert isinstance(x, Node) and isinstance(weight_node, Node)
-        codes_node, scale, zero_point, _, _, dtype = x.args[:6]
+        assert isinstance(x, Node)
+        assert isinstance(weight_node, Node)
+        codes_node, scale, zero_point, _, _, dtype = _untyped(x.args[:6])
         weight, weight_scale = (constant(self.module, argument) for argument in weight_node.args[:2])
-        assert weight is not None and weight_scale is not None and isinstance(codes_node, Node)
+        assert weight is not None
+        assert weight_scale is not None
         weight, weight_scale = weight.clone(), weight_scale.to(torch.float32).clone()
-        bias = self._bias(node, len(weight), float(scale) * weight_scale.double())  # type: ignore[arg-type]
+        bias = self._bias(node, len(weight), float(scale) * weight_scale.double())
         weight, weight_scale, bias = _within_bias_range(weight, weight_scale, bias)
         facts, arrangement = _facts(node, str(node.meta[LAYER_NAME]), weight)
         self.quantized[facts.name] = QuantizedLayer(
@@ -189,8 +191,8 @@ class _Lowering:
             weight=weight.reshape(facts.filters, -1, *facts.kernel).contiguous(),
             weight_scale=weight_scale.contiguous(),
             bias=bias.to(torch.int32),
-            input_scale=float(scale),  # type: ignore[arg-type]
-            input_zero_point=int(zero_point),  # type: ignore[call-overload]
+            input_scale=float(scale),
+            input_zero_point=int(zero_point),
             input_format=IntFormat(8, dtype == torch.int8),
         )
         self._emit(node, LayerStep(output=node.name, input=self._value(codes_node), layer=facts.name, arrangement=arrangement))
@@ -228,10 +230,9 @@ class _Lowering:
         return True
 
 
-def _reads(step: Step) -> tuple[str, ...]:
-    from hawx.networks.steps import inputs
-
-    return inputs(step)
+def _untyped(arguments: Any) -> tuple[Any, ...]:
+    """FX types an argument as a union of everything; what these hold is fixed by their operators."""
+    return tuple(arguments)
 
 
 def _operator_name(target: Any) -> str:

@@ -18,7 +18,7 @@ class Activations(StrEnum):
     """`u8`, for unsigned blocks: zero point 0 where values are never negative (after a ReLU), affine elsewhere."""
 
     @property
-    def format(self) -> IntFormat:
+    def operand(self) -> IntFormat:
         return U8 if self is Activations.UNSIGNED else S8
 
     @property

@@ -75,7 +75,7 @@ def _torchao() -> _Api:
 
 
 def _quantizer(api: _Api, activations: Activations, method: Method, keep_float: frozenset[str]) -> Any:
-    fmt = activations.format
+    fmt = activations.operand
     input_spec = api.Spec(
         dtype=torch.int8 if fmt.signed else torch.uint8,
         quant_min=fmt.min,
@@ -141,6 +141,9 @@ def _observer(api: _Api, method: Method) -> Any:
 
     class PercentileObserver(api.MinMax):  # type: ignore[misc, name-defined]
         """Mean over batches of the 0.01 and 99.99 percentiles."""
+
+        min_val: Tensor
+        max_val: Tensor
 
         def forward(self, values: Tensor) -> Tensor:
             flat = values.detach().to(self.min_val.dtype).flatten()

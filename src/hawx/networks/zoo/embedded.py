@@ -7,6 +7,8 @@ from functools import cache
 from importlib.resources import files
 
 import numpy as np
+from safetensors.torch import load as load_tensors
+from torch import Tensor
 
 from hawx.networks.datasets import Dataset
 from hawx.networks.network import QuantizedNetwork
@@ -19,6 +21,12 @@ EMBEDDED = ("lenet5",)
 def load(name: str) -> QuantizedNetwork:
     """Return an embedded network."""
     return from_bytes(_resource(f"{name}.safetensors"), source=name)
+
+
+def float_weights(name: str) -> dict[str, Tensor]:
+    """Return the trained float weights of an embedded network, by name."""
+    weights: dict[str, Tensor] = load_tensors(_resource(f"{name}_float.safetensors"))
+    return weights
 
 
 @cache
