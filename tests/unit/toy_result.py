@@ -5,9 +5,12 @@ Nothing here stands in for the product: it only has to have every part that a re
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 
 from hawx.blocks import Block, Costs
+from hawx.blocks.metrics import error_metrics
 from hawx.designs import Assignment, Design, Hardware
 from hawx.estimates import Estimate, Measurement
 from hawx.report.result import Baseline, Effort, Result, Validation
@@ -103,8 +106,7 @@ def toy_result(*, granularity: str = "layer", seed: int = 0, max_drop: float | N
                     "name": b.name,
                     "sha256": b.sha256,
                     "is_exact": b.is_exact,
-                    "mae_percent": 100 * float(abs(b.error).mean()) / 65536,
-                    "bias": float(b.error.mean()),
+                    "errors": asdict(error_metrics(b)),
                     "costs": {
                         "area_um2": b.costs["toy45"].area_um2,
                         "delay_ns": 1.5,

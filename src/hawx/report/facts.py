@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hawx.blocks import Library
+from hawx.blocks.metrics import error_metrics
 from hawx.designs import Design
 from hawx.networks import QuantizedNetwork
 from hawx.predict import validate
@@ -33,7 +34,7 @@ def network_facts(network: QuantizedNetwork) -> dict[str, Any]:
 
 
 def library_facts(library: Library) -> dict[str, Any]:
-    """Return the blocks of a library with hashes, costs and mean absolute error (uniform operands) as plain JSON values."""
+    """Return the blocks of a library with hashes, costs and error metrics (uniform operands) as plain JSON values."""
     blocks = []
     for block in library:
         costs = block.costs[library.technology] if library.technology else None
@@ -42,8 +43,7 @@ def library_facts(library: Library) -> dict[str, Any]:
                 "name": block.name,
                 "sha256": block.sha256,
                 "is_exact": block.is_exact,
-                "mae": float(np.abs(block.error).mean()),
-                "wce": int(np.abs(block.error).max()),
+                "errors": asdict(error_metrics(block)),
                 "costs": asdict(costs) if costs else None,
             }
         )

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from hawx.report.choice import Choice, blocks_of, exact_design
-from hawx.report.figures import Growth, draw_assignment, draw_filter_scores, draw_front, draw_hypervolume, draw_scores, draw_validation
-from hawx.report.figures.assignment import block_colors
+from hawx.report.figures import draw_filter_scores, draw_front, draw_hypervolume, draw_validation
 from hawx.report.figures.front import beyond
+from hawx.report.gallery import assignment_figure, growths, layer_figure, operator_figure
 from hawx.report.markup import Markup, element, join, text
 from hawx.report.provenance import provenance
-from hawx.report.quantities import HARDWARE, quantity, seconds, significant
+from hawx.report.quantities import HARDWARE, quantity, seconds
 from hawx.report.result import Result
 from hawx.report.tables import front_table, library_table
 
@@ -131,11 +131,8 @@ def _chosen(result: Result, choice: Choice | None) -> Section | None:
     if choice is None:
         return None
     design = choice.design
-    macs = {layer["name"]: int(layer.get("macs", 0)) for layer in result.network.get("layers", [])}
-    costs = {block["name"]: block.get("costs") or {} for block in result.library.get("blocks", [])}
-    energies = {name: float(c["energy_fj"]) for name, c in costs.items() if "energy_fj" in c}
-    colors = block_colors(design.assignment.blocks, energies if len(energies) == len(design.assignment.blocks) else None)
-    drawn = draw_assignment(design.assignment, macs=macs, colors=colors, title=f"Blocks of design {design.id}")
+    drawn = assignment_figure(result, title=f"Blocks of design {design.id}")
+    assert drawn is not None
     caption = (
         "Each bar is one layer, divided by the share of its filters that use a block; "
         "blocks are colored from the most energy (dark blue) to the least (warm)."
@@ -149,30 +146,14 @@ def _scores(result: Result, choice: Choice | None) -> Section | None:
     if not scores.layers or not scores.blocks:
         return None
     least = min(980, 200 + 58 * len(scores.blocks))
-    measured = draw_scores(
-        scores.layer_drop,
-        scores.layers,
-        scores.blocks,
-        title="Top-1 lost per layer and block",
-        unit="points of top-1 lost",
-        show=lambda v: f"{v:.2f}",
-    )
-    operator = draw_scores(
-        np.asarray(scores.operator_std),
-        scores.layers,
-        scores.blocks,
-        title="Standard deviation of the product error",
-        unit="(product units)",
-        show=significant,
-    )
     first = panel(
-        measured,
+        layer_figure(result),
         heading="Layer score: points of top-1 lost when one layer alone uses one block",
         caption=f"Measured bit-exactly on {scores.images} scoring images. Color grows with the square root; cool cells gain accuracy.",
         least=least,
     )
     second = panel(
-        operator,
+        operator_figure(result),
         heading="Operator score: standard deviation of the product's error under each layer's own operands",
         caption="Computed from the joint operand histogram of each layer (Trommer et al. 2022, arXiv 2208.07265).",
         least=least,
@@ -228,8 +209,7 @@ def _trust(result: Result, choice: Choice | None) -> Section | None:
         if 3 <= near < len(result.evaluated):
             figures.append(panel(draw_validation(result, within=5.0), heading="The same, within 5 points of int8"))
     if len(result.hypervolume) > 1:
-        by_count = Growth(result.searcher, tuple((float(n), volume) for n, _, volume in result.hypervolume))
-        by_time = Growth(result.searcher, tuple((wall, volume) for _, wall, volume in result.hypervolume))
+        by_count, by_time = growths(result, result.searcher)
         figures.append(panel(draw_hypervolume([by_count], label="Evaluations"), heading="Search progress over evaluations"))
         figures.append(panel(draw_hypervolume([by_time], label="Wall clock (s)"), heading="Search progress over wall clock"))
     if not figures and not parts:
@@ -243,9 +223,5 @@ def _library(result: Result, choice: Choice | None) -> Section | None:
         return None
     used = frozenset(block for d in result.front for block in blocks_of(d))
     technology = result.library.get("technology")
-    words = (
-        f"Library “{result.library.get('name', '')}”, {len(blocks)} blocks"
-        + (f", costs in technology {technology}" if technology else "")
-        + ". Errors under uniform operands."
-    )
+    words = f"Library “{result.library.get('name', '')}”, {len(blocks)} blocks" + (f", costs in technology {technology}" if technology else "") + "."
     return Section("library", "Library", join([element("p", {}, text(words)), element("div", {"class": "panel"}, library_table(result, used))]))

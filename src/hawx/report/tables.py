@@ -10,6 +10,8 @@ from hawx.report.quantities import HARDWARE, quantity, significant
 from hawx.report.result import Result
 
 MEASURED = element("span", {"class": "tag measured"}, text("measured"))
+_METRICS = (("mae", "MAE", 1.0), ("wce", "WCE", 1.0), ("mre", "MRE %", 100.0), ("ep", "EP %", 100.0), ("bias", "Bias", 1.0))
+_COSTS = (("area_um2", "Area µm²"), ("energy_fj", "Energy fJ"), ("delay_ns", "Delay ns"), ("luts", "LUT6"))
 ESTIMATED = element("span", {"class": "tag estimate"}, text("estimate"))
 
 
@@ -64,32 +66,19 @@ def front_table(result: Result, chosen: Design | None) -> Markup:
 def library_table(result: Result, used: frozenset[str]) -> Markup:
     """Return the library: error metrics under uniform operands and synthesized or published costs."""
     blocks = list(result.library.get("blocks", []))
-    metrics = [
-        (key, label, scale)
-        for key, label, scale in (
-            ("mae_percent", "MAE %", 1.0),
-            ("wce_percent", "WCE %", 1.0),
-            ("mre_percent", "MRE %", 1.0),
-            ("ep_percent", "EP %", 1.0),
-            ("bias", "Bias", 1.0),
-        )
-        if any(key in block for block in blocks)
-    ]
-    head = [
-        text(label)
-        for label in ("Block", "Used by the front", *(label for _, label, _ in metrics), "Area µm²", "Energy fJ", "Delay ns", "SHA-256", "Costs from")
-    ]
+    head = [text(label) for label in ("Block", "Used by the front", *(label for _, label, _ in _METRICS), *(label for _, label in _COSTS), "SHA-256")]
     rows = []
     for block in blocks:
-        costs = block.get("costs") or {}
+        costs, errors = block.get("costs") or {}, block.get("errors") or {}
         rows.append(
             [
-                join([text(block["name"]), text(" (exact)" if block.get("is_exact") else "")]),
+                text(block["name"] + (" (exact)" if block.get("is_exact") else "")),
                 text("yes" if block["name"] in used else ""),
-                *(text(significant(float(block[key]) * scale) if block.get(key) is not None else "–") for key, _, scale in metrics),
-                *(text(significant(float(costs[key])) if key in costs else "–") for key in ("area_um2", "energy_fj", "delay_ns")),
+                *(text(significant(float(errors[key]) * factor) if key in errors else "–") for key, _, factor in _METRICS),
+                *(text(significant(float(costs[key])) if costs.get(key) is not None else "–") for key, _ in _COSTS),
                 element("code", {}, text(str(block.get("sha256", ""))[:10])),
-                text(costs.get("origin", "–")),
             ]
         )
-    return table(head, rows)
+    origins = sorted({str(block["costs"]["origin"]) for block in blocks if block.get("costs") and block["costs"].get("origin")})
+    caption = "Errors under uniform operands. " + ("Costs: " + "; ".join(origins) + "." if origins else "No costs known.")
+    return join([table(head, rows), element("p", {"class": "caption"}, text(caption))])

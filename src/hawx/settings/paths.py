@@ -15,8 +15,11 @@ def anchored(settings: ExploreSettings, base: Path) -> ExploreSettings:
     """Return the settings with every value that names an existing file below `base` made absolute."""
 
     def place(value: str) -> str:
-        candidate = base / value
-        return value if value in NAMES or not value or not candidate.exists() else str(candidate.resolve())
+        file, mark, options = value.rpartition("#")  # "circuit.v#swapped": how to read a file follows the mark
+        if not mark or (base / value).exists():
+            file, mark, options = value, "", ""
+        known = file and file not in NAMES and (base / file).exists()
+        return str((base / file).resolve()) + mark + options if known else value
 
     def file(value: str | None) -> str | None:
         return None if value is None else place(value)

@@ -11,8 +11,11 @@ from hawx.designs.assignment import Assignment
 from hawx.designs.design import Design, Hardware
 from hawx.errors import InputError
 from hawx.estimates import Estimate, Measurement
+from hawx.report.choice import choose
 from hawx.report.page import report_html
 from hawx.report.result import SCHEMA, Baseline, Effort, Result, Validation
+from hawx.store.design import NAME as DESIGN
+from hawx.store.design import save_design
 from hawx.store.files import csv_text, json_text, read_text, write_text
 from hawx.store.scores import load_scores, save_scores
 
@@ -21,7 +24,7 @@ _FRONT = ("id", "top1", "low", "high", "images", "drop", "estimated_top1", "esti
 
 
 def save_run(result: Result, folder: str | PathLike[str]) -> None:
-    """Write `result.json`, `front.csv`, `scores.csv` and `report.html` into `folder`, each whole or not at all.
+    """Write `result.json`, `front.csv`, `scores.csv`, `design.json` (the one put forward) and `report.html`, each whole or not at all.
 
     `result.json` is written last: where it is present, the others belong to it.
 
@@ -36,6 +39,9 @@ def save_run(result: Result, folder: str | PathLike[str]) -> None:
     write_text(target / "front.csv", csv_text(_FRONT, (_front_row(result, design) for design in result.front)))
     save_scores(result.scores, target / "scores.csv")
     write_text(target / "report.html", report_html(result))
+    choice = choose(result)
+    if choice is not None:
+        save_design(result, choice.design, target / DESIGN)
     write_text(target / "result.json", json_text(result.to_dict()) + "\n")
 
 

@@ -111,5 +111,6 @@ def report(result: Result, folder: Path, *, as_json: bool) -> None:
         *choice_lines(result, choice),
         "",
         f"report   {folder / 'report.html'}",
+        f"design   {folder / 'design.json'}",
         f"again    hawx explore {folder / SETTINGS} --out ANOTHER-FOLDER",
     )

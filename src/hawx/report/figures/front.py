@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hawx.designs.design import Design
+from hawx.report.choice import exact_design
 from hawx.report.markup import Markup, element, titled
 from hawx.report.plot import Axis, Entry, Plot, bar_y, callout, circle, diamond, steps
 from hawx.report.quantities import quantity
 from hawx.report.result import Result
 from hawx.report.scale import span
+
+MOST_SHOWN = 20.0
+"""Points of top-1 lost beyond which a design is not drawn: nobody builds it, and it would squeeze the others."""
 
 
 def draw_front(result: Result, field: str, *, chosen: Design | None = None) -> Markup:
@@ -19,13 +23,9 @@ def draw_front(result: Result, field: str, *, chosen: Design | None = None) -> M
     Diamonds: what was estimated of a front design before it was measured, with one sigma.
     """
     shown = quantity(field)
-    drops = [result.drop(d) for d in result.front]
-    lows, highs = zip(*(_interval(result, d) for d in result.front), strict=True) if result.front else ((0.0,), (1.0,))
-    top = max([*drops, *highs, *([] if result.max_drop is None else [1.25 * result.max_drop])])
-    low, high = min([0.0, *lows]), max(top, 0.5)
-    margin = 0.05 * (high - low)
-    values = [_value(d, field) for d in result.front]
-    limit = low - margin, high + margin
+    limit = drop_limits(result)
+    front = [d for d in result.front if result.drop(d) <= limit[1]]
+    values = [_value(d, field) for d in front]
     inside = [d for d in result.evaluated if d.search is not None and limit[0] <= _seen(result, d) <= limit[1]]
     factor, unit = shown.unit([*values, *(_value(d, field) for d in inside)])
     x_low, x_high = span([v / factor for v in [*values, *(_value(d, field) for d in inside)]])
@@ -46,7 +46,7 @@ def draw_front(result: Result, field: str, *, chosen: Design | None = None) -> M
     if result.max_drop is not None:
         y = plot.y(result.max_drop)
         marks.append(element("line", {"class": "goal", "x1": plot.left, "x2": plot.right, "y1": y, "y2": y}))
-    ordered = sorted(result.front, key=lambda d: _value(d, field))
+    ordered = sorted(front, key=lambda d: _value(d, field))
     marks.append(steps([(plot.x(_value(d, field) / factor), plot.y(result.drop(d))) for d in _staircase(result, ordered)], "line-front"))
     marks += [mark for design in ordered for mark in _estimate(result, plot, design, plot.x(_value(design, field) / factor))]
     for design in ordered:
@@ -55,21 +55,55 @@ def draw_front(result: Result, field: str, *, chosen: Design | None = None) -> M
         title = (
             f"{design.id}: loses {result.drop(design):.2f} points ({low_drop:.2f} to {high_drop:.2f}), measured; {shown.show(_value(design, field))}"
         )
-        marks.append(titled(element("g", {}, bar_y(x, plot.y(low_drop), plot.y(high_drop), "bar"), circle(x, y, 4.6, "dot-front")), title))
+        marks.append(
+            titled(element("g", {}, bar_y(x, plot.y(low_drop), plot.y(min(high_drop, limit[1])), "bar"), circle(x, y, 4.6, "dot-front")), title)
+        )
     if chosen is not None:
         x, y = plot.x(_value(chosen, field) / factor), plot.y(result.drop(chosen))
         marks += [circle(x, y, 8, "ring"), callout(plot, x, y, chosen.id)]
     return plot.render(marks, title=f"Top-1 lost against {shown.label.lower()}", description=draw_front.__doc__ or "")
 
 
+def draw_fronts(runs: Sequence[tuple[str, Result]], field: str) -> Markup:
+    """Return the fronts of several runs, measured on their report images: points lost (y) over `field`, in percent of all-exact (x)."""
+    limits = [drop_limits(result) for _, result in runs]
+    low, high = min(low for low, _ in limits), max(high for _, high in limits)
+    lines: list[list[tuple[float, float, str]]] = []
+    for label, result in runs:
+        exact = exact_design(result)
+        base = _value(exact, field) / 100.0 if exact is not None else 1.0
+        ordered = sorted(result.front, key=lambda d: _value(d, field))
+        shown = [d for d in _staircase(result, ordered) if result.drop(d) <= high]
+        lines.append([(_value(d, field) / base, result.drop(d), f"{label}, {d.id}: {result.drop(d):.2f} points, measured") for d in shown])
+    x_low, x_high = span([x for points in lines for x, _, _ in points])
+    legend = [Entry(element("g", {"class": f"run{i % 6}"}, circle(0, 0, 4.4, "run-dot")), label) for i, (label, _) in enumerate(runs)]
+    plot = Plot(
+        Axis(label=f"{quantity(field).label} (% of all-exact)", low=x_low, high=x_high),
+        Axis(label="Top-1 lost (points), measured", low=low, high=high, rooted=high > 4.0),
+        legend=legend,
+    )
+    marks = []
+    for i, points in enumerate(lines):
+        pixels = [(plot.x(x), plot.y(y)) for x, y, _ in points]
+        dots = [titled(circle(x, y, 4.4, "run-dot"), title) for (x, y), (_, _, title) in zip(pixels, points, strict=True)]
+        marks.append(element("g", {"class": f"run{i % 6}"}, steps(pixels, "run-line"), *dots))
+    return plot.render(marks, title=f"Fronts of {len(runs)} runs: top-1 lost against {quantity(field).label.lower()}")
+
+
+def drop_limits(result: Result) -> tuple[float, float]:
+    """Return the range of points lost that figures of the front show: all of it up to MOST_SHOWN, or to twice the goal."""
+    intervals = [_interval(result, d) for d in result.front] or [(0.0, 1.0)]
+    goal = result.max_drop or 0.0
+    most = max(MOST_SHOWN, 2.0 * goal, min(high for _, high in intervals))
+    low, high = min(0.0, *(low for low, _ in intervals)), max(0.5, 1.25 * goal, *(high for _, high in intervals if high <= most))
+    margin = 0.05 * (high - low)
+    return low - margin, high + margin
+
+
 def beyond(result: Result) -> int:
     """Return how many measured designs lose more than the figure of the front shows."""
-    if not result.front:
-        return 0
-    highs = [_interval(result, d)[1] for d in result.front]
-    high = max([*highs, 0.5, *([] if result.max_drop is None else [1.25 * result.max_drop])])
-    low = min([0.0, *(_interval(result, d)[0] for d in result.front)])
-    return sum(d.search is not None and _seen(result, d) > high + 0.05 * (high - low) for d in result.evaluated)
+    high = drop_limits(result)[1]
+    return sum(d.search is not None and _seen(result, d) > high for d in result.evaluated)
 
 
 def _value(design: Design, field: str) -> float:

@@ -1,0 +1,88 @@
+"""`hawx evaluate`: measure one design bit-exactly."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hawx.cli.console import out, print_json
+from hawx.cli.inputs import load_inputs, settings_from, split_sizes
+from hawx.cli.parser import Commands, add_command, add_json, add_settings, given
+from hawx.errors import InputError
+from hawx.settings import ExploreSettings, from_values
+
+if TYPE_CHECKING:
+    from hawx.blocks import Library
+    from hawx.store.design import SavedDesign
+
+USED = ("network", "weights", "data", "library", "blocks", "images", "search_images", "report_images", "seed")
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser."""
+    parser = add_command(commands, "evaluate", run, "measure one design bit-exactly on the report images")
+    parser.add_argument("design", metavar="DESIGN.json|RUN|RUN#ID", help="a design file, the design that a run puts forward, or one of its designs")
+    add_json(parser)
+    add_settings(parser, ExploreSettings, USED)
+
+
+def run(arguments: Namespace) -> int:
+    """Measure the design and the all-exact one on the same images, and print both."""
+    from hawx.cli.display import display
+    from hawx.store.design import load_design
+
+    saved = load_design(arguments.design)
+    settings = settings_of(saved, arguments)
+    with display(quiet=arguments.json) as progress:
+        progress.stage("load")
+        from hawx.designs import Assignment
+        from hawx.flow import evaluate
+        from hawx.networks import Dataset
+        from hawx.verify import split_images
+
+        inputs = load_inputs(settings)
+        check_tables(saved, inputs.library)
+        assignment = Assignment.from_dict(saved.assignment, inputs.network.filters, inputs.library.names)
+        data = Dataset("images", inputs.dataset.images, inputs.dataset.labels, inputs.network.classes)
+        _, images = split_images(data, *split_sizes(settings), seed=settings.seed)
+        exact = Assignment.uniform(inputs.network.filters, inputs.library.names, inputs.library.exact.name)
+        progress.stage("measure", 2)
+        base = evaluate(inputs.network, inputs.library, exact, images.images, images.labels)
+        progress.advance()
+        found = evaluate(inputs.network, inputs.library, assignment, images.images, images.labels)
+        progress.advance()
+    facts: dict[str, Any] = {
+        "id": assignment.id,
+        "network": inputs.network.name,
+        "measurement": found.to_dict(),
+        "int8_top1": base.top1,
+        "drop": base.top1 - found.top1,
+    }
+    if arguments.json:
+        print_json(facts)
+        return 0
+    low, high = found.interval
+    out("", f"design {assignment.id} of {inputs.network.name}, {found.images} report images")
+    out(f"top-1   {found.top1:.2f} %  [{low:.2f}, {high:.2f}] measured, 95 % interval")
+    out(f"int8    {base.top1:.2f} %  measured, all blocks exact", f"lost    {facts['drop']:.2f} points")
+    return 0
+
+
+def settings_of(saved: SavedDesign, arguments: Namespace) -> ExploreSettings:
+    """Return the settings of the run that found the design, overruled by flags."""
+    if not saved.settings:
+        return settings_from(arguments)
+    kept = {key: value for key, value in saved.settings.items() if value is not None}
+    return from_values(ExploreSettings, {**kept, **given(arguments, ExploreSettings)}, f"settings in {saved.source}")
+
+
+def check_tables(saved: SavedDesign, library: Library) -> None:
+    """Raise `InputError` when a block of the design is another circuit than the one of the same name that its run had."""
+    for block in library:
+        expected = saved.library.get(block.name)
+        if expected is not None and expected != block.sha256:
+            raise InputError(
+                f"block {block.name!r} is another circuit (sha256 {block.sha256[:10]}) than the one that design {Path(saved.source).name!r} "
+                f"was found with ({expected[:10]}); names change between releases. Give the library of that run with --library."
+            )

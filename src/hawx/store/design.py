@@ -1,0 +1,94 @@
+"""One design as a file of its own: the assignment, the settings of its run, and what was found of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from hawx.designs.design import Design
+from hawx.errors import InputError, UnknownNameError
+from hawx.report.result import Result
+from hawx.store.files import json_text, read_text, write_text
+
+SCHEMA = "hawx.design/1"
+NAME = "design.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedDesign:
+    """What a design file holds, as plain JSON values."""
+
+    source: str
+    assignment: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Of the run that found it; empty where the file is a bare assignment."""
+    found: Mapping[str, Any] = field(default_factory=dict)
+    """The design as the run's result.json has it."""
+    library: Mapping[str, str] = field(default_factory=dict)
+    """Block name -> SHA-256 of its table, of the blocks that the run had."""
+
+
+def save_design(result: Result, design: Design, path: str | PathLike[str]) -> None:
+    """Write one design of a result to `path`."""
+    library = {block["name"]: block["sha256"] for block in result.library.get("blocks", []) if "sha256" in block}
+    values = {"schema": SCHEMA, **design.to_dict(), "settings": dict(result.settings), "library": library}
+    write_text(path, json_text(values) + "\n")
+
+
+def load_design(source: str | PathLike[str]) -> SavedDesign:
+    """Return the design at `source`: a design file, a bare assignment (layer -> block or blocks), a run folder (the design it puts
+    forward) or `RUN#ID` (one design of its front or among those it measured).
+
+    Raises:
+        InputError: the source is missing or holds no design.
+        UnknownNameError: the run has no such design.
+    """
+    text = fspath(source)
+    place, mark, wanted = text.rpartition("#")
+    if mark and not Path(text).exists():
+        return _of_run(Path(place), wanted)
+    path = Path(text) / NAME if Path(text).is_dir() else Path(text)
+    try:
+        values = json.loads(read_text(path, "design"))
+    except json.JSONDecodeError as error:
+        raise InputError(f"design {str(path)!r} is not JSON (line {error.lineno}: {error.msg}); expected a design file.") from error
+    if not isinstance(values, dict) or not values:
+        raise InputError(f"design {str(path)!r} holds no design; expected layers with their blocks.")
+    if "assignment" not in values:
+        bare = _checked(values, path)
+        return SavedDesign(source=text, assignment=bare)
+    return SavedDesign(
+        source=text,
+        assignment=_checked(values["assignment"], path),
+        settings=values.get("settings") or {},
+        found=values,
+        library=values.get("library") or {},
+    )
+
+
+def _of_run(folder: Path, wanted: str) -> SavedDesign:
+    from hawx.store.run import load_run
+
+    result = load_run(folder)
+    known = {design.id: design for design in (*result.evaluated, *result.front)}  # those of the front are measured on the report images
+    matches = [name for name in known if wanted and name.startswith(wanted)]
+    if len(matches) != 1:
+        raise UnknownNameError("design", wanted, list(known), f"(run {str(folder)!r})")
+    design = known[matches[0]]
+    library = {block["name"]: block["sha256"] for block in result.library.get("blocks", [])}
+    return SavedDesign(
+        source=f"{folder}#{design.id}", assignment=design.assignment.to_dict(), settings=result.settings, found=design.to_dict(), library=library
+    )
+
+
+def _checked(values: Any, path: Path) -> Mapping[str, Any]:
+    good = isinstance(values, dict) and all(
+        isinstance(v, str) or (isinstance(v, list) and all(isinstance(b, str) for b in v)) for v in values.values()
+    )
+    if not good:
+        raise InputError(f"design {str(path)!r} has an assignment that cannot be read; expected layer -> block name, or a list with one per filter.")
+    return dict(values)
