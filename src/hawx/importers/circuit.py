@@ -1,0 +1,69 @@
+"""One circuit file (gate-level Verilog or straight-line C) as a block, checked against its own header."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hawx.blocks.block import Block
+from hawx.importers.c_source import evaluate_c
+from hawx.importers.files import read_text
+from hawx.importers.header import parse_header, published_costs
+from hawx.importers.readings import SIGNED, UNSIGNED, Pair, formats_of_circuit, from_patterns
+from hawx.importers.tokens import MAX_CIRCUIT_BYTES
+from hawx.importers.verilog import evaluate_verilog
+
+SUFFIXES = (".v", ".sv", ".c")
+
+_NAMED = re.compile(r"mul\d+([su])_")
+_SIGNED_C = re.compile(r"\bint\d+_t\s+\w+\s*\(\s*(?:const\s+)?int8_t\b")
+
+
+def signedness_hint(name: str, text: str, suffix: str) -> Pair | None:
+    """Return what a signed C signature or a name such as `mul8s_1KV8` says about the formats.
+
+    An unsigned C signature says nothing: some files return signed products as unsigned numbers.
+    """
+    if suffix == ".c" and _SIGNED_C.search(text):
+        return SIGNED
+    named = _NAMED.match(name)
+    return None if named is None else SIGNED if named[1] == "s" else UNSIGNED
+
+
+def load_circuit(path: Path, *, wish: Pair | None = None, library: str = "", extra: Mapping[str, Any] | None = None) -> Block:
+    """Return the block of one Verilog or C file.
+
+    The file's own logic is evaluated for all operand pairs; it is never compiled or executed. Where its header publishes
+    MAE and WCE, the circuit must reproduce them.
+
+    Args:
+        path: `.v`, `.sv` or `.c` file with one multiplier: 8-bit operands A (activation) and B (weight), 16-bit result.
+        wish: formats to read it as; by default what header, signature, name or fit say.
+        library: library and release for the origin of published figures, for example `EvoApproxLib v2022`.
+        extra: further provenance.
+
+    Raises:
+        InputError: unreadable, outside the subset, wrong ports, or not the circuit its header describes.
+    """
+    shown = str(path)
+    text = read_text(path, "circuit", most=MAX_CIRCUIT_BYTES)
+    if path.suffix == ".c":
+        name, raw = evaluate_c(shown, text)
+    else:
+        name, raw = evaluate_verilog(shown, text, path.stem)
+    header = parse_header(text)
+    hint = wish or signedness_hint(name, text, path.suffix)
+    formats = formats_of_circuit(raw, published=header.figures, hint=hint, where=repr(shown))
+    provenance = {
+        "file": path.name,
+        "file_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "language": "C" if path.suffix == ".c" else "Verilog",
+        **header.provenance(),
+        **(extra or {}),
+    }
+    block = Block.from_table(from_patterns(raw, formats), name=name, formats=formats, provenance=provenance)
+    costs = published_costs(header.figures, library or f"header of {path.name}", block.table)
+    return block if costs is None else block.with_costs(costs)

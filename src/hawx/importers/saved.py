@@ -1,0 +1,128 @@
+"""Saved libraries: tables in an npz, everything else in a json beside it; every table's hash is verified when it is read.
+
+    NAME.json  {"schema": "hawx.library", "version": 1, "name": …, "blocks": [{"name", "formats", "sha256", "costs": […], "provenance"}, …]}
+    NAME.npz   one (256, 256) int32 table per block, value order
+
+`sha256` is `Block.sha256`. Nothing is pickled. Both files are written beside their place and then moved there.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hawx.blocks.block import Block, Costs
+from hawx.blocks.library import Library
+from hawx.errors import InputError
+from hawx.importers.files import existing
+from hawx.importers.tables import json_beside, npz_tables
+
+SCHEMA = "hawx.library"
+VERSION = 1
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` as JSON can hold it."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return value
+
+
+def save_library(library: Library, path: str | os.PathLike[str]) -> Path:
+    """Write `library` as `PATH.npz` and `PATH.json`; return the npz.
+
+    Args:
+        library: any library.
+        path: the npz to write (the suffix is added if absent); its folder is made.
+
+    Raises:
+        InputError: the place cannot be written.
+    """
+    target = Path(path)
+    target = target if target.suffix == ".npz" else target.with_name(target.name + ".npz")
+    description = {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "name": library.name,
+        "blocks": [
+            {
+                "name": block.name,
+                "formats": [f.name for f in block.formats],
+                "sha256": block.sha256,
+                "costs": [asdict(costs) for costs in block.costs.values()],
+                "provenance": _plain(block.provenance),
+            }
+            for block in library
+        ],
+    }
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **{block.name: block.table for block in library})  # type: ignore[arg-type]
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _write(target.with_suffix(".json"), (json.dumps(description, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+        _write(target, packed.getvalue())
+    except OSError as error:
+        raise InputError(f"library file {str(target)!r} cannot be written ({error.strerror}); expected a writable place.") from error
+    return target
+
+
+def _write(path: Path, data: bytes) -> None:
+    draft = path.with_name(path.name + ".part")
+    draft.write_bytes(data)
+    draft.replace(path)
+
+
+def is_saved(content: Any) -> bool:
+    return isinstance(content, dict) and "schema" in content
+
+
+def load_saved(path: Path, beside: Path, content: Any) -> tuple[str, list[Block]]:
+    """Return name and blocks of a saved library.
+
+    Raises:
+        InputError: another schema or version, a missing field or table, or a table that is not the one of the recorded hash.
+    """
+    shown = repr(str(beside))
+    if content.get("schema") != SCHEMA:
+        raise InputError(f"{shown} has schema {content.get('schema')!r}; expected {SCHEMA!r}.")
+    if content.get("version") != VERSION:
+        raise InputError(
+            f"{shown} has version {content.get('version')!r} of {SCHEMA!r}; expected {VERSION}. Save the library again with this release."
+        )
+    tables = npz_tables(path)
+    blocks = []
+    for entry in content.get("blocks", []):
+        try:
+            name, formats, digest = entry["name"], entry["formats"], entry["sha256"]
+            costs = [Costs(**figures) for figures in entry["costs"]]
+        except (KeyError, TypeError) as error:
+            raise InputError(
+                f"{shown} has a block without usable name, formats, sha256 or costs ({error}); expected a file written by save_library."
+            ) from error
+        if name not in tables:
+            raise InputError(f"{str(path)!r} has no table {name!r}; expected every block of {beside.name!r}.")
+        block = Block.from_table(tables[name], name=name, formats=tuple(formats), provenance=entry.get("provenance", {})).with_costs(*costs)
+        if block.sha256 != digest:
+            raise InputError(
+                f"block {name!r} of {str(path)!r} does not have its recorded hash {str(digest)[:12]}; expected an unchanged file. Restore it."
+            )
+        blocks.append(block)
+    if not blocks:
+        raise InputError(f"{shown} describes no blocks; expected at least one.")
+    return str(content.get("name", path.stem)), blocks
+
+
+def load_npz(path: Path) -> tuple[Path, Any]:
+    """Return the json beside an npz and its content (saved library or described tables)."""
+    return json_beside(existing(path, "library"))

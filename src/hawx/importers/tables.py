@@ -1,0 +1,231 @@
+"""Plain truth tables: npy, npz with a json beside it, csv, tf-approximate's raw binary, AdaPT's C header.
+
+| file | content | order |
+| --- | --- | --- |
+| `.npy` | (256, 256) integers | value order, `[activation, weight]` |
+| `.csv` | 256 lines of 256 integers, or 65,536 lines `a,w,product` with an optional heading | value order |
+| `.bin` | 65,536 little-endian uint16, row-major, first index activation (tf-approximate) | unsigned |
+| `.h` | `int lut[256][256] = {{…}}` of signed products (AdaPT) | two's-complement order, reordered |
+| `.npz` | one (256, 256) table per name, described by `NAME.json` beside it | value order |
+
+The rows of an AdaPT header are the circuit's first operand, taken as the activation; AdaPT's own convolution feeds the weight
+there, so add `#swapped` to the source to follow it with an asymmetric circuit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hawx.blocks.block import Block
+from hawx.errors import InputError
+from hawx.formats import CODES
+from hawx.importers.files import read_bytes, read_text
+from hawx.importers.header import published_costs
+from hawx.importers.readings import SIGNED, UNSIGNED, Numbers, Pair, formats_of_table, value_order
+
+PAIRS = CODES * CODES
+_NPY_BYTES = PAIRS * 8 + 4096
+_TEXT_BYTES = 8 << 20
+_NPZ_BYTES = 256 << 20
+_JSON_BYTES = 64 << 20
+
+
+def block_name(path: Path) -> str:
+    """Return a block name made of the file's stem."""
+    return re.sub(r"[\s/\\]+", "_", path.stem) or "table"
+
+
+def _checked(array: Any, where: str) -> Numbers:
+    """Return (256, 256) int64 numbers.
+
+    Raises:
+        InputError: wrong shape, not integers, not finite.
+    """
+    table = np.asarray(array)
+    if table.shape != (CODES, CODES):
+        raise InputError(f"{where} has shape {table.shape}; expected (256, 256), table[activation, weight] in value order.")
+    if table.dtype.kind == "f":
+        if not np.isfinite(table).all():
+            a, w = np.argwhere(~np.isfinite(table))[0]
+            raise InputError(f"{where} has {table[a, w]} at [{a}, {w}]; expected finite integers.")
+        if (table != np.rint(table)).any():
+            a, w = np.argwhere(table != np.rint(table))[0]
+            raise InputError(f"{where} has {table[a, w]} at [{a}, {w}]; expected integers.")
+    elif table.dtype.kind not in "iu":
+        raise InputError(f"{where} has dtype {table.dtype}; expected integers.")
+    if np.abs(table.astype(np.float64)).max() > 1 << 24:
+        raise InputError(f"{where} spans {table.min()}..{table.max()}; expected products of 8-bit operands, at most 2^24 in magnitude.")
+    return table.astype(np.int64)
+
+
+def read_npy(data: bytes, where: str) -> Numbers:
+    """Return the table of an npy file's bytes; objects are refused, never unpickled."""
+    try:
+        array = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise InputError(
+            f"{where} is not a readable npy table ({str(error).splitlines()[0]}); expected a (256, 256) integer array saved by numpy."
+        ) from error
+    return _checked(array, where)
+
+
+def _read_csv(text: str, where: str) -> Numbers:
+    rows = [line.replace(";", ",").strip().rstrip(",") for line in text.splitlines()]
+    numbered = [(number, row) for number, row in enumerate(rows, start=1) if row and not row.startswith("#")]
+    if numbered and re.search(r"[A-Za-z]", numbered[0][1]) and not re.search(r"nan|inf", numbered[0][1], re.IGNORECASE):
+        numbered = numbered[1:]
+    cells: list[list[int]] = []
+    for number, row in numbered:
+        try:
+            cells.append([int(cell) for cell in row.split(",")])
+        except ValueError:
+            raise InputError(f"{where} line {number} is not a list of integers; expected 256 comma-separated integers or 'a,w,product'.") from None
+    widths = {len(row) for row in cells}
+    if widths == {3} and len(cells) == PAIRS:
+        return _triples(np.array(cells, dtype=np.int64), where)
+    if widths != {CODES} or len(cells) != CODES:
+        odd = next((number for (number, _), row in zip(numbered, cells, strict=True) if len(row) != CODES), None)
+        place = f"line {odd} has {len(cells[[n for n, _ in numbered].index(odd)])} numbers" if odd is not None else f"there are {len(cells)} lines"
+        raise InputError(f"{where}: {place}; expected 256 lines of 256 integers, or 65536 lines 'a,w,product'.")
+    return _checked(cells, where)
+
+
+def _triples(rows: Numbers, where: str) -> Numbers:
+    low = int(min(rows[:, 0].min(), rows[:, 1].min()))
+    offset = 128 if low < 0 else 0
+    index = rows[:, :2] + offset
+    if index.min() < 0 or index.max() >= CODES:
+        raise InputError(f"{where} has operands from {rows[:, :2].min()} to {rows[:, :2].max()}; expected all of -128..127 or of 0..255.")
+    flat = index[:, 0] * CODES + index[:, 1]
+    if len(np.unique(flat)) != PAIRS:
+        raise InputError(f"{where} does not give every operand pair once; expected 65536 different pairs.")
+    table = np.empty(PAIRS, dtype=np.int64)
+    table[flat] = rows[:, 2]
+    return _checked(table.reshape(CODES, CODES), where)
+
+
+def _read_header(text: str, where: str) -> Numbers:
+    plain = re.sub(r"//[^\n]*|/\*.*?\*/", "", text, flags=re.DOTALL)
+    declared = re.search(r"\[\s*(\d+)\s*\]\s*\[\s*(\d+)\s*\]\s*=\s*\{", plain)
+    if declared is None:
+        raise InputError(f"{where} has no two-dimensional array; expected 'int lut[256][256] = {{{{…}}}};'.")
+    if declared.groups() != ("256", "256"):
+        raise InputError(f"{where} declares [{declared[1]}][{declared[2]}]; expected [256][256].")
+    body, closed, _ = plain[declared.end() :].partition("}}")
+    if not closed:
+        body, closed, _ = plain[declared.end() :].partition("};")
+    rows = [re.findall(r"[^\s,]+", row) for row in re.findall(r"\{([^{}]*)", body)]
+    if not closed or len(rows) != CODES or any(len(row) != CODES for row in rows):
+        short = next((i for i, row in enumerate(rows) if len(row) != CODES), len(rows))
+        raise InputError(f"{where} is incomplete at row {short}; expected 256 rows of 256 integers. Is the file truncated?")
+    try:
+        table = np.array([[int(cell, 0) for cell in row] for row in rows], dtype=np.int64)
+    except ValueError as error:
+        raise InputError(
+            f"{where} holds {str(error).rpartition(':')[2].strip()}, which is not an integer; expected 256 rows of 256 integers."
+        ) from None
+    return value_order(_checked(table, where))
+
+
+def load_table(path: Path, *, wish: Pair | None = None, wrapped: bool = False) -> Block:
+    """Return the block of one plain table file (`.npy`, `.csv`, `.bin`, `.h`).
+
+    Args:
+        path: the file; its stem becomes the block's name.
+        wish: formats to read it as; by default the better fit of s8×s8 and u8×u8 (`.bin` is unsigned, `.h` signed).
+        wrapped: the table is in two's-complement order and is reordered.
+
+    Raises:
+        InputError: wrong size (checked before reading), shape, range, or not numbers.
+    """
+    where = f"table {str(path)!r}"
+    fixed: Pair | None = None
+    if path.suffix == ".npy":
+        table = read_npy(read_bytes(path, "table", most=_NPY_BYTES), where)
+    elif path.suffix == ".bin":
+        table = np.frombuffer(read_bytes(path, "table", most=2 * PAIRS, least=2 * PAIRS), dtype="<u2").reshape(CODES, CODES).astype(np.int64)
+        fixed = UNSIGNED
+    elif path.suffix == ".h":
+        table, fixed = _read_header(read_text(path, "table", most=_TEXT_BYTES), where), SIGNED
+    else:
+        table = _read_csv(read_text(path, "table", most=_TEXT_BYTES), where)
+    if wrapped:
+        table, wish = value_order(table), wish or SIGNED
+    formats = fixed or formats_of_table(table, where, wish=wish)
+    return Block.from_table(table, name=block_name(path), formats=formats, provenance={"file": path.name, "layout": path.suffix.lstrip(".")})
+
+
+def json_beside(path: Path) -> tuple[Path, Any]:
+    """Return the json file beside an npz and its content.
+
+    Raises:
+        InputError: absent, or not JSON.
+    """
+    beside = path.with_suffix(".json")
+    if not beside.is_file():
+        raise InputError(f"{str(path)!r} has no description beside it; expected {str(beside)!r}. A single table can be given as .npy.")
+    try:
+        return beside, json.loads(read_text(beside, "description", most=_JSON_BYTES))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{str(beside)!r} line {error.lineno} is not JSON ({error.msg}); expected the description of {path.name!r}.") from error
+
+
+def npz_tables(path: Path) -> dict[str, Numbers]:
+    """Return all tables of an npz by name; sizes are checked in the archive's directory before anything is unpacked.
+
+    Raises:
+        InputError: not an npz, or a member is not a table.
+    """
+    data = read_bytes(path, "tables", most=_NPZ_BYTES)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            tables = {}
+            for member in archive.infolist():
+                where = f"{str(path)!r} member {member.filename!r}"
+                if member.file_size > _NPY_BYTES:
+                    raise InputError(f"{where} has {member.file_size} bytes; expected a (256, 256) table of at most {_NPY_BYTES}.")
+                tables[member.filename.removesuffix(".npy")] = read_npy(archive.read(member), where)
+    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+        raise InputError(f"{str(path)!r} is not a readable npz ({error}); expected tables saved by numpy. Is the file truncated?") from error
+    return tables
+
+
+def load_described(path: Path, beside: Path, content: Any) -> list[Block]:
+    """Return the blocks of an npz of tables that a json describes.
+
+    The json has `library`, `release`, `licence`, `reference` and `blocks: {name: {formats, published, pareto_sets, sha256}}`,
+    `sha256` being that of the little-endian int32 table bytes.
+
+    Raises:
+        InputError: a table is missing, undescribed, or not the one of the recorded hash.
+    """
+    if not isinstance(content, dict) or not isinstance(content.get("blocks"), dict):
+        raise InputError(f'{str(beside)!r} has no \'blocks\'; expected {{"blocks": {{name: {{"formats": […]}}}}}}.')
+    tables = npz_tables(path)
+    shared = {key: content[key] for key in ("library", "release", "licence", "reference") if key in content}
+    source = " ".join(str(content[key]) for key in ("library", "release") if key in content) or path.name
+    blocks = []
+    for name, entry in content["blocks"].items():
+        where = f"{str(path)!r} table {name!r}"
+        if name not in tables:
+            raise InputError(f"{where} is missing; expected every block of {beside.name!r}.")
+        table = tables[name]
+        if "sha256" in entry and hashlib.sha256(table.astype("<i4").tobytes()).hexdigest() != entry["sha256"]:
+            raise InputError(f"{where} does not have the recorded hash {str(entry['sha256'])[:12]}; expected unchanged tables. Restore the file.")
+        formats = tuple(entry.get("formats", ())) or formats_of_table(table, where)
+        if len(formats) != 2:
+            raise InputError(f"{str(beside)!r} gives block {name!r} formats {list(formats)}; expected two, such as ['s8', 's8'].")
+        published = dict(entry.get("published", {}))
+        provenance = {**shared, **{key: entry[key] for key in ("published", "pareto_sets") if key in entry}}
+        block = Block.from_table(table, name=name, formats=(formats[0], formats[1]), provenance=provenance)
+        costs = published_costs(published, source, block.table)
+        blocks.append(block if costs is None else block.with_costs(costs))
+    return blocks
