@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from hawx.emulate import reference
+from hawx.emulate.engine import ENGINES
 from hawx.emulate.evaluator import Evaluator
 from hawx.emulate.executor import BlockExecutor
+from hawx.emulate.native import active_target, targets, use_target
 from hawx.emulate.operations import conv2d, matmul
 
-__all__ = ["BlockExecutor", "Evaluator", "conv2d", "matmul", "reference"]
+__all__ = ["ENGINES", "BlockExecutor", "Evaluator", "active_target", "conv2d", "matmul", "reference", "targets", "use_target"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hawx.blocks import Block
+from hawx.designs.assignment import BlockIndices
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +31,16 @@ def group_filters(blocks: Sequence[Block]) -> tuple[FilterGroup, ...]:
     return tuple(FilterGroup(first[key], np.array(filters, np.int64)) for key, filters in members.items())
 
 
+def group_indices(indices: BlockIndices, blocks: Sequence[Block]) -> tuple[FilterGroup, ...]:
+    """Return one group per index that occurs in `indices`, which point into `blocks`."""
+    return tuple(FilterGroup(blocks[i], np.flatnonzero(indices == i)) for i in np.unique(indices))
+
+
 def magnitude_bound(reduction: int, groups: Sequence[FilterGroup]) -> int:
     """Return `K · max|T|` over the groups: no accumulator can exceed it, whatever the operands."""
-    return reduction * max(int(np.abs(group.block.table).max()) for group in groups)
+    return reduction * max(_largest_product(group.block) for group in groups)
+
+
+@lru_cache(maxsize=1024)
+def _largest_product(block: Block) -> int:
+    return int(np.abs(block.table).max())

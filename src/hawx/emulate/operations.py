@@ -10,26 +10,24 @@ import torch
 from torch import Tensor
 
 from hawx.blocks import Block
-from hawx.emulate import reference
+from hawx.emulate import layers, reference
+from hawx.emulate.engine import AUTO, REFERENCE, check_engine
 from hawx.emulate.geometry import Geometry, Pair
 from hawx.emulate.groups import group_filters, magnitude_bound
-from hawx.emulate.torch_engine import accumulate
-from hawx.errors import InputError, UnknownNameError
+from hawx.errors import InputError
 
 Array = Any
 """A NumPy array or a PyTorch tensor; results are of the same kind."""
 
-ENGINES = ("auto", "torch", "reference")
 
-
-def matmul(a: Array, w: Array, block: Block | Sequence[Block], *, engine: str = "auto", threads: int | None = None) -> Array:
+def matmul(a: Array, w: Array, block: Block | Sequence[Block], *, engine: str = AUTO, threads: int | None = None) -> Array:
     """Return `out[m, n] = Σ_k T[a[m, k], w[n, k]]`, bit-exact.
 
     Args:
         a: (M, K) activation codes in the block's first format (int8 or uint8).
         w: (N, K) weight codes in its second format.
         block: one block, or N of them, one per row of `w`.
-        engine: one of `ENGINES`.
+        engine: one of `hawx.emulate.ENGINES`.
         threads: CPU threads; PyTorch's number if None.
 
     Returns:
@@ -54,7 +52,7 @@ def conv2d(
     padding: int | Pair | tuple[int, int, int, int] = 0,
     dilation: int | Pair = 1,
     groups: int = 1,
-    engine: str = "auto",
+    engine: str = AUTO,
     threads: int | None = None,
 ) -> Array:
     """Return the convolution of `x` with `w`, bit-exact: every product is `T[x, w]` of its filter's block, padding (code 0) included.
@@ -65,7 +63,7 @@ def conv2d(
         blocks: one block, or O of them, one per filter.
         stride: one integer or (height, width); likewise `dilation`.
         padding: one integer, (height, width) or (top, bottom, left, right).
-        engine: one of `ENGINES`.
+        engine: one of `hawx.emulate.ENGINES`.
         threads: CPU threads; PyTorch's number if None.
 
     Returns:
@@ -90,38 +88,23 @@ def _tensor(name: str, values: Array, dimensions: int) -> Tensor:
 
 def _convolve(x: Tensor, w: Tensor, blocks: Block | Sequence[Block], geometry: Geometry, engine: str, threads: int | None) -> Tensor:
     each = [blocks] * len(w) if isinstance(blocks, Block) else list(blocks)
-    for item in list[object](each):
-        if not isinstance(item, Block):
-            raise InputError(f"block {item!r} is not a block; expected hawx.Block.from_table(...) or a member of a library.")
     _check(x, w, each, geometry)
-    if engine not in ENGINES:
-        raise UnknownNameError("engine", engine, ENGINES)
-    if engine == "reference":
+    if threads is not None and threads < 1:
+        raise InputError(f"threads {threads!r} is not usable; expected a positive integer, or None for PyTorch's number.")
+    filters = len(w)
+    if check_engine(engine) == REFERENCE:
         g = geometry
         exact = reference.conv2d(x.cpu().numpy(), w.cpu().numpy(), each, stride=g.stride, padding=g.padding, dilation=g.dilation, groups=g.groups)
-        out = torch.from_numpy(exact)
-    else:
-        out = _by_group(x, w, each, geometry)
-    wide = magnitude_bound(w[0].numel(), group_filters(each)) >= 1 << 31
-    return out if wide else out.to(torch.int32)
-
-
-def _by_group(x: Tensor, w: Tensor, blocks: Sequence[Block], geometry: Geometry) -> Tensor:
-    size = geometry.out_size(x.shape[2], x.shape[3], (w.shape[2], w.shape[3]))
-    out = torch.empty((len(x), len(w), *size), dtype=torch.int64, device=x.device)
-    groups = group_filters(blocks)
-    for group in groups:
-        if len(groups) == 1:
-            return accumulate(x, w, group.block, geometry)
-        filters = torch.from_numpy(group.filters).to(x.device)
-        if geometry.groups == 1:
-            out[:, filters] = accumulate(x, w[filters], group.block, geometry)
-        else:  # a convolution group must stay whole: compute all filters, keep those of the block
-            out[:, filters] = accumulate(x, w, group.block, geometry)[:, filters]
-    return out
+        wide = magnitude_bound(w[0].numel(), group_filters(each)) >= 1 << 31
+        return torch.from_numpy(exact if wide else exact.astype(np.int32)).to(x.device)
+    operands = layers.Operands(weight=w.detach(), geometry=geometry, constant=np.zeros(filters, np.int64), scale=np.ones(filters, np.float32))
+    return layers.run(operands, x.detach(), group_filters(each), int, engine, threads)
 
 
 def _check(x: Tensor, w: Tensor, blocks: Sequence[Block], geometry: Geometry) -> None:
+    for item in list[object](blocks):
+        if not isinstance(item, Block):
+            raise InputError(f"block {item!r} is not a block; expected hawx.Block.from_table(...) or a member of a library.")
     filters, depth, kh, kw = w.shape
     if filters == 0 or len(blocks) != filters:
         raise InputError(f"{len(blocks)} blocks do not fit {filters} filters; expected one block, or one per filter.")

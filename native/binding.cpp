@@ -1,0 +1,201 @@
+// Ring 3: Python arrays in, drivers called. Checks every size and index that a kernel relies on; no arithmetic here.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/array.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <stdexcept>
+
+#include "baseline.hpp"
+#include "dispatch.hpp"
+#include "driver.hpp"
+
+namespace nb = nanobind;
+
+namespace {
+
+using Pair = std::array<std::int64_t, 2>;
+template <class T, int DIMENSIONS>
+using In = nb::ndarray<const T, nb::ndim<DIMENSIONS>, nb::c_contig, nb::device::cpu>;
+using Bytes = nb::ndarray<nb::ro, nb::ndim<4>, nb::device::cpu>;
+using Out = nb::ndarray<nb::ndim<4>, nb::c_contig, nb::device::cpu>;
+
+void require(bool condition, const char* message) {
+  if (!condition) throw std::invalid_argument(message);
+}
+
+// Walk of a convolution over its input, without the input's sizes.
+struct Window {
+  Pair kernel, stride, origin, dilation;
+  std::uint8_t pad;
+};
+
+// What becomes of the accumulators of a group of filters.
+struct Finish {
+  In<std::int32_t, 1> filters, constant;
+  In<float, 1> scale;
+  float inverse, zero_point, low, high;
+  Out out;
+};
+
+hawx::Codes parse_codes(const Bytes& x) {
+  const bool is_signed = x.dtype() == nb::dtype<std::int8_t>();
+  require(is_signed || x.dtype() == nb::dtype<std::uint8_t>(), "codes: expected int8 or uint8");
+  return {static_cast<const std::uint8_t*>(x.data()), {x.stride(0), x.stride(1), x.stride(2), x.stride(3)}, static_cast<std::uint8_t>(is_signed ? 128 : 0)};
+}
+
+hawx::Shape parse_shape(const Bytes& x, const Window& w, const Pair& out) {
+  for (int i = 0; i < 2; ++i) {
+    require(w.kernel[i] >= 1 && w.stride[i] >= 1 && w.dilation[i] >= 1 && w.origin[i] >= 0 && out[i] >= 1, "window: expected positive sizes");
+    require(w.kernel[i] < 1 << 12 && w.stride[i] < 1 << 12 && w.dilation[i] < 1 << 12 && w.origin[i] < 1 << 12 && out[i] < 1 << 20, "window: sizes are too large");
+  }
+  const auto size = [&](int i) { return static_cast<std::int64_t>(x.shape(i)); };
+  require(size(1) >= 1 && size(2) >= 1 && size(3) >= 1, "codes: expected non-empty images");
+  return {size(0), size(1), size(2), size(3), {w.kernel[0], w.kernel[1]}, {w.stride[0], w.stride[1]}, {w.origin[0], w.origin[1]},
+          {w.dilation[0], w.dilation[1]}, {out[0], out[1]}, w.pad};
+}
+
+struct Job {
+  hawx::Shape shape;
+  hawx::Codes codes;
+  hawx::Epilogue epilogue;
+  int filters;
+};
+
+Job parse(const Bytes& x, const Window& window, const Finish& f, int threads) {
+  const Out& out = f.out;
+  require(threads >= 1 && threads <= 1024, "threads: expected 1..1024");
+  require(out.shape(0) == x.shape(0), "out: expected (N, H', W', O)");
+  const auto count = f.filters.shape(0);
+  require(count >= 1 && count <= out.shape(3) && f.constant.shape(0) == count && f.scale.shape(0) == count, "filters: expected one constant and scale each");
+  for (std::size_t i = 0; i < count; ++i)
+    require(f.filters.data()[i] >= 0 && f.filters.data()[i] < static_cast<std::int64_t>(out.shape(3)), "filters: index out of range");
+  hawx::Output kind;
+  if (out.dtype() == nb::dtype<std::int32_t>()) kind = hawx::Output::kAccumulators;
+  else if (out.dtype() == nb::dtype<float>()) kind = hawx::Output::kReals;
+  else if (out.dtype() == nb::dtype<std::int8_t>()) kind = hawx::Output::kSigned;
+  else if (out.dtype() == nb::dtype<std::uint8_t>()) kind = hawx::Output::kUnsigned;
+  else throw std::invalid_argument("out: expected int32, float32, int8 or uint8");
+  if (kind == hawx::Output::kSigned) require(f.low >= -128 && f.high <= 127, "out: range does not fit int8");
+  if (kind == hawx::Output::kUnsigned) require(f.low >= 0 && f.high <= 255, "out: range does not fit uint8");
+  return {parse_shape(x, window, {static_cast<std::int64_t>(out.shape(1)), static_cast<std::int64_t>(out.shape(2))}), parse_codes(x),
+          {kind, static_cast<std::int64_t>(out.shape(3)), f.filters.data(), f.constant.data(), f.scale.data(), f.inverse, f.zero_point, f.low, f.high, const_cast<void*>(out.data())},
+          static_cast<int>(count)};
+}
+
+hawx::Map parse_map(const In<std::int16_t, 2>& map) {
+  require(map.shape(0) == hawx::kCodes && map.shape(1) >= 1 && map.shape(1) <= 1024, "map: expected (256, products)");
+  hawx::Map parsed{map.data(), static_cast<int>(map.shape(1)), map.shape(1) == 1, static_cast<std::int16_t>(-map.data()[0])};
+  for (int i = 0; parsed.identity && i < hawx::kCodes; ++i) parsed.identity = map.data()[i] == i - parsed.zero;
+  return parsed;
+}
+
+hawx::Table parse_table(const In<std::uint16_t, 2>& rows, const In<std::uint8_t, 2>& planes, bool pairs_fit) {
+  require(rows.shape(0) == hawx::kCodes && rows.shape(1) == hawx::kCodes, "rows: expected (256, 256)");
+  require(planes.shape(0) == hawx::kCodes && planes.shape(1) == 2 * hawx::kCodes, "planes: expected (256, 512)");
+  return {rows.data(), planes.data(), pairs_fit};
+}
+
+void check_channels(const In<std::int32_t, 1>& channels, const Job& job) {
+  require(static_cast<int>(channels.shape(0)) == job.filters, "channels: expected one per filter");
+  for (int i = 0; i < job.filters; ++i) require(channels.data()[i] >= 0 && channels.data()[i] < job.shape.channels, "channels: index out of range");
+}
+
+void conv_factored(const Bytes& x, const Window& window, const In<std::int16_t, 2>& map, const In<std::int16_t, 1>& panels, const Finish& finish, int threads) {
+  const Job job = parse(x, window, finish, threads);
+  const auto parsed = parse_map(map);
+  const auto& k = hawx::active_target();
+  require(static_cast<std::int64_t>(panels.shape(0)) == hawx::panel_size(k, job.shape, parsed.products, job.filters), "panels: packed for another shape or target");
+  const nb::gil_scoped_release release;
+  hawx::conv_factored(k, job.shape, job.codes, parsed, panels.data(), job.filters, job.epilogue, threads);
+}
+
+void conv_table(const Bytes& x, const Window& window, const In<std::uint16_t, 2>& rows, const In<std::uint8_t, 2>& planes, bool pairs_fit,
+                const In<std::uint8_t, 2>& weights, const Finish& finish, int threads, bool stationary) {
+  const Job job = parse(x, window, finish, threads);
+  const auto table = parse_table(rows, planes, pairs_fit);
+  require(static_cast<int>(weights.shape(0)) == job.filters, "weights: expected one row per filter");
+  require(static_cast<std::int64_t>(weights.shape(1)) == job.shape.taps() * job.shape.channels, "weights: expected kernel positions times channels");
+  const nb::gil_scoped_release release;
+  const auto run = stationary ? hawx::conv_lookup : hawx::conv_table;
+  run(hawx::active_target(), job.shape, job.codes, table, weights.data(), job.filters, job.epilogue, threads);
+}
+
+void depthwise_factored(const Bytes& x, const Window& window, const In<std::int16_t, 2>& map, const In<std::int16_t, 2>& weights,
+                        const In<std::int32_t, 1>& channels, const Finish& finish, int threads) {
+  const Job job = parse(x, window, finish, threads);
+  const auto parsed = parse_map(map);
+  check_channels(channels, job);
+  require(parsed.products % 2 == 0, "map: expected an even number of products");
+  require(static_cast<std::int64_t>(weights.shape(0)) == job.shape.taps(), "weights: expected one row per kernel position");
+  require(weights.shape(1) % 32 == 0 && weights.shape(1) >= std::size_t(job.filters) * parsed.products && weights.shape(1) < std::size_t(job.filters) * parsed.products + 32,
+          "weights: expected filters * products columns, rounded up to 32");
+  const nb::gil_scoped_release release;
+  hawx::depthwise_factored(hawx::active_target(), job.shape, job.codes, parsed, weights.data(), channels.data(), job.filters, job.epilogue, threads);
+}
+
+void depthwise_lookup(const Bytes& x, const Window& window, const In<std::uint16_t, 2>& rows, const In<std::uint8_t, 2>& planes, bool pairs_fit,
+                      const In<std::uint8_t, 2>& weights, const In<std::int32_t, 1>& channels, const Finish& finish, int threads) {
+  const Job job = parse(x, window, finish, threads);
+  const auto table = parse_table(rows, planes, pairs_fit);
+  check_channels(channels, job);
+  require(static_cast<int>(weights.shape(0)) == job.filters && static_cast<std::int64_t>(weights.shape(1)) == job.shape.taps(), "weights: expected (filters, positions)");
+  const nb::gil_scoped_release release;
+  hawx::depthwise_lookup(hawx::active_target(), job.shape, job.codes, table, weights.data(), channels.data(), job.filters, job.epilogue, threads);
+}
+
+// Shape of which only what decides the panels' layout is known.
+hawx::Shape packing_shape(const Window& w, std::int64_t channels) {
+  return {1, channels, 1, 1, {w.kernel[0], w.kernel[1]}, {1, 1}, {0, 0}, {w.dilation[0], w.dilation[1]}, {1, 1}, 0};
+}
+
+std::int64_t panel_size(const Window& window, std::int64_t channels, int products, int filters) {
+  require(channels >= 1 && products >= 1 && filters >= 1, "panels: expected positive sizes");
+  return hawx::panel_size(hawx::active_target(), packing_shape(window, channels), products, filters);
+}
+
+void pack(const Window& window, std::int64_t channels, int products, const In<std::int16_t, 2>& factors, nb::ndarray<std::int16_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> panels) {
+  const int filters = static_cast<int>(factors.shape(0));
+  require(static_cast<std::int64_t>(panels.shape(0)) == panel_size(window, channels, products, filters), "panels: wrong size");
+  require(static_cast<std::int64_t>(factors.shape(1)) == window.kernel[0] * window.kernel[1] * channels * products, "factors: wrong size");
+  const nb::gil_scoped_release release;
+  hawx::pack(hawx::active_target(), packing_shape(window, channels), products, factors.data(), filters, panels.data());
+}
+
+void gather_gemm(const In<std::uint8_t, 2>& a, const In<std::uint8_t, 2>& w, const In<std::int32_t, 2>& table, nb::ndarray<std::int32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu> out) {
+  require(a.shape(1) == w.shape(1) && out.shape(0) == a.shape(0) && out.shape(1) == w.shape(0), "gather: shapes do not fit");
+  require(table.shape(0) == hawx::kCodes && table.shape(1) == hawx::kCodes, "table: expected (256, 256)");
+  require(hawx::gather_available(), "gather: needs AVX2");
+  const nb::gil_scoped_release release;
+  hawx::gather_gemm(a.data(), w.data(), table.data(), out.data(), a.shape(0), w.shape(0), a.shape(1));
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+  m.doc() = "HAWX kernels: exact integer convolutions under approximate products. Use hawx.emulate, not this module.";
+  nb::class_<Window>(m, "Window")
+      .def(nb::init<Pair, Pair, Pair, Pair, std::uint8_t>(), nb::kw_only(), nb::arg("kernel"), nb::arg("stride"), nb::arg("origin"), nb::arg("dilation"), nb::arg("pad"));
+  nb::class_<Finish>(m, "Finish")
+      .def(nb::init<In<std::int32_t, 1>, In<std::int32_t, 1>, In<float, 1>, float, float, float, float, Out>(), nb::kw_only(), nb::arg("filters"), nb::arg("constant"),
+           nb::arg("scale"), nb::arg("inverse"), nb::arg("zero_point"), nb::arg("low"), nb::arg("high"), nb::arg("out"));
+  m.def("targets", [] {
+    std::vector<std::string> names;
+    for (const auto* tier : hawx::targets()) names.emplace_back(tier->name);
+    return names;
+  });
+  m.def("active_target", [] { return std::string(hawx::active_target().name); });
+  m.def("use_target", &hawx::use_target, nb::arg("name"));
+  m.def("panel_size", &panel_size, nb::arg("window"), nb::arg("channels"), nb::arg("products"), nb::arg("filters"));
+  m.def("pack", &pack, nb::arg("window"), nb::arg("channels"), nb::arg("products"), nb::arg("factors"), nb::arg("panels"));
+  m.def("conv_factored", &conv_factored, nb::arg("codes"), nb::arg("window"), nb::arg("map"), nb::arg("panels"), nb::arg("finish"), nb::arg("threads"));
+  m.def("conv_table", &conv_table, nb::arg("codes"), nb::arg("window"), nb::arg("rows"), nb::arg("planes"), nb::arg("pairs_fit"), nb::arg("weights"),
+        nb::arg("finish"), nb::arg("threads"), nb::arg("stationary"));
+  m.def("depthwise_factored", &depthwise_factored, nb::arg("codes"), nb::arg("window"), nb::arg("map"), nb::arg("weights"), nb::arg("channels"),
+        nb::arg("finish"), nb::arg("threads"));
+  m.def("depthwise_lookup", &depthwise_lookup, nb::arg("codes"), nb::arg("window"), nb::arg("rows"), nb::arg("planes"), nb::arg("pairs_fit"),
+        nb::arg("weights"), nb::arg("channels"), nb::arg("finish"), nb::arg("threads"));
+  m.def("gather_available", &hawx::gather_available);
+  m.def("gather_gemm", &gather_gemm, nb::arg("a"), nb::arg("w"), nb::arg("table"), nb::arg("out"));
+}

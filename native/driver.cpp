@@ -1,0 +1,400 @@
+#include "driver.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace hawx {
+namespace {
+
+constexpr int kBlockPairs = 256;  // pairs of operands per pass of a panel: 16 kB at 16 columns, half the first-level cache
+constexpr int kTableBlock = 16;   // positions k whose expanded tables are live at once: 256 kB at 32 columns
+constexpr int kLookupBlock = 64;
+constexpr std::int64_t kSlack = 256;  // operands that kernels may read beyond the last
+
+std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+// Consecutive output rows of one image, or several whole images: in both cases consecutive output pixels.
+struct Chunk {
+  std::int64_t image, images, row, rows;
+};
+
+std::vector<Chunk> cut(const Shape& s, std::int64_t target_pixels, int threads) {
+  const std::int64_t total = s.images * s.pixels();
+  const std::int64_t target = std::clamp<std::int64_t>(ceil_div(total, threads), 1, std::max<std::int64_t>(target_pixels, 1));
+  std::vector<Chunk> chunks;
+  if (s.pixels() > target) {
+    const std::int64_t rows = std::max<std::int64_t>(1, target / s.out[1]);
+    for (std::int64_t n = 0; n < s.images; ++n)
+      for (std::int64_t y = 0; y < s.out[0]; y += rows) chunks.push_back({n, 1, y, std::min(rows, s.out[0] - y)});
+  } else {
+    const std::int64_t images = target / s.pixels();
+    for (std::int64_t n = 0; n < s.images; n += images) chunks.push_back({n, std::min(images, s.images - n), 0, s.out[0]});
+  }
+  return chunks;
+}
+
+// Runs `work(next)` on threads, where `next(i)` hands out 0 .. count - 1; the first exception is thrown again here.
+template <class Work>
+void parallel(std::int64_t count, int threads, const Work& work) {
+  std::atomic<std::int64_t> cursor{0};
+  std::exception_ptr failure;
+  std::mutex mutex;
+  const auto next = [&](std::int64_t& i) { return (i = cursor.fetch_add(1)) < count; };
+  const auto guarded = [&] {
+    try {
+      work(next);
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      failure = std::current_exception();
+      cursor = count;
+    }
+  };
+  std::vector<std::thread> helpers;
+  for (std::int64_t i = 1; i < std::min<std::int64_t>(threads, count); ++i) helpers.emplace_back(guarded);
+  guarded();
+  for (auto& helper : helpers) helper.join();
+  if (failure) std::rethrow_exception(failure);
+}
+
+// A chunk's padded input, channels last: operand (image, row, column, channel, factor). Padded positions hold the operands of `pad`.
+class Field {
+ public:
+  Field(const Shape& s, std::int64_t channels, int products)
+      : s_(s), channels_(channels), width_((s.out[1] - 1) * s.stride[1] + (s.kernel[1] - 1) * s.dilation[1] + 1), pixel_(channels * products) {}
+
+  std::int64_t pixel_size() const { return pixel_; }
+  std::int64_t rows(const Chunk& c) const { return (c.rows - 1) * s_.stride[0] + (s_.kernel[0] - 1) * s_.dilation[0] + 1; }
+  std::int64_t size(const Chunk& c) const { return c.images * rows(c) * width_ * pixel_; }
+
+  // Offset of the first operand under every output pixel.
+  void offsets(const Chunk& c, std::vector<std::ptrdiff_t>& out) const {
+    out.clear();
+    for (std::int64_t n = 0; n < c.images; ++n)
+      for (std::int64_t y = 0; y < c.rows; ++y)
+        for (std::int64_t x = 0; x < s_.out[1]; ++x) out.push_back(((n * rows(c) + y * s_.stride[0]) * width_ + x * s_.stride[1]) * pixel_);
+  }
+
+  // Contiguous runs of operands that one output pixel multiplies: kernel rows, or single positions where columns are dilated.
+  struct Run {
+    std::ptrdiff_t offset;
+    std::int64_t length;
+  };
+  std::vector<Run> runs() const {
+    std::vector<Run> out;
+    const bool whole_rows = s_.dilation[1] == 1;
+    for (std::int64_t i = 0; i < s_.kernel[0]; ++i)
+      for (std::int64_t j = 0; j < (whole_rows ? 1 : s_.kernel[1]); ++j)
+        out.push_back({(i * s_.dilation[0] * width_ + j * s_.dilation[1]) * pixel_, (whole_rows ? s_.kernel[1] : 1) * pixel_});
+    return out;
+  }
+  std::vector<std::ptrdiff_t> taps() const {
+    std::vector<std::ptrdiff_t> out;
+    for (std::int64_t i = 0; i < s_.kernel[0]; ++i)
+      for (std::int64_t j = 0; j < s_.kernel[1]; ++j) out.push_back((i * s_.dilation[0] * width_ + j * s_.dilation[1]) * pixel_);
+    return out;
+  }
+
+  // `put(operand, bytes, stride, count)` maps `count` codes; `channels` picks input channels, nullptr for all in order.
+  template <class T, class Put>
+  void fill(const Chunk& c, const Codes& x, const std::int32_t* channels, const Put& put, T* field) const {
+    std::vector<T> padding(pixel_ + kSlack);
+    const std::uint8_t pad = s_.pad ^ x.flip;
+    put(padding.data(), &pad, 0, channels_);
+    const bool dense = channels == nullptr && x.strides[1] == 1 && x.strides[3] == channels_;
+    for (std::int64_t n = 0; n < c.images; ++n)
+      for (std::int64_t fy = 0; fy < rows(c); ++fy) {
+        const std::int64_t y = c.row * s_.stride[0] - s_.origin[0] + fy;
+        const bool inside = y >= 0 && y < s_.height;
+        const std::int64_t first = inside ? std::clamp<std::int64_t>(s_.origin[1], 0, width_) : width_;
+        const std::int64_t last = inside ? std::clamp<std::int64_t>(s_.origin[1] + s_.width, first, width_) : width_;
+        const std::uint8_t* bytes = x.data + (c.image + n) * x.strides[0] + (inside ? y : 0) * x.strides[2] - s_.origin[1] * x.strides[3];
+        for (std::int64_t fx = 0; fx < first; ++fx, field += pixel_) std::memcpy(field, padding.data(), pixel_ * sizeof(T));
+        if (dense) {
+          put(field, bytes + first * channels_, 1, (last - first) * channels_);
+          field += (last - first) * pixel_;
+        } else {
+          for (std::int64_t fx = first; fx < last; ++fx, field += pixel_) {
+            const std::uint8_t* pixel = bytes + fx * x.strides[3];
+            if (channels == nullptr) {
+              put(field, pixel, x.strides[1], channels_);
+            } else {
+              for (std::int64_t i = 0; i < channels_; ++i) put(field + i * (pixel_ / channels_), pixel + channels[i] * x.strides[1], 0, 1);
+            }
+          }
+        }
+        for (std::int64_t fx = last; fx < width_; ++fx, field += pixel_) std::memcpy(field, padding.data(), pixel_ * sizeof(T));
+      }
+  }
+
+ private:
+  const Shape& s_;
+  std::int64_t channels_, width_, pixel_;
+};
+
+template <int PRODUCTS>
+void put_products(std::int16_t* out, const std::uint8_t* bytes, std::int64_t stride, std::int64_t count, std::uint8_t flip, const std::int16_t* rows,
+                  int products) {
+  const int n = PRODUCTS ? PRODUCTS : products;
+  for (std::int64_t i = 0; i < count; ++i, out += n) std::memcpy(out, rows + (bytes[i * stride] ^ flip) * n, n * sizeof(std::int16_t));
+}
+
+struct PutFactors {
+  Map map;
+  std::uint8_t flip;
+  void operator()(std::int16_t* out, const std::uint8_t* bytes, std::int64_t stride, std::int64_t count) const {
+    if (map.identity && stride == 1) {
+      for (std::int64_t i = 0; i < count; ++i) out[i] = static_cast<std::int16_t>((bytes[i] ^ flip) - map.zero);
+      return;
+    }
+    constexpr decltype(&put_products<0>) sized[] = {put_products<0>, put_products<1>, put_products<2>, put_products<3>, put_products<4>,
+                                                    put_products<5>, put_products<6>, put_products<7>, put_products<8>};
+    sized[map.products <= 8 ? map.products : 0](out, bytes, stride, count, flip, map.rows, map.products);
+  }
+};
+
+struct PutCodes {
+  std::uint8_t flip;
+  void operator()(std::uint8_t* out, const std::uint8_t* bytes, std::int64_t stride, std::int64_t count) const {
+    if (stride == 1)
+      for (std::int64_t i = 0; i < count; ++i) out[i] = bytes[i] ^ flip;
+    else
+      for (std::int64_t i = 0; i < count; ++i) out[i] = bytes[i * stride] ^ flip;
+  }
+};
+
+std::vector<Piece> cut_runs(const Field& field) {
+  std::vector<Piece> pieces;
+  for (const auto& run : field.runs())
+    for (std::int64_t k = 0; k < run.length; k += 2 * kBlockPairs)
+      pieces.push_back({run.offset + k, static_cast<int>(ceil_div(std::min<std::int64_t>(2 * kBlockPairs, run.length - k), 2))});
+  return pieces;
+}
+
+std::int64_t total_pairs(const std::vector<Piece>& pieces) {
+  std::int64_t sum = 0;
+  for (const auto& piece : pieces) sum += piece.pairs;
+  return sum;
+}
+
+}  // namespace
+
+std::int64_t panel_size(const Kernels& k, const Shape& s, int products, int filters) {
+  return ceil_div(filters, k.gemm_columns) * total_pairs(cut_runs(Field(s, s.channels, products))) * 2 * k.gemm_columns;
+}
+
+void pack(const Kernels& k, const Shape& s, int products, const std::int16_t* factors, int filters, std::int16_t* panels) {
+  const Field field(s, s.channels, products);
+  const std::int64_t reduction = s.taps() * s.channels * products;
+  const auto runs = field.runs();
+  for (std::int64_t first = 0; first < filters; first += k.gemm_columns) {
+    std::int64_t start = 0;
+    for (const auto& run : runs) {
+      for (std::int64_t i = 0; i < run.length; i += 2, panels += 2 * k.gemm_columns)
+        for (std::int64_t column = 0; column < k.gemm_columns; ++column)
+          for (std::int64_t half = 0; half < 2; ++half) {
+            const bool used = first + column < filters && i + half < run.length;
+            panels[2 * column + half] = used ? factors[(first + column) * reduction + start + i + half] : std::int16_t{0};
+          }
+      start += run.length;
+    }
+  }
+}
+
+void conv_factored(const Kernels& k, const Shape& s, const Codes& x, const Map& map, const std::int16_t* panels, int filters, const Epilogue& e,
+                   int threads) {
+  const Field field(s, s.channels, map.products);
+  const auto pieces = cut_runs(field);
+  const std::int64_t pairs = total_pairs(pieces);
+  const auto chunks = cut(s, std::clamp<std::int64_t>((std::int64_t{1} << 19) / (2 * field.pixel_size()), 120, 2040), threads);
+  parallel(static_cast<std::int64_t>(chunks.size()), threads, [&](const auto& next) {
+    std::vector<std::int16_t> operands;
+    std::vector<std::ptrdiff_t> offsets;
+    std::vector<const std::int16_t*> rows;
+    std::vector<std::int32_t> acc;
+    for (std::int64_t i = 0; next(i);) {
+      const Chunk& chunk = chunks[i];
+      operands.resize(field.size(chunk) + kSlack);
+      field.fill(chunk, x, nullptr, PutFactors{map, x.flip}, operands.data());
+      field.offsets(chunk, offsets);
+      const int pixels = static_cast<int>(offsets.size());
+      const int tiles = static_cast<int>(ceil_div(pixels, k.gemm_rows));
+      rows.resize(std::size_t(tiles) * k.gemm_rows);
+      for (std::size_t p = 0; p < rows.size(); ++p) rows[p] = operands.data() + offsets[std::min<std::size_t>(p, pixels - 1)];
+      acc.resize(rows.size() * k.gemm_columns + kSlack);
+      const std::int64_t first_pixel = chunk.image * s.pixels() + chunk.row * s.out[1];
+      const std::int16_t* panel = panels;
+      for (int column = 0; column < filters; column += k.gemm_columns, panel += pairs * 2 * k.gemm_columns) {
+        const std::int16_t* block = panel;
+        for (std::size_t begin = 0; begin < pieces.size();) {
+          std::size_t end = begin;
+          int block_pairs = 0;
+          while (end < pieces.size() && (end == begin || block_pairs + pieces[end].pairs <= kBlockPairs)) block_pairs += pieces[end++].pairs;
+          for (int t = 0; t < tiles; ++t)
+            k.gemm(rows.data() + t * k.gemm_rows, pieces.data() + begin, static_cast<int>(end - begin), block,
+                   acc.data() + std::int64_t(t) * k.gemm_rows * k.gemm_columns, begin > 0);
+          block += std::int64_t(block_pairs) * 2 * k.gemm_columns;
+          begin = end;
+        }
+        k.finish(acc.data(), k.gemm_columns, first_pixel, pixels, column, std::min(k.gemm_columns, filters - column), e);
+      }
+    }
+  });
+}
+
+void conv_table(const Kernels& k, const Shape& s, const Codes& x, const Table& table, const std::uint8_t* weights, int filters, const Epilogue& e,
+                int threads) {
+  const Field field(s, s.channels, 1);
+  const auto runs = field.runs();
+  const std::int64_t reduction = s.taps() * s.channels;
+  const auto chunks = cut(s, 8192, threads);
+  const std::vector<std::uint16_t> nothing(kCodes);
+  parallel(static_cast<std::int64_t>(chunks.size()), threads, [&](const auto& next) {
+    std::vector<std::uint8_t> codes;
+    std::vector<std::ptrdiff_t> offsets;
+    std::vector<std::uint32_t> acc;
+    std::vector<const std::uint16_t*> rows(k.table_columns);
+    std::vector<std::uint16_t> expanded(std::size_t(kTableBlock) * kCodes * k.table_columns);
+    for (std::int64_t i = 0; next(i);) {
+      const Chunk& chunk = chunks[i];
+      codes.resize(field.size(chunk) + kSlack);
+      field.fill(chunk, x, nullptr, PutCodes{x.flip}, codes.data());
+      field.offsets(chunk, offsets);
+      std::uint8_t low = 255, high = 0;
+      for (std::int64_t j = 0, size = field.size(chunk); j < size; ++j) {
+        low = std::min(low, codes[j]);
+        high = std::max(high, codes[j]);
+      }
+      const int pixels = static_cast<int>(offsets.size());
+      acc.resize(std::size_t(pixels) * k.table_columns + kSlack);
+      const std::int64_t first_pixel = chunk.image * s.pixels() + chunk.row * s.out[1];
+      for (int column = 0; column < filters;) {
+        const int columns = filters - column > k.table_columns / 2 ? k.table_columns : k.table_columns / 2;
+        const std::uint8_t* position = weights + column * reduction;
+        bool resume = false;
+        for (const auto& run : runs) {
+          for (std::int64_t start = 0; start < run.length; start += kTableBlock) {
+            const int count = static_cast<int>(std::min<std::int64_t>(kTableBlock, run.length - start));
+            std::uint16_t* out = expanded.data();
+            for (int j = 0; j < count; ++j, ++position, out += kCodes * columns) {
+              for (int c = 0; c < columns; ++c) rows[c] = column + c < filters ? table.rows + position[c * reduction] * kCodes : nothing.data();
+              k.expand(rows.data(), columns, low, high, out);
+            }
+            if (count % 2) std::fill_n(out, kCodes * columns, std::uint16_t{0});
+            k.add_rows(codes.data() + run.offset + start, offsets.data(), pixels, expanded.data(), columns, count, table.pairs_fit, acc.data(), resume);
+            resume = true;
+          }
+        }
+        k.join(acc.data(), pixels, columns);
+        k.finish(reinterpret_cast<const std::int32_t*>(acc.data()), columns, first_pixel, pixels, column, std::min(columns, filters - column), e);
+        column += columns;
+      }
+    }
+  });
+}
+
+namespace {
+
+// `acc` is [filter][stride]; finishes blocks of pixels through a small transposed tile.
+void finish_planar(const Kernels& k, const std::uint32_t* acc, std::int64_t stride, std::int64_t first_pixel, int pixels, int filters, const Epilogue& e) {
+  constexpr int kPixels = 64, kColumns = 16;
+  std::int32_t tile[kPixels * kColumns + kSlack] = {};
+  for (int column = 0; column < filters; column += kColumns)
+    for (int p = 0; p < pixels; p += kPixels) {
+      const int columns = std::min(kColumns, filters - column), rows = std::min(kPixels, pixels - p);
+      for (int c = 0; c < columns; ++c)
+        for (int r = 0; r < rows; ++r) tile[r * kColumns + c] = static_cast<std::int32_t>(acc[(column + c) * stride + p + r]);
+      k.finish(tile, kColumns, first_pixel + p, rows, column, columns, e);
+    }
+}
+
+// Weight-stationary lookup over pixels laid out position by position; `depthwise` filters read one channel each.
+void lookup_all(const Kernels& k, const Shape& s, const Codes& x, const Table& table, const std::uint8_t* weights, const std::int32_t* channels,
+                bool depthwise, int filters, const Epilogue& e, int threads) {
+  const Field field(s, depthwise ? filters : s.channels, 1);
+  std::vector<std::ptrdiff_t> positions;
+  for (const auto tap : field.taps())
+    for (std::int64_t c = 0; c < (depthwise ? 1 : s.channels); ++c) positions.push_back(tap + c);
+  const auto chunks = cut(s, depthwise ? 2048 : 1024, threads);
+  const auto reduction = static_cast<std::int64_t>(positions.size());
+  parallel(static_cast<std::int64_t>(chunks.size()), threads, [&](const auto& next) {
+    std::vector<std::uint8_t> codes, planar;
+    std::vector<std::ptrdiff_t> offsets;
+    std::vector<std::uint32_t> acc;
+    for (std::int64_t i = 0; next(i);) {
+      const Chunk& chunk = chunks[i];
+      codes.resize(field.size(chunk) + kSlack);
+      field.fill(chunk, x, channels, PutCodes{x.flip}, codes.data());
+      field.offsets(chunk, offsets);
+      const int pixels = static_cast<int>(offsets.size());
+      const std::int64_t stride = ceil_div(pixels, 128) * 128;
+      planar.assign(std::size_t(stride) * kLookupBlock, 0);
+      acc.assign(std::size_t(stride) * filters, 0);
+      const auto lay_out = [&](std::int64_t first, std::int64_t count, std::int64_t channel) {
+        for (std::int64_t j = 0; j < count; ++j)
+          for (int p = 0; p < pixels; ++p) planar[j * stride + p] = codes[offsets[p] + positions[first + j] + channel];
+      };
+      for (std::int64_t first = 0; first < reduction; first += kLookupBlock) {
+        const auto count = std::min<std::int64_t>(kLookupBlock, reduction - first);
+        if (!depthwise) lay_out(first, count, 0);
+        for (int f = 0; f < filters; ++f) {
+          if (depthwise) lay_out(first, count, f);
+          k.lookup(planar.data(), stride, weights + f * reduction + first, static_cast<int>(count), static_cast<int>(stride), table, acc.data() + f * stride);
+        }
+      }
+      finish_planar(k, acc.data(), stride, chunk.image * s.pixels() + chunk.row * s.out[1], pixels, filters, e);
+    }
+  });
+}
+
+}  // namespace
+
+void conv_lookup(const Kernels& k, const Shape& s, const Codes& x, const Table& table, const std::uint8_t* weights, int filters, const Epilogue& e,
+                 int threads) {
+  lookup_all(k, s, x, table, weights, nullptr, false, filters, e, threads);
+}
+
+void depthwise_lookup(const Kernels& k, const Shape& s, const Codes& x, const Table& table, const std::uint8_t* weights, const std::int32_t* channels,
+                      int filters, const Epilogue& e, int threads) {
+  lookup_all(k, s, x, table, weights, channels, true, filters, e, threads);
+}
+
+void depthwise_factored(const Kernels& k, const Shape& s, const Codes& x, const Map& map, const std::int16_t* weights, const std::int32_t* channels,
+                        int filters, const Epilogue& e, int threads) {
+  const Field field(s, filters, map.products);
+  const auto taps = field.taps();
+  const int width = static_cast<int>(ceil_div(field.pixel_size(), 32) * 32), sums = width / 2, parts = map.products / 2;
+  const auto chunks = cut(s, std::clamp<std::int64_t>((std::int64_t{1} << 19) / (2 * field.pixel_size()), 256, 4096), threads);
+  parallel(static_cast<std::int64_t>(chunks.size()), threads, [&](const auto& next) {
+    std::vector<std::int16_t> operands;
+    std::vector<std::ptrdiff_t> offsets;
+    std::vector<std::int32_t> acc;
+    for (std::int64_t i = 0; next(i);) {
+      const Chunk& chunk = chunks[i];
+      operands.resize(field.size(chunk) + kSlack);
+      field.fill(chunk, x, channels, PutFactors{map, x.flip}, operands.data());
+      field.offsets(chunk, offsets);
+      const int pixels = static_cast<int>(offsets.size());
+      acc.resize(std::size_t(pixels) * sums + kSlack);
+      k.depthwise(operands.data(), offsets.data(), pixels, taps.data(), static_cast<int>(taps.size()), weights, width, acc.data());
+      if (parts > 1)
+        for (int p = 0; p < pixels; ++p) {
+          std::int32_t* row = acc.data() + std::int64_t(p) * sums;
+          for (int f = 0; f < filters; ++f) {
+            std::uint32_t sum = 0;
+            for (int j = 0; j < parts; ++j) sum += static_cast<std::uint32_t>(row[f * parts + j]);
+            row[f] = static_cast<std::int32_t>(sum);
+          }
+        }
+      const std::int64_t first_pixel = chunk.image * s.pixels() + chunk.row * s.out[1];
+      for (int column = 0; column < filters; column += k.table_columns)
+        k.finish(acc.data() + column, sums, first_pixel, pixels, column, std::min(k.table_columns, filters - column), e);
+    }
+  });
+}
+
+}  // namespace hawx

@@ -1,0 +1,53 @@
+// Ring 2: whole convolutions. Lays operands out, cuts the work into chunks of output pixels and runs a tier's kernels on threads.
+#pragma once
+#include "kernels.hpp"
+
+namespace hawx {
+
+// The input, in any memory format: element (n, c, y, x) is the byte `data[n*strides[0] + c*strides[1] + y*strides[2] + x*strides[3]]`,
+// and `byte ^ flip` is the code's index in value order.
+struct Codes {
+  const std::uint8_t* data;
+  std::int64_t strides[4];
+  std::uint8_t flip;
+};
+
+struct Shape {
+  std::int64_t images, channels, height, width;
+  std::int64_t kernel[2], stride[2], origin[2], dilation[2], out[2];  // origin: top and left padding
+  std::uint8_t pad;                                                   // index of the code of padded positions
+
+  std::int64_t pixels() const { return out[0] * out[1]; }
+  std::int64_t taps() const { return kernel[0] * kernel[1]; }
+};
+
+// Operand map: code index -> `products` factors, adjacent. `identity`: products is 1 and the factor is index - zero.
+struct Map {
+  const std::int16_t* rows;  // [256][products]
+  int products;
+  bool identity;
+  std::int16_t zero;
+};
+
+// out[n, o] = sum_i U_i[x] * V_i[w]: `panels` as `pack` wrote them.
+void conv_factored(const Kernels& k, const Shape& s, const Codes& x, const Map& map, const std::int16_t* panels, int filters, const Epilogue& e,
+                   int threads);
+
+// The same from the table; `weights` is [filter][kernel row][kernel column][channel], indices in value order.
+void conv_table(const Kernels& k, const Shape& s, const Codes& x, const Table& table, const std::uint8_t* weights, int filters, const Epilogue& e,
+                int threads);
+void conv_lookup(const Kernels& k, const Shape& s, const Codes& x, const Table& table, const std::uint8_t* weights, int filters, const Epilogue& e,
+                 int threads);
+
+// Depthwise: filter f reads channel `channels[f]` alone. `map.products` is even; `weights` is [tap][filters * products], padded with zeros to a
+// multiple of 32 columns. For `depthwise_lookup` weights are [filter][tap].
+void depthwise_factored(const Kernels& k, const Shape& s, const Codes& x, const Map& map, const std::int16_t* weights, const std::int32_t* channels,
+                        int filters, const Epilogue& e, int threads);
+void depthwise_lookup(const Kernels& k, const Shape& s, const Codes& x, const Table& table, const std::uint8_t* weights, const std::int32_t* channels,
+                      int filters, const Epilogue& e, int threads);
+
+// Weight factors [filter][kernel row][kernel column][channel * products] -> panels; `panels` holds `panel_size` operands.
+std::int64_t panel_size(const Kernels& k, const Shape& s, int products, int filters);
+void pack(const Kernels& k, const Shape& s, int products, const std::int16_t* factors, int filters, std::int16_t* panels);
+
+}  // namespace hawx

@@ -1,0 +1,76 @@
+// Ring 1: raw-pointer kernels. Every tier offers the same functions with the same results; no Python, no threads, no allocation here.
+//
+// Words: a *piece* is a contiguous run of operands, a *panel* the weights of `gemm_columns` filters, an *expanded* table holds for one
+// position k of the reduction the products of all 256 codes with the weights of `table_columns` filters: row `code`, column filter.
+// All sums are taken modulo 2^32. The caller proves that the final value fits int32, so wrapped partial sums are exact.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace hawx {
+
+constexpr int kCodes = 256;
+
+struct Piece {
+  std::ptrdiff_t offset;  // of its first operand from the pixel's first operand
+  int pairs;              // operands / 2, rounded up
+};
+
+// A block's table, weight-major: `rows[w * 256 + a]` = T[a, w] - min(T), and the same split into planes of low and high bytes,
+// `planes[w * 512 + a]` and `planes[w * 512 + 256 + a]`.
+struct Table {
+  const std::uint16_t* rows;
+  const std::uint8_t* planes;
+  bool pairs_fit;  // the sum of two entries fits 16 bits
+};
+
+enum class Output { kAccumulators, kReals, kSigned, kUnsigned };
+
+// The requantization law: y = float(acc + constant) * scale; code = clip(rint(y * inverse) + zero_point, low, high).
+struct Epilogue {
+  Output kind;
+  std::int64_t channels;        // of the output tensor, channels last
+  const std::int32_t* filters;  // output channel of every column
+  const std::int32_t* constant;
+  const float* scale;
+  float inverse, zero_point, low, high;
+  void* out;
+};
+
+struct Kernels {
+  const char* name;
+  int gemm_rows, gemm_columns, table_columns;
+
+  // acc[gemm_rows][gemm_columns] (+)= rows · panel over the pieces; `panel` is [pair][column][2].
+  void (*gemm)(const std::int16_t* const* rows, const Piece* pieces, int count, const std::int16_t* panel, std::int32_t* acc, bool resume);
+
+  // out[code][column] = rows[column][code] for low <= code <= high (rounded outwards); `columns` is 16 or `table_columns`.
+  void (*expand)(const std::uint16_t* const* rows, int columns, int low, int high, std::uint16_t* out);
+
+  // acc[pixel] (+)= sum over k < count of expanded[k][codes[offsets[pixel] + k]]; `acc` in the split form that `join` undoes.
+  void (*add_rows)(const std::uint8_t* codes, const std::ptrdiff_t* offsets, int pixels, const std::uint16_t* expanded, int columns, int count,
+                   bool pairs_fit, std::uint32_t* acc, bool resume);
+
+  // Turns the split sums of `add_rows` into [pixel][column], in place.
+  void (*join)(std::uint32_t* acc, int pixels, int columns);
+
+  // acc[pixel][width / 2] = sums over taps of products of adjacent operands; `weights` is [tap][width], width a multiple of 32.
+  void (*depthwise)(const std::int16_t* field, const std::ptrdiff_t* offsets, int pixels, const std::ptrdiff_t* taps, int count,
+                    const std::int16_t* weights, int width, std::int32_t* acc);
+
+  // acc[p] += sum over k < count of T[codes[k * stride + p], weights[k]] for p < pixels, a multiple of 128.
+  void (*lookup)(const std::uint8_t* codes, std::ptrdiff_t stride, const std::uint8_t* weights, int count, int pixels, const Table& table,
+                 std::uint32_t* acc);
+
+  // Writes acc[pixel * stride + column] for consecutive output pixels from `pixel` on, columns `column` .. `column + columns - 1` of the group.
+  void (*finish)(const std::int32_t* acc, int stride, std::int64_t pixel, int pixels, int column, int columns, const Epilogue& epilogue);
+};
+
+extern const Kernels kScalar;
+#if defined(__x86_64__)
+extern const Kernels kAvx2;
+extern const Kernels kAvx512;      // F, BW, VL
+extern const Kernels kAvx512Vnni;  // + VNNI, VBMI
+#endif
+
+}  // namespace hawx

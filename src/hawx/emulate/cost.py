@@ -1,0 +1,95 @@
+"""Cost model: predicted seconds of an engine on a layer. Linear in a few counts, with coefficients measured once per machine and tier.
+
+The model only ranks engines, and all engines agree to the bit: a wrong coefficient costs time, never a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+COUNTS = ("factored_mac", "factored_code", "table_product", "table_entry", "lookup_product", "depthwise_mac", "depthwise_code", "depthwise_product")
+"""What is counted: multiply-accumulates and mapped input codes of factored engines, added products and expanded entries of table engines,
+products looked up one by one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One group of filters on one batch."""
+
+    pixels: int
+    """Output positions of one filter over all images."""
+    reduction: int
+    filters: int
+    codes: int
+    """Input codes that are laid out."""
+    depthwise: bool = False
+
+    @property
+    def products(self) -> int:
+        """Products of one activation and one weight code."""
+        return self.pixels * self.reduction * self.filters
+
+
+@dataclass(frozen=True, slots=True)
+class CostModel:
+    """Seconds per count on one thread.
+
+    Attributes:
+        target: kernel tier that the coefficients were measured on.
+        per_count: one of `COUNTS` -> seconds.
+        columns: filters are computed in multiples of this many, for factored and for table engines.
+    """
+
+    target: str
+    per_count: Mapping[str, float]
+    columns: tuple[int, int] = (16, 16)
+    origin: str = field(default="built-in figures", compare=False)
+
+    def counts(self, engine: str, work: Work, products: int) -> dict[str, float]:
+        """Return how often each count occurs when `engine` does `work` with `products` int16 factors per operand."""
+        if work.depthwise:
+            if engine == "factored":
+                even = products + products % 2
+                return {"depthwise_mac": work.products * even, "depthwise_code": work.codes}
+            return {"depthwise_product": work.products}
+        if engine == "factored":
+            return {"factored_mac": work.pixels * work.reduction * _up(work.filters, self.columns[0]) * products, "factored_code": work.codes}
+        if engine == "table":
+            filters = _up(work.filters, self.columns[1])
+            expansions = max(1.0, work.pixels / 8192)
+            return {"table_product": work.pixels * work.reduction * filters, "table_entry": 256 * work.reduction * filters * expansions}
+        return {"lookup_product": work.products}
+
+    def seconds(self, engine: str, work: Work, products: int) -> float:
+        """Return the predicted time on one thread."""
+        return sum(self.per_count[name] * count for name, count in self.counts(engine, work, products).items())
+
+
+def built_in(target: str) -> CostModel:
+    """Return figures typical for processors with `target`, for use until the machine is calibrated."""
+    table = {  # factored_mac, factored_code, table_product, table_entry, lookup_product, depthwise_mac, depthwise_code, depthwise_product
+        "scalar": (0.5e-9, 1.5e-9, 0.3e-9, 0.5e-9, 0.6e-9, 0.5e-9, 2e-9, 0.8e-9),
+        "avx2": (0.015e-9, 0.7e-9, 0.05e-9, 0.12e-9, 0.5e-9, 0.06e-9, 1.5e-9, 0.8e-9),
+        "avx512": (0.008e-9, 0.7e-9, 0.04e-9, 0.12e-9, 0.5e-9, 0.04e-9, 1.5e-9, 0.8e-9),
+        "avx512_vnni": (0.006e-9, 0.7e-9, 0.04e-9, 0.12e-9, 0.08e-9, 0.03e-9, 1.5e-9, 0.3e-9),
+    }
+    return CostModel(target, MappingProxyType(dict(zip(COUNTS, table[target], strict=True))), (32, 32) if target.startswith("avx512") else (16, 16))
+
+
+_models: dict[str, CostModel] = {}
+
+
+def active_model(target: str) -> CostModel:
+    """Return the model in use for `target`: a calibrated one, or the built-in figures."""
+    return _models.setdefault(target, built_in(target))
+
+
+def use_model(model: CostModel) -> None:
+    """Use `model` for its target from now on, in this process."""
+    _models[model.target] = model
+
+
+def _up(value: int, multiple: int) -> int:
+    return -(-value // multiple) * multiple

@@ -1,0 +1,169 @@
+"""One layer under a choice of blocks: groups filters, picks an engine per group, runs it, and finishes as the requantization law says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hawx.emulate import torch_engine
+from hawx.emulate.cost import Work, active_model
+from hawx.emulate.engine import Choice, Engine, choose
+from hawx.emulate.geometry import Geometry
+from hawx.emulate.groups import FilterGroup, magnitude_bound
+from hawx.emulate.native import active_target, kernels
+from hawx.emulate.parts import Part, WeightCodes, prepare
+from hawx.networks.quantized import CodesOutput
+from hawx.networks.requantize import inverse, torch_dtype
+
+PartKey = tuple[str, bytes, int, str, str]
+"""Block, filters, first channel, engine, tier."""
+
+
+@dataclass(eq=False)
+class Operands:
+    """The constant operands of one layer, with the parts prepared so far. Parts beyond `capacity` bytes are forgotten, oldest first."""
+
+    weight: Tensor
+    """(filters, depth, kh, kw), int8 or uint8."""
+    geometry: Geometry
+    constant: NDArray[np.int64]
+    """(filters,): bias minus zero-point correction, in accumulator units."""
+    scale: NDArray[np.float32]
+    """(filters,)."""
+    capacity: int = 64 << 20
+    parts: dict[PartKey, Part] = field(default_factory=dict)
+
+    @property
+    def reduction(self) -> int:
+        return self.weight[0].numel()
+
+    @property
+    def depthwise(self) -> bool:
+        return self.weight.shape[1] == 1 and self.geometry.groups > 1
+
+
+def run(
+    operands: Operands, codes: Tensor, groups: Sequence[FilterGroup], output: CodesOutput | type[int] | None, engine: str, threads: int | None
+) -> Tensor:
+    """Return the layer's output, (N, filters, H', W').
+
+    Args:
+        codes: (N, C, H, W), any memory format, on any device (native kernels run on the CPU, the torch engine elsewhere).
+        groups: which filters use which block; together all filters, each once.
+        output: codes, real values (None), or the accumulators themselves (`int`: int32, int64 where int32 does not hold their bound).
+        engine: one of `ENGINES` except the reference.
+    """
+    bound = magnitude_bound(operands.reduction, groups) + int(np.abs(operands.constant).max())
+    if bound >= 1 << 31 or not codes.is_cpu or engine == Engine.TORCH:
+        return _finish(operands, _in_torch(operands, codes, groups), bound, output)
+    plan = [(group, choose(group.block, work_of(operands, codes, group), active_model(active_target()), engine)) for group in groups]
+    if any(choice.engine is Engine.TORCH for _, choice in plan):
+        return _finish(operands, _in_torch(operands, codes, groups), bound, output)
+    return _in_kernels(operands, codes, plan, output, threads or torch.get_num_threads())
+
+
+def work_of(operands: Operands, codes: Tensor, group: FilterGroup) -> Work:
+    """Return what the cost model needs to know of one group of filters."""
+    size = operands.geometry.out_size(codes.shape[2], codes.shape[3], (operands.weight.shape[2], operands.weight.shape[3]))
+    filters = len(group.filters)
+    return Work(
+        pixels=len(codes) * size[0] * size[1],
+        reduction=operands.reduction,
+        filters=filters,
+        codes=codes.numel() * filters // codes.shape[1] if operands.depthwise else codes.numel(),
+        depthwise=operands.depthwise,
+    )
+
+
+def _in_kernels(
+    operands: Operands, codes: Tensor, plan: list[tuple[FilterGroup, Choice]], output: CodesOutput | type[int] | None, threads: int
+) -> Tensor:
+    native = kernels()
+    filters, _, kh, kw = operands.weight.shape
+    size = operands.geometry.out_size(codes.shape[2], codes.shape[3], (kh, kw))
+    dtype = torch.float32 if output is None else torch_dtype(output.format) if isinstance(output, CodesOutput) else torch.int32
+    out = torch.empty((len(codes), *size, filters), dtype=dtype)
+    law = (1.0, 0.0, 0.0, 0.0)
+    if isinstance(output, CodesOutput):
+        low = max(output.format.min, output.zero_point) if output.relu else output.format.min
+        law = (inverse(output.scale), float(output.zero_point), float(low), float(output.format.max))
+    for group, choice in plan:
+        for part in _parts(operands, group, choice.engine):
+            constant = (operands.constant[part.filters] + part.offset).astype(np.int32, casting="unsafe")  # modulo 2^32, as the kernels sum
+            finish = native.Finish(
+                filters=part.filters,
+                constant=constant,
+                scale=operands.scale[part.filters],
+                inverse=law[0],
+                zero_point=law[1],
+                low=law[2],
+                high=law[3],
+                out=out,
+            )
+            part.call(codes[:, part.channels], finish, threads)
+    return out.permute(0, 3, 1, 2)
+
+
+def _parts(operands: Operands, group: FilterGroup, engine: Engine) -> list[Part]:
+    """Return the prepared parts of a group: one, or one per convolution group of a grouped (not depthwise) layer."""
+    geometry, depth = operands.geometry, operands.weight.shape[1]
+    per_group = len(operands.weight) // geometry.groups
+    if operands.depthwise or geometry.groups == 1:
+        split = [(group.filters, slice(None))]
+    else:
+        homes = group.filters // per_group
+        split = [(group.filters[homes == home], slice(home * depth, (home + 1) * depth)) for home in np.unique(homes)]
+    parts = []
+    for filters, channels in split:
+        key = (group.block.sha256, filters.tobytes(), channels.start or 0, engine.value, active_target())
+        part = operands.parts.get(key)
+        if part is None:
+            weight = _weight_codes(operands.weight, filters)
+            multiplier = per_group if operands.depthwise else None
+            part = prepare(group.block, weight, filters.astype(np.int32), channels, geometry, engine, multiplier)
+            operands.parts[key] = part
+            while sum(p.nbytes for p in operands.parts.values()) > operands.capacity and len(operands.parts) > 1:
+                del operands.parts[next(iter(operands.parts))]
+        parts.append(part)
+    return parts
+
+
+def _weight_codes(weight: Tensor, filters: NDArray[np.int64]) -> WeightCodes:
+    """Return (filters, kh, kw, depth) indices in value order."""
+    chosen = weight[torch.from_numpy(filters)].permute(0, 2, 3, 1).contiguous()
+    return np.ascontiguousarray(chosen.view(torch.uint8).numpy() ^ (128 if weight.dtype == torch.int8 else 0))
+
+
+def _in_torch(operands: Operands, codes: Tensor, groups: Sequence[FilterGroup]) -> Tensor:
+    """Return int64 accumulators, without the constant, on the device of `codes`."""
+    weight = operands.weight.to(codes.device)
+    if len(groups) == 1:
+        return torch_engine.accumulate(codes, weight, groups[0].block, operands.geometry)
+    out: Tensor | None = None
+    for group in groups:
+        filters = torch.from_numpy(group.filters).to(codes.device)
+        whole = operands.geometry.groups > 1  # convolution groups stay whole: compute all filters, keep those of the block
+        part = torch_engine.accumulate(codes, weight if whole else weight[filters], group.block, operands.geometry)
+        if out is None:
+            out = part.new_empty((part.shape[0], len(weight), *part.shape[2:]))
+        out[:, filters] = part[:, filters] if whole else part
+    assert out is not None
+    return out
+
+
+def _finish(operands: Operands, acc: Tensor, bound: int, output: CodesOutput | type[int] | None) -> Tensor:
+    """Add the constant and apply the requantization law of `hawx.networks.requantize`."""
+    total = acc + torch.from_numpy(operands.constant).to(acc.device).view(1, -1, 1, 1)
+    if output is int:
+        return total if bound >= 1 << 31 else total.to(torch.int32)
+    real = total.to(torch.float32) * torch.from_numpy(operands.scale).to(acc.device).view(1, -1, 1, 1)
+    if not isinstance(output, CodesOutput):
+        return real
+    low = max(output.format.min, output.zero_point) if output.relu else output.format.min
+    codes = real.mul_(inverse(output.scale)).round_().add_(output.zero_point).clamp_(low, output.format.max)
+    return codes.to(torch_dtype(output.format))

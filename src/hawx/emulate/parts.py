@@ -1,0 +1,145 @@
+"""Parts: one group of filters prepared for one native kernel. Every kind computes the same integers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hawx.blocks import Block
+from hawx.blocks.factorize import Factors, factorize
+from hawx.emulate.engine import Engine
+from hawx.emulate.geometry import Geometry
+from hawx.emulate.native import kernels
+
+WeightCodes = NDArray[np.uint8]
+"""Shape (filters, kh, kw, depth), indices in value order."""
+
+Call = Callable[[Tensor, Any, int], None]
+"""`(codes, finish, threads)`: runs the kernel."""
+
+_ALIGN = 32
+"""Operand columns of depthwise weights come in multiples of this (one AVX-512 register of int16)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Part:
+    """What one native call needs, apart from codes and epilogue."""
+
+    filters: NDArray[np.int32]
+    """Output channels that the part computes."""
+    channels: slice
+    """Input channels that it reads."""
+    offset: int
+    """Added to every accumulator: what the kernel leaves out because its entries start at zero."""
+    nbytes: int
+    call: Call
+
+
+def prepare(
+    block: Block, weight: WeightCodes, filters: NDArray[np.int32], channels: slice, geometry: Geometry, engine: Engine, multiplier: int | None
+) -> Part:
+    """Return the part that computes `filters` with `block` through a native `engine`.
+
+    Args:
+        weight: codes of these filters.
+        channels: input channels that these filters read.
+        multiplier: filters per input channel of a depthwise layer; None for any other layer.
+    """
+    native = kernels()
+    window = native.Window(
+        kernel=weight.shape[1:3],
+        stride=geometry.stride,
+        origin=(geometry.padding[0], geometry.padding[2]),
+        dilation=geometry.dilation,
+        pad=geometry.pad - block.formats[0].min,
+    )
+    offset = 0
+    if engine is Engine.FACTORED:
+        factors = factorize(block, 16)
+        assert factors is not None, "the factored engine is offered only where factors exist"
+        if multiplier is None:
+            call, nbytes = _conv_factored(native, window, factors, weight)
+        else:
+            call, nbytes = _depthwise_factored(native, window, factors, weight, filters // multiplier)
+    else:
+        table = packed_table(block)
+        offset = table.low * weight[0].size
+        flat = np.ascontiguousarray(weight.reshape(len(weight), -1))
+        arguments = (window, table.rows, table.planes, table.pairs_fit, flat)
+        nbytes = flat.nbytes
+        if multiplier is None:
+            call = _table_call(native, arguments, stationary=engine is Engine.LOOKUP)
+        else:
+            call = _depthwise_call(native.depthwise_lookup, arguments, filters // multiplier)
+    return Part(filters=filters, channels=channels, offset=offset, nbytes=nbytes, call=call)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PackedTable:
+    """A table as the kernels read it: weight-major, shifted by its minimum `low` to unsigned 16 bits, and split into byte planes."""
+
+    low: int
+    rows: NDArray[np.uint16]
+    planes: NDArray[np.uint8]
+    pairs_fit: bool
+    """The sum of any two entries fits 16 bits."""
+
+
+@lru_cache(maxsize=256)
+def packed_table(block: Block) -> PackedTable:
+    """Return the table of a block whose entries span at most 16 bits."""
+    low, high = int(block.table.min()), int(block.table.max())
+    rows = np.ascontiguousarray((block.table.T - low).astype(np.uint16))
+    planes = np.concatenate([rows & 255, rows >> 8], axis=1).astype(np.uint8)
+    return PackedTable(low, rows, planes, 2 * (high - low) < 1 << 16)
+
+
+def _maps(factors: Factors, products: int) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """Return the operand maps (256, products) of activations and of weights, padded with zero factors."""
+    maps = np.zeros((2, 256, products), np.int16)
+    maps[0, :, : factors.products] = factors.u.T
+    maps[1, :, : factors.products] = factors.v.T
+    return maps[0], maps[1]
+
+
+def _conv_factored(native: ModuleType, window: Any, factors: Factors, weight: WeightCodes) -> tuple[Call, int]:
+    products = max(factors.products, 1)
+    rows, columns = _maps(factors, products)
+    depth = weight.shape[3]
+    panels = np.empty(native.panel_size(window, depth, products, len(weight)), np.int16)
+    native.pack(window, depth, products, columns[weight].reshape(len(weight), -1), panels)
+
+    def call(codes: Tensor, finish: Any, threads: int) -> None:
+        native.conv_factored(codes, window, rows, panels, finish, threads)
+
+    return call, panels.nbytes
+
+
+def _depthwise_factored(native: ModuleType, window: Any, factors: Factors, weight: WeightCodes, channels: NDArray[np.int32]) -> tuple[Call, int]:
+    products = max(factors.products + factors.products % 2, 2)
+    rows, columns = _maps(factors, products)
+    taps, width = weight.shape[1] * weight.shape[2], len(weight) * products
+    operands = np.zeros((taps, -(-width // _ALIGN) * _ALIGN), np.int16)
+    operands[:, :width] = columns[weight.reshape(len(weight), taps).T].reshape(taps, width)
+    return _depthwise_call(native.depthwise_factored, (window, rows, operands), channels), operands.nbytes
+
+
+def _depthwise_call(kernel: Callable[..., None], arguments: tuple[Any, ...], channels: NDArray[np.int32]) -> Call:
+    def call(codes: Tensor, finish: Any, threads: int) -> None:
+        kernel(codes, *arguments, channels, finish, threads)
+
+    return call
+
+
+def _table_call(native: ModuleType, arguments: tuple[Any, ...], *, stationary: bool) -> Call:
+    def call(codes: Tensor, finish: Any, threads: int) -> None:
+        native.conv_table(codes, *arguments, finish, threads, stationary)
+
+    return call

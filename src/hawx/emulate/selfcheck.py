@@ -1,0 +1,45 @@
+"""Self-check: every kernel of the active tier against the reference on small asymmetric cases, before the first real product."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hawx.blocks import Block
+from hawx.emulate import layers, reference
+from hawx.emulate.engine import Engine
+from hawx.emulate.geometry import Geometry
+from hawx.emulate.groups import group_filters
+from hawx.errors import HawxError
+
+
+class WrongKernelError(HawxError):
+    """A kernel of the native extension disagrees with the reference on this machine."""
+
+
+def check_kernels(target: str) -> None:
+    """Compare every kernel of the active tier with the reference, in about a millisecond.
+
+    Raises:
+        WrongKernelError: a kernel is wrong; nothing may be computed with it.
+    """
+    import torch
+
+    rng = np.random.default_rng(0)
+    u, v = rng.integers(-90, 90, (2, 2, 256))
+    block = Block.from_table(u.T @ v, name="self-check")
+    for channels, filters, groups in ((3, 19, 1), (5, 5, 5)):
+        x = rng.integers(-128, 128, (2, channels, 4, 5)).astype(np.int8)
+        w = rng.integers(-128, 128, (filters, channels // groups, 2, 3)).astype(np.int8)
+        geometry = Geometry(padding=(1, 0, 0, 1), groups=groups)
+        expected = reference.conv2d(x, w, [block] * filters, padding=geometry.padding, groups=groups)
+        for engine in (Engine.FACTORED, Engine.TABLE, Engine.LOOKUP):
+            operands = layers.Operands(
+                weight=torch.from_numpy(w), geometry=geometry, constant=np.zeros(filters, np.int64), scale=np.ones(filters, np.float32)
+            )
+            found = layers.run(operands, torch.from_numpy(x), group_filters([block] * filters), int, engine, 1).numpy()
+            if not np.array_equal(found, expected):
+                kind = "depthwise " if groups > 1 else ""
+                raise WrongKernelError(
+                    f"the {kind}{engine} kernel of target {target!r} disagrees with the reference on this machine; nothing was computed with it. "
+                    "Choose another with HAWX_FORCE_TARGET (`hawx doctor` lists them), and report this."
+                )
