@@ -38,7 +38,7 @@ def front_lines(result: Result, choice: Choice | None) -> list[str]:
                 design.id,
                 f"{seen.top1:.2f} [{low:.2f}, {high:.2f}]" if seen else "not measured",
                 *([f"{estimate.top1:.2f} ± {estimate.sigma:.2f}" if estimate else "–"] if wide else []),
-                f"{result.drop(design):.2f}",
+                f"{result.drop(design):z.2f}",
                 f"{100 * design.mult_power_ratio:.1f}",
                 *(significant(float(getattr(design.hardware, f)) / units[f][0]) for f in fields),
             ]

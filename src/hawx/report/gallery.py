@@ -36,7 +36,7 @@ def layer_figure(result: Result) -> Markup:
     """Return the heat map of the measured layer scores."""
     s = result.scores
     return draw_scores(
-        s.layer_drop, s.layers, s.blocks, title="Top-1 lost per layer and block", unit="points of top-1 lost", show=lambda v: f"{v:.2f}"
+        s.layer_drop, s.layers, s.blocks, title="Top-1 lost per layer and block", unit="points of top-1 lost", show=lambda v: f"{v:z.2f}"
     )
 
 

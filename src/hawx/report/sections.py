@@ -69,7 +69,7 @@ def _headline(result: Result, choice: Choice | None) -> Section | None:
         top1 = f"{seen.top1:.2f}" if seen else "–"
         cards.append(card("Top-1 of the chosen design", top1, "%", f"measured on {images} images, 95 %: {low:.2f} to {high:.2f}", main=True))
         cards.append(
-            card("Lost against int8", f"{result.drop(design):.2f}", "points", f"int8 {result.baseline.int8_top1:.2f} %, measured" + _float(result))
+            card("Lost against int8", f"{result.drop(design):z.2f}", "points", f"int8 {result.baseline.int8_top1:.2f} %, measured" + _float(result))
         )
         cards.append(card("Multiplier power", f"{100 * design.mult_power_ratio:.1f}", "%", "of the all-exact design, weighted by MACs"))
         for field in HARDWARE:

@@ -53,7 +53,7 @@ def front_table(result: Result, chosen: Design | None) -> Markup:
             [
                 element("code", {}, text(design.id)),
                 plus_minus(f"{seen.top1:.2f}", f"[{low:.2f}, {high:.2f}]") if seen else text("–"),
-                text(f"{result.drop(design):.2f}"),
+                text(f"{result.drop(design):z.2f}"),
                 plus_minus(f"{design.estimate.top1:.2f}", f"± {design.estimate.sigma:.2f}") if design.estimate else text("–"),
                 text(f"{100 * design.mult_power_ratio:.1f}"),
                 *([text("–" if ratio is None else f"{100 * ratio:.1f}")] if energy else []),

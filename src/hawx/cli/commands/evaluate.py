@@ -65,7 +65,7 @@ def run(arguments: Namespace) -> int:
     low, high = found.interval
     out("", f"design {assignment.id} of {inputs.network.name}, {found.images} report images")
     out(f"top-1   {found.top1:.2f} %  [{low:.2f}, {high:.2f}] measured, 95 % interval")
-    out(f"int8    {base.top1:.2f} %  measured, all blocks exact", f"lost    {facts['drop']:.2f} points")
+    out(f"int8    {base.top1:.2f} %  measured, all blocks exact", f"lost    {facts['drop']:z.2f} points")
     return 0
 
 

@@ -70,6 +70,6 @@ def score_lines(scores: Scores) -> list[str]:
     step = max(1, (width() - first) // each)
     for start in range(0, len(scores.layers), step):
         columns = range(start, min(start + step, len(scores.layers)))
-        rows = [[block, *(f"{scores.layer_drop[i, b]:.2f}" for i in columns)] for b, block in enumerate(scores.blocks)]
+        rows = [[block, *(f"{scores.layer_drop[i, b]:z.2f}" for i in columns)] for b, block in enumerate(scores.blocks)]
         lines += [*table(["block", *(scores.layers[i] for i in columns)], rows), ""]
     return lines[:-1]
