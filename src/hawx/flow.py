@@ -115,7 +115,7 @@ def explore(
         progress=clock.progress,
     )
     problem.measure(space.exact_choices())
-    predictor = Predictor(Effects(base=scored.base, delta=scored.delta, weights=sample.weights), problem.images)
+    predictor = Predictor(Effects(base=scored.base, delta=scored.delta, weights=sample.weights, groups=space.unit_layers), problem.images)
     search(searcher, problem, search_rng, predictor)
 
     clock.stage("verify", 1 + len(problem.front()))

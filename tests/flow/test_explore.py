@@ -117,7 +117,9 @@ def test_blocks_that_are_all_exact_leave_nothing_to_lose() -> None:
 def test_a_block_that_destroys_the_network_stays_off_the_accurate_end() -> None:
     exact = builtin_library().exact
     zero = Block.from_table(np.zeros((256, 256), int), name="zero", costs=builtin_library()["mul8s_ot3"].costs)
-    found = explore(NETWORK, Library([exact, zero]), Spatial(), DATA.images, DATA.labels, search_images=100, report_images=100, budget=12, max_drop=1.0)
+    found = explore(
+        NETWORK, Library([exact, zero]), Spatial(), DATA.images, DATA.labels, search_images=100, report_images=100, budget=12, max_drop=1.0
+    )
     assert found.drop(found.best(max_drop=1.0)) <= 1.0
     everywhere = [d for d in found.evaluated if set(d.assignment.to_dict().values()) == {"zero"}]
     assert all(d.search.top1 < 30 for d in everywhere)
@@ -130,7 +132,9 @@ def test_unknown_names_are_refused_with_the_nearest() -> None:
         run(layers=["conv3"])
     with pytest.raises(InputError, match=r"^objective 'speed' is not a hardware figure; expected some of: area_um2, "):
         run(objectives=("speed",))
-    with pytest.raises(InputError, match=r"^500 search and 200 report images do not fit 600 images; expected two positive numbers of at most that sum\.$"):
+    with pytest.raises(
+        InputError, match=r"^500 search and 200 report images do not fit 600 images; expected two positive numbers of at most that sum\.$"
+    ):
         run(search_images=500)
 
 

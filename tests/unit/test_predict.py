@@ -8,6 +8,7 @@ from toy import World
 
 from hawx.predict import Calibration, Predictor, validate
 from hawx.predict.calibration import compress, expand
+from hawx.search.descent import Composition
 from hawx.units import Granularity
 
 
@@ -65,8 +66,7 @@ def test_predictor_learns_from_what_it_observes() -> None:
     predictor = Predictor(world.effects, 200)
     choices = world.space.random(np.random.default_rng(0), 12)
     raw = world.effects.drops(choices)
-    for row, drop in zip(choices, raw, strict=True):
-        predictor.observe(row, 0.6 * drop)
+    predictor.observe(choices, 0.6 * raw)
     estimate, _ = predictor.predict(choices)
     assert np.abs(estimate - 0.6 * raw).mean() < np.abs(raw - 0.6 * raw).mean() / 3
 
@@ -75,3 +75,41 @@ def test_validation_of_perfect_and_constant_estimates() -> None:
     rank, error, share = validate(np.array([1.0, 2.0, 3.0]), np.ones(3), np.array([1.0, 2.0, 3.0]))
     assert (rank, error, share) == (pytest.approx(1.0), 0.0, 1.0)
     assert validate(np.ones(3), np.ones(3), np.array([1.0, 2.0, 9.0]))[0] is None
+
+
+@pytest.mark.parametrize("exponent", [1.0, 1.25, 1.5, 2.0, 3.0])
+def test_layers_compose_by_the_norm_of_harm_and_of_good(exponent: float) -> None:
+    world = World(3, granularity=Granularity.FILTER, images=40, filters=2)
+    effects = world.effects.with_exponent(exponent)
+    choices = world.space.random(np.random.default_rng(1), 6)
+    for row, found in zip(choices, effects.margins(choices), strict=True):
+        shifts = [sum(effects.delta[u, row[u]] for u in range(6) if effects.groups[u] == g) for g in range(3)]
+        harm = sum(np.maximum(-s, 0.0) ** exponent for s in shifts) ** (1 / exponent)
+        good = sum(np.maximum(s, 0.0) ** exponent for s in shifts) ** (1 / exponent)
+        np.testing.assert_allclose(found, effects.base + good - harm, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("exponent", [1.0, 1.5, 2.0])
+def test_descent_keeps_the_margins_of_the_composition(exponent: float) -> None:
+    world = World(3, granularity=Granularity.FILTER, images=40, filters=2)
+    effects = world.effects.with_exponent(exponent)
+    rng = np.random.default_rng(2)
+    state = Composition(effects, np.zeros(6, np.int64))
+    for _ in range(30):
+        unit = int(rng.integers(6))
+        options = np.arange(4)
+        margins, shift, powers = state.trial(unit, options)
+        trials = np.repeat(state.choices[None], 4, axis=0)
+        trials[:, unit] = options
+        np.testing.assert_allclose(margins, effects.margins(trials.astype(np.uint8)), rtol=1e-3, atol=1e-3)
+        block = int(rng.integers(4))
+        state.accept(unit, block, shift[block], powers[:, block])
+
+
+def test_the_norm_that_fits_the_measurements_is_chosen() -> None:
+    world = World(5, images=400, seed=3)
+    truth = world.effects.with_exponent(2.0)
+    predictor = Predictor(world.effects, 400)
+    choices = world.space.random(np.random.default_rng(0), 16)
+    predictor.observe(choices, truth.drops(choices))
+    assert predictor.effects.exponent == 2.0

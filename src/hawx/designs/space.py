@@ -102,6 +102,11 @@ class SearchSpace:
                 result[u, layer] = (self.filters[layer] if unit.stop is None else unit.stop) - unit.start
         return result
 
+    @property
+    def unit_layers(self) -> NDArray[np.int64]:
+        """Index of each unit's (first) layer, (units,), ascending."""
+        return np.array([unit.layers[0] for unit in self.units], np.int64)
+
     def exact_choices(self) -> Choices:
         return np.full(len(self.units), self.exact, np.uint8)
 

@@ -40,6 +40,8 @@ class Calibration:
     amplitude: float
     length: float
     slope: float
+    evidence: float
+    """Log evidence of the measurements, up to a constant: larger fits better."""
 
     @classmethod
     def fit(cls, raw: Vector, measured: Vector, images: int) -> Calibration:
@@ -50,18 +52,12 @@ class Calibration:
         """
         x, y = compress(np.asarray(raw, float)), compress(np.asarray(measured, float))
         noise = _noise(np.asarray(measured, float), images)
-        best: tuple[float, Calibration] | None = None
-        for amplitude in (0.1, 0.25, 0.5, 1.0):
-            for length in (0.5, 1.0, 2.0, 4.0):
-                evidence, candidate = cls._posterior(x, y, noise, amplitude, length)
-                if best is None or evidence > best[0]:
-                    best = (evidence, candidate)
-        assert best is not None
-        return best[1]
+        tried = [cls._posterior(x, y, noise, amplitude, length) for amplitude in (0.1, 0.25, 0.5, 1.0) for length in (0.5, 1.0, 2.0, 4.0)]
+        return max(tried, key=lambda calibration: calibration.evidence)
 
     @classmethod
-    def _posterior(cls, x: Vector, y: Vector, noise: Vector, amplitude: float, length: float) -> tuple[float, Calibration]:
-        """Return the log evidence and the posterior for one pair of hyperparameters."""
+    def _posterior(cls, x: Vector, y: Vector, noise: Vector, amplitude: float, length: float) -> Calibration:
+        """Return the posterior for one pair of hyperparameters."""
         slope = 0.3  # prior standard deviation of a systematic over- or under-prediction, as a share of the raw drop
         covariance = _kernel(x, x, amplitude, length, slope) + np.diag(noise**2)
         factor, lower = cho_factor(covariance, lower=True)
@@ -69,7 +65,7 @@ class Calibration:
         alpha = cho_solve((factor, lower), residual)
         evidence = float(-0.5 * residual @ alpha - np.log(np.diag(factor)).sum())
         evidence -= 0.5 * np.log(amplitude / 0.25) ** 2 + 0.5 * np.log(length / 2.0) ** 2  # weak log-normal priors
-        return evidence, cls(inputs=x, alpha=alpha, factor=factor, amplitude=amplitude, length=length, slope=slope)
+        return cls(inputs=x, alpha=alpha, factor=factor, amplitude=amplitude, length=length, slope=slope, evidence=evidence)
 
     def predict(self, raw: Vector, images: int) -> tuple[Vector, Vector]:
         """Return estimated drop and its sigma in points, each (designs,), for raw predicted drops (designs,).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,26 +11,30 @@ from scipy.stats import spearmanr
 
 from hawx.designs.space import Choices
 from hawx.predict.calibration import Calibration
-from hawx.predict.superposition import Effects
+from hawx.predict.superposition import EXPONENTS, Effects
 
 
 @dataclass(eq=False)
 class Predictor:
-    """Predicts drops of top-1 in points (against int8, on the search images) and learns from measurements."""
+    """Predicts drops of top-1 in points (against int8, on the search images) and learns from measurements.
+
+    Two things are learned: the norm that composes layers (`effects.exponent`) and the calibration of the composed drop. Both are
+    chosen by the evidence of the measurements so far.
+    """
 
     effects: Effects
     images: int
     """Number of search images."""
-    raw: list[float] = field(default_factory=list)
+    observed: list[Choices] = field(default_factory=list)
     measured: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._calibrate()
 
-    def observe(self, choices: Choices, drop: float) -> None:
-        """Learn that the design `choices` (units,) loses `drop` points on the search images."""
-        self.raw.append(float(self.effects.drops(choices)[0]))
-        self.measured.append(drop)
+    def observe(self, choices: Choices, drops: Sequence[float]) -> None:
+        """Learn that the designs `choices` (designs, units) lose `drops` points on the search images."""
+        self.observed.extend(np.atleast_2d(choices))
+        self.measured.extend(drops)
         self._calibrate()
 
     def predict(self, choices: Choices) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -37,12 +42,23 @@ class Predictor:
         return self.from_raw(self.effects.drops(choices))
 
     def from_raw(self, raw: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return estimated drop and sigma for drops of the superposition that are already known, (designs,)."""
+        """Return estimated drop and sigma for drops of `effects` that are already known, (designs,)."""
         return self._calibration.predict(raw, self.images)
 
     def _calibrate(self) -> None:
         # The exact design's drop is known to be 0: an anchor at no cost.
-        self._calibration = Calibration.fit(np.array([0.0, *self.raw]), np.array([0.0, *self.measured]), self.images)
+        measured = np.array([0.0, *self.measured])
+        best: Calibration | None = None
+        for exponent in EXPONENTS if len(self.measured) >= 3 else (self.effects.exponent,):
+            effects = self.effects.with_exponent(exponent)
+            raw = effects.drops(np.array(self.observed)) if self.observed else np.zeros(0)
+            found = Calibration.fit(np.array([0.0, *raw]), measured, self.images)
+            if best is None or found.evidence > best.evidence:
+                best, chosen = found, effects
+        assert best is not None
+        if chosen.exponent != self.effects.exponent:
+            self.effects = chosen
+        self._calibration = best
 
 
 def validate(estimates: NDArray[np.float64], sigmas: NDArray[np.float64], measured: NDArray[np.float64]) -> tuple[float | None, float, float]:

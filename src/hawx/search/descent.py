@@ -34,6 +34,45 @@ def temperature_of(effects: Effects) -> float:
     return float(max(np.quantile(worst, 0.05), 1e-6))
 
 
+class Composition:
+    """The margins of one design, kept so that changing one unit costs only that unit's layer."""
+
+    def __init__(self, effects: Effects, choices: NDArray[np.int64]) -> None:
+        self.effects = effects
+        self.choices = choices
+        self._exponent = effects.exponent
+        names, self._group = np.unique(effects.groups, return_inverse=True)
+        self._shift = np.zeros((len(names), *effects.base.shape), np.float32)
+        np.add.at(self._shift, self._group, effects.delta[np.arange(len(choices)), choices])
+        self._powers = self._powered(self._shift)
+        self._total = self._powers.sum(axis=1)
+
+    def trial(self, unit: int, options: NDArray[np.int64]) -> tuple[Margins, Margins, Margins]:
+        """Return margins (options, competitors, images) with `unit` on each option, and the layer's shift and powers to `accept`."""
+        group, delta = self._group[unit], self.effects.delta[unit]
+        shift = self._shift[group] - delta[self.choices[unit]] + delta[options]
+        powers = self._powered(shift)
+        harm, good = (self._total - self._powers[:, group])[:, None] + powers
+        if self._exponent == 1.0:
+            return self.effects.base + good - harm, shift, powers
+        root = np.float32(1 / self._exponent)
+        return self.effects.base + np.maximum(good, 0) ** root - np.maximum(harm, 0) ** root, shift, powers
+
+    def accept(self, unit: int, block: int, shift: Margins, powers: Margins) -> None:
+        """Give `unit` the block of one option, with that option's shift and powers from `trial`."""
+        group = self._group[unit]
+        self.choices[unit] = block
+        self._shift[group], self._powers[:, group] = shift, powers
+        self._total = self._powers.sum(axis=1)
+
+    def _powered(self, shift: Margins) -> Margins:
+        """Return harm and good to the power of the norm, (2, ...)."""
+        parts = np.stack([np.maximum(-shift, 0), np.maximum(shift, 0)])
+        if self._exponent == 1.0:
+            return parts
+        return parts * np.sqrt(parts) if self._exponent == 1.5 else parts ** np.float32(self._exponent)
+
+
 def descend(
     effects: Effects,
     unit_costs: NDArray[np.float64],
@@ -56,24 +95,19 @@ def descend(
     shares = (effects.weights / effects.weights.sum()).astype(np.float32)
     temperature = temperature_of(effects)
     options = [np.array(c, np.int64) for c in candidates]
-    choices = start.astype(np.int64)
-    units = len(options)
-    margins = effects.base + effects.delta[np.arange(units), choices].sum(axis=0)
-    path = np.empty((len(weights), units), np.uint8)
+    state = Composition(effects, start.astype(np.int64))
+    path = np.empty((len(weights), len(options)), np.uint8)
     for step, weight in enumerate(weights):
         for _ in range(sweeps):
             changed = False
-            for unit in rng.permutation(units):
-                delta = effects.delta[unit]
-                others = margins - delta[choices[unit]]
-                trial = others + delta[options[unit]]
-                value = soft_error(trial, temperature, shares) + weight * unit_costs[unit, options[unit]]
+            for unit in rng.permutation(len(options)):
+                margins, shift, powers = state.trial(unit, options[unit])
+                value = soft_error(margins, temperature, shares) + weight * unit_costs[unit, options[unit]]
                 best = int(value.argmin())
-                if options[unit][best] != choices[unit]:
-                    choices[unit] = options[unit][best]
-                    margins = trial[best]
+                if options[unit][best] != state.choices[unit]:
+                    state.accept(unit, options[unit][best], shift[best], powers[:, best])
                     changed = True
             if not changed:
                 break
-        path[step] = choices
+        path[step] = state.choices
     return path

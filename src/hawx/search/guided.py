@@ -37,9 +37,12 @@ def hawx(problem: Problem, rng: np.random.Generator, predictor: Predictor) -> No
             break
         baseline = 100.0 * problem.baseline_correct / problem.images
         guesses = [Estimate(top1=baseline - float(drops[i]), sigma=float(sigmas[i])) for i in picked]
-        for found, i in zip(problem.measure(pool[picked], guesses), picked, strict=False):
-            predictor.observe(found.choices, found.drop)
-            known[i] = True
+        measured = problem.measure(pool[picked], guesses)
+        known[picked] = True
+        exponent = predictor.effects.exponent
+        predictor.observe(pool[picked][: len(measured)], [found.drop for found in measured])
+        if predictor.effects.exponent != exponent:
+            raw = predictor.effects.drops(pool)
         after = problem.hypervolume()
         idle = idle + 1 if after - before < STAGNATION * max(after, 1e-9) else 0
 
