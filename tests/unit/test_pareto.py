@@ -14,7 +14,9 @@ def brute_force(points: np.ndarray) -> np.ndarray:
     return np.array([not any((q <= p).all() and (q < p).any() for q in points) for p in points])
 
 
-small_points = st.integers(1, 4).flatmap(lambda m: arrays(np.float64, st.tuples(st.integers(1, 25), st.just(m)), elements=st.integers(0, 6).map(float)))
+small_points = st.integers(1, 4).flatmap(
+    lambda m: arrays(np.float64, st.tuples(st.integers(1, 25), st.just(m)), elements=st.integers(0, 6).map(float))
+)
 
 
 @settings(max_examples=200, deadline=None)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy import World
 
 from hawx.predict import Calibration, Predictor, validate
 from hawx.predict.calibration import compress, expand
 from hawx.search.descent import Composition
 from hawx.units import Granularity
+from toy import World
 
 
 @settings(max_examples=20, deadline=None)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from toy import World
 
 from hawx.errors import InputError, UnknownNameError
 from hawx.pareto import hypervolume, non_dominated
@@ -11,6 +10,7 @@ from hawx.search import SEARCHERS, search
 from hawx.search.acquisition import exclusive_volume
 from hawx.search.pool import build_pool, prune, unit_costs
 from hawx.units import Granularity
+from toy import World
 
 
 def run(world: World, name: str, budget: int, seed: int = 1):

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -99,7 +100,7 @@ class Effects:
         bounds = np.flatnonzero(np.diff(self.groups, prepend=-1, append=-1))
         return [
             (int(first), int(last), torch.from_numpy(np.ascontiguousarray(self.delta[first:last].reshape(-1, self.base.size))))
-            for first, last in zip(bounds[:-1], bounds[1:], strict=True)
+            for first, last in pairwise(bounds)
         ]
 
     def _accuracy(self, margins: NDArray[np.float32]) -> NDArray[np.float64]:
