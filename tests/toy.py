@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hawx.accelerators import Spatial
+from hawx.accelerators import Accelerator, Spatial
 from hawx.blocks import Costs
 from hawx.designs import Assignment, SearchSpace
 from hawx.networks import Layer, LayerKind
@@ -56,12 +56,12 @@ class World:
             result.append(int((margins > 0).all(axis=0).sum()))
         return result
 
-    def problem(self, budget: int, *, objectives: tuple[str, ...] = ("energy_uj", "area_um2")) -> Problem:
+    def problem(self, budget: int, *, objectives: tuple[str, ...] = ("energy_uj", "area_um2"), accelerator: Accelerator | None = None) -> Problem:
         return Problem(
             space=self.space,
             layers=self.layers,
             costs=costs(),
-            accelerator=Spatial(),
+            accelerator=accelerator or Spatial(),
             objectives=objectives,
             measurer=self.count,
             images=self.effects.images,

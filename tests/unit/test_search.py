@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
+from hawx.accelerators import Systolic
 from hawx.errors import InputError, UnknownNameError
 from hawx.pareto import hypervolume, non_dominated
 from hawx.predict import Predictor
 from hawx.search import SEARCHERS, search
 from hawx.search.acquisition import exclusive_volume
-from hawx.search.pool import build_pool, prune, unit_costs
+from hawx.search.pool import build_pool, is_additive, prune, unit_costs
 from hawx.units import Granularity
 from toy import World
 
@@ -108,3 +109,22 @@ def test_one_layer_one_filter_one_block(count: int) -> None:
     problem.measure(only_exact.exact_choices())
     search("hawx", problem, np.random.default_rng(0), Predictor(world.effects, world.effects.images))
     assert len(problem.evaluated) == 1
+
+
+def test_laws_are_known_to_be_additive_or_not() -> None:
+    world = World(3)
+    spatial = world.problem(5)
+    assert is_additive(spatial, unit_costs(spatial), np.random.default_rng(0))
+    temporal = world.problem(5, accelerator=Systolic())
+    assert not is_additive(temporal, unit_costs(temporal), np.random.default_rng(0))
+
+
+def test_an_array_that_holds_every_block_it_uses_is_given_few_blocks() -> None:
+    world = World(9)
+    problem = world.problem(24, accelerator=Systolic())
+    problem.measure(world.space.exact_choices())
+    search("hawx", problem, np.random.default_rng(0), Predictor(world.effects, world.effects.images))
+    assert min(len(set(e.choices.tolist())) for e in problem.front()) == 1
+    evolved = world.problem(100, accelerator=Systolic())
+    search("nsga2", evolved, np.random.default_rng(0))
+    assert problem.hypervolume() > max(evolved.hypervolume(), 0.1)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from hawx.pareto import hypervolume
+
+PointOf = Callable[[float, NDArray[np.float64]], NDArray[np.float64]]
 
 QUADRATURE = ((-1.2247, 1 / 6), (0.0, 2 / 3), (1.2247, 1 / 6))
 """Three-point Gauss-Hermite rule for the standard normal, scaled by sqrt(2): nodes in sigmas, and weights."""
@@ -21,18 +25,18 @@ def exclusive_volume(point: NDArray[np.float64], front: NDArray[np.float64]) -> 
 
 
 def expected_improvement(
-    drops: NDArray[np.float64], sigmas: NDArray[np.float64], ratios: NDArray[np.float64], front: NDArray[np.float64], reference_drop: float
+    drops: NDArray[np.float64], sigmas: NDArray[np.float64], ratios: NDArray[np.float64], front: NDArray[np.float64], point: PointOf
 ) -> NDArray[np.float64]:
     """Return the expected hypervolume improvement of each design, (designs,).
 
     Args:
         drops, sigmas: estimates in points, (designs,).
         ratios: hardware objectives relative to the all-exact design, (designs, objectives).
-        front: measured points (points, 1 + objectives), the drop in shares of `reference_drop`.
+        front: measured points (points, 1 + objectives), as `point` makes them.
+        point: gives a design's point from its drop and ratios; see `hawx.search.Problem.point`.
     """
     result = np.zeros(len(drops))
     for i in range(len(drops)):
         for node, weight in NODES:
-            point = np.concatenate([[(drops[i] + node * sigmas[i]) / reference_drop], ratios[i]])
-            result[i] += weight * exclusive_volume(point, front)
+            result[i] += weight * exclusive_volume(point(float(drops[i] + node * sigmas[i]), ratios[i]), front)
     return result

@@ -61,13 +61,12 @@ def _select(
     front = front[non_dominated(front)] if len(front) else front
     picked: list[int] = []
     for _ in range(min(BATCH, problem.remaining, len(candidates))):
-        gain = expected_improvement(drops[candidates], sigmas[candidates], ratios[candidates], front, problem.reference_drop)
+        gain = expected_improvement(drops[candidates], sigmas[candidates], ratios[candidates], front, problem.point)
         best = int(gain.argmax())
         if gain[best] <= 0:
             break
         chosen = candidates[best]
         picked.append(int(chosen))
-        expected = np.concatenate([[drops[chosen] / problem.reference_drop], ratios[chosen]])
-        front = np.vstack([front, expected])
+        front = np.vstack([front, problem.point(float(drops[chosen]), ratios[chosen])])
         candidates = np.delete(candidates, best)
     return np.array(picked, np.intp)

@@ -55,7 +55,7 @@ def nsga2(problem: Problem, rng: np.random.Generator) -> None:
         for i, (row, ok) in enumerate(zip(rows, known, strict=True)):
             if ok:
                 found = problem.measure(row)[0]
-                points[i] = [found.drop / problem.reference_drop, *found.ratios]
+                points[i] = problem.point(found.drop, found.ratios)
         offspring.set("F", points)
         offspring.set("G", np.zeros((len(rows), 0)))
         offspring.set("H", np.zeros((len(rows), 0)))

@@ -75,6 +75,7 @@ class Problem:
             raise InputError("a search needs at least one hardware objective; expected some of: " + ", ".join(OBJECTIVES) + ".")
         exact = self.hardware(self.space.exact_choices()[None])
         self._exact = np.array([float(getattr(exact, name)[0]) for name in self.objectives])
+        self.corner = np.maximum(1.0, self.ratios(self._mixed()[None])[0])
 
     @property
     def remaining(self) -> int:
@@ -89,7 +90,14 @@ class Problem:
     def ratios(self, choices: Choices) -> NDArray[np.float64]:
         """Return the objectives relative to the all-exact design, (designs, objectives)."""
         figures = self.hardware(choices)
-        return np.stack([getattr(figures, name) for name in self.objectives], axis=-1) / self._exact
+        values = np.stack([np.asarray(getattr(figures, name), np.float64) for name in self.objectives], axis=-1)
+        return np.asarray(values / self._exact)
+
+    def _mixed(self) -> Choices:
+        """Return a design that mixes the exact and the three thriftiest blocks, (units,): what an array that holds them all costs."""
+        thrifty = sorted(range(len(self.costs)), key=lambda b: self.costs[b].energy_fj)[:3]
+        mix = [self.space.exact, *(b for b in thrifty if b != self.space.exact)]
+        return np.array([mix[u % len(mix)] for u in range(len(self.space.units))], np.uint8)
 
     def is_known(self, choices: Choices) -> bool:
         return choices.tobytes() in self._known
@@ -129,13 +137,21 @@ class Problem:
             self.progress.measured(design)
 
     def points(self) -> NDArray[np.float64]:
-        """Return the measured designs as points to minimize, (designs, 1 + objectives): drop in shares of the reference, ratios."""
+        """Return the measured designs as points to minimize, (designs, 1 + objectives), in shares of the reference corner."""
         if not self.evaluated:
             return np.zeros((0, 1 + len(self.objectives)))
-        return np.array([[e.drop / self.reference_drop, *e.ratios] for e in self.evaluated])
+        return np.array([self.point(e.drop, e.ratios) for e in self.evaluated])
+
+    def point(self, drop: float, ratios: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return drop (points) and ratios (objectives,) in shares of the corner that bounds the hypervolume, (1 + objectives,).
+
+        The corner is the reference drop and, per objective, the all-exact design; where mixing blocks costs more than that (an array
+        that holds every block it uses), it is the cost of a design that mixes four.
+        """
+        return np.array([drop / self.reference_drop, *(ratios / self.corner)])
 
     def hypervolume(self) -> float:
-        """Return the volume that the measured designs dominate below (reference drop, all-exact costs), at most about 1."""
+        """Return the volume that the measured designs dominate below the reference corner (see `point`), at most about 1."""
         return hypervolume(self.points(), np.ones(1 + len(self.objectives)))
 
     def front(self) -> list[Evaluated]:
