@@ -46,9 +46,8 @@ def main() -> None:
         if figures.get("area", 0) > 0 and len(figures) == 3:
             costs = result.costs
             rows.append((path.stem, figures["area"], figures["power"], figures["delay"], costs.area_um2, costs.energy_fj, costs.delay_ns, took))
-            print(
-                f"{path.stem}  area {figures['area']:7.1f} / {costs.area_um2:8.1f}  power {figures['power']:.4f} / {costs.energy_fj:8.1f} fJ  {took:.2f} s"
-            )
+            area, power = f"{figures['area']:7.1f} / {costs.area_um2:8.1f} um2", f"{figures['power']:.4f} mW / {costs.energy_fj:8.1f} fJ"
+            print(f"{path.stem}  {area}  {power}  {took:.2f} s")
     values = np.array([row[1:] for row in rows])
     for label, chosen in (
         ("all", np.ones(len(rows), bool)),

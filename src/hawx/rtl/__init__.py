@@ -1,1 +1,7 @@
-"""Netlist values to SystemVerilog text: pure functions, no files, no processes."""
+"""Designs to SystemVerilog text with self-checking testbenches: pure functions, no files, no processes."""
+
+from hawx.rtl.lanes import LayerSpec, layer_project
+from hawx.rtl.project import Multiplier, RtlProject, Stimulus
+from hawx.rtl.systolic import ArraySpec, array_project
+
+__all__ = ["ArraySpec", "LayerSpec", "Multiplier", "RtlProject", "Stimulus", "array_project", "layer_project"]

@@ -1,0 +1,115 @@
+"""RtlProject: SystemVerilog sources with a self-checking testbench and its vectors, as texts. Nothing here touches a file or a tool."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, log2
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hawx.blocks import Block
+from hawx.errors import InputError
+
+PRODUCT_BITS = 16
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Multiplier:
+    """A block with its Verilog: `module` has the ports `A` (activation), `B` (weight) and `O`, or those that `ports` names."""
+
+    block: Block
+    module: str
+    verilog: str
+    ports: tuple[str, str, str] = ("A", "B", "O")
+    is_table: bool = False
+    """A memory of 65 536 products that stands in for a circuit: simulates, and cannot be synthesized to a meaningful area."""
+
+    def __post_init__(self) -> None:
+        for name in (self.module, *self.ports):
+            if _IDENTIFIER.fullmatch(name) is None:
+                raise InputError(f"block {self.block.name!r} has the Verilog name {name!r}; expected a plain identifier (letters, digits, '_').")
+        low, high = int(self.block.table.min()), int(self.block.table.max())
+        signed = self.is_signed
+        if low < (-(1 << 15) if signed else 0) or high >= (1 << 15 if signed else 1 << 16):
+            raise InputError(f"products of block {self.block.name!r} span {low}..{high}; expected what 16 bits hold.")
+
+    @property
+    def is_signed(self) -> bool:
+        return any(f.signed for f in self.block.formats)
+
+    @property
+    def zero_corrupts(self) -> bool:
+        """Whether an idle operand pair adds something: `T[0, w] ≠ 0` for some w, so that a lane needs a valid bit."""
+        a, w = self.block.formats
+        return bool(self.block.table[0 - a.min].any() or self.block.table[:, 0 - w.min].any())
+
+    def instance(self, name: str, a: str, w: str, product: str) -> str:
+        """Return the instantiation text."""
+        return f"{self.module} {name} (.{self.ports[0]}({a}), .{self.ports[1]}({w}), .{self.ports[2]}({product}));"
+
+    def extended(self, product: str, bits: int) -> str:
+        """Return the text of `product` extended to `bits`."""
+        top = f"{product}[{PRODUCT_BITS - 1}]" if self.is_signed else "1'b0"
+        return f"{{{{{bits - PRODUCT_BITS}{{{top}}}}}, {product}}}" if bits > PRODUCT_BITS else product
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stimulus:
+    """What a testbench drives and expects.
+
+    `inputs[port]` holds one integer per cycle; `checks` are (cycle, expected value per accumulator or None where it does not matter),
+    compared after that cycle's clock edge, in order, at most one per cycle.
+    """
+
+    widths: Mapping[str, int]
+    inputs: Mapping[str, Sequence[int]]
+    checks: Sequence[tuple[int, Sequence[int | None]]]
+
+    @property
+    def cycles(self) -> int:
+        return len(next(iter(self.inputs.values())))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RtlProject:
+    """A design in SystemVerilog, its testbench, and the names a tool needs."""
+
+    top: str
+    sources: Mapping[str, str]
+    """File name -> synthesizable text."""
+    bench: Mapping[str, str]
+    """File name -> testbench and its vectors."""
+    parts: tuple[str, ...]
+    """Modules that are synthesized one by one: the lanes."""
+    checked: int
+    """Accumulator values that the testbench compares."""
+    cycles: int
+    is_synthesizable: bool
+
+
+def bits_for(reduction: int) -> int:
+    """Return the accumulator width that no sum of `reduction` 16-bit products overflows."""
+    return PRODUCT_BITS + (ceil(log2(reduction)) if reduction > 1 else 0)
+
+
+def codes_text(values: NDArray[np.integer]) -> int:
+    """Return 8-bit codes packed into one integer, element 0 lowest."""
+    return int.from_bytes(np.asarray(values).astype(np.int64).astype(np.uint8).tobytes(), "little")
+
+
+def module_files(multipliers: Sequence[Multiplier]) -> dict[str, str]:
+    """Return file name -> text of every distinct multiplier.
+
+    Raises:
+        InputError: two different circuits share a module name.
+    """
+    files: dict[str, str] = {}
+    for multiplier in multipliers:
+        name = f"{multiplier.module}.sv"
+        if files.setdefault(name, multiplier.verilog) != multiplier.verilog:
+            raise InputError(f"two blocks share the Verilog module name {multiplier.module!r}; rename one of them.")
+    return files
