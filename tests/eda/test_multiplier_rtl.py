@@ -26,7 +26,20 @@ module bench;
 endmodule
 """
 
-QUICK = ["mul8s_exact", "mul8u_exact", "mul8s_tc6", "mul8s_tcc7", "mul8s_ot3", "mul8s_bam_v6h2", "mul8s_drum4", "mul8s_mitchell", "mul8s_roba"]
+QUICK = [
+    "mul8s_exact",
+    "mul8u_exact",
+    "mul8s_tc6",
+    "mul8s_tcc7",
+    "mul8s_ot3",
+    "mul8s_bam_v6h2",
+    "mul8s_drum4",
+    "mul8s_mitchell",
+    "mul8s_roba",
+    "mul8s_kulkarni",
+    "mul8s_or6d8",
+    "mul8s_ac7",
+]
 FAMILIES = [
     *(pytest.param(from_name(name), id=name) for name in QUICK),
     *(pytest.param(family, id=family.name, marks=pytest.mark.slow) for family in builtin_families() if family.name not in QUICK),

@@ -21,7 +21,22 @@ from hawx.rtl.multipliers import verilog
 
 HAND = Path(__file__).parents[1] / "data"
 WAY_OUT = "`hawx blocks characterize` reads it through Yosys."
-EXTRA = ["mul8s_tc1", "mul8s_tc13", "mul8s_tcc14", "mul8s_ot_a7w1", "mul8s_bam_v0h3", "mul8s_bam_v9h4", "mul8s_drum7"]
+EXTRA = [
+    "mul8s_tc1",
+    "mul8s_tc13",
+    "mul8s_tcc14",
+    "mul8s_ot_a7w1",
+    "mul8s_bam_v0h3",
+    "mul8s_bam_v9h4",
+    "mul8s_bam_v5h1a2",
+    "mul8s_vct2",
+    "mul8s_or7d3",
+    "mul8s_ac4",
+    "mul8s_ac7",
+    "mul8s_drum3",
+    "mul8s_drum7",
+    "mul8s_kulkarni",
+]
 FAMILIES = [*builtin_families(), Exact(signed=False), *map(from_name, EXTRA)]
 
 

@@ -220,4 +220,20 @@ def test_the_shared_tables_load_and_join_the_built_in_library():
     assert also["mul8s_1KV6"] == "mul8s_exact"
     assert also["mul8s_1KV8"] == "mul8s_tc2"
     assert also["mul8s_1L2N"] == "mul8s_ot3"
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not (DATA / "evoapproxlib_v2022_8x8.npz").is_file(), reason="needs shared/blocks/evoapproxlib_v2022_8x8.npz (set HAWX_DATA)")
+def test_twelve_of_thirteen_signed_evoapproxlib_circuits_are_members_of_a_family():
+    names = ["exact", "tc2", "tc3", "tc4", "bam_v0a1", "bam_v3a1", "bam_v4a1", "bam_v5a2", "bam_v3a3", "ot1", "ot2", "ot3"]
+    hashes = {load_block(f"mul8s_{name}").sha256 for name in names}
+    published = {block.sha256 for block in load_library(DATA / "evoapproxlib_v2022_8x8.npz")}
+    assert hashes < published
+    assert len(published - hashes) == 1
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not (DATA / "evoapproxlib_v2022_8x8.npz").is_file(), reason="needs shared/blocks/evoapproxlib_v2022_8x8.npz (set HAWX_DATA)")
+def test_sign_magnitude_of_a_published_library():
+    path = DATA / "evoapproxlib_v2022_8x8.npz"
     assert len(load_library(f"{path}#magnitude")) == 37

@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from hawx.blocks.families import builtin_families
+from hawx.blocks.families import characterized_families
 from hawx.blocks.families.costs import SCHEMA, VERSION
 from hawx.errors import InputError
 from hawx.synthesis.characterize import Characterization, characterize, circuit_from_dict, circuit_to_dict
@@ -66,7 +66,7 @@ def costs_file(characterizations: Iterable[Characterization]) -> dict[str, Any]:
 
 def write(package: Path) -> list[Characterization]:
     """Characterize all built-in blocks anew and write both files below `package`, the folder of `hawx`; return the figures."""
-    items = [characterize(family.name, use_cache=False) for family in builtin_families()]
+    items = [characterize(family.name, use_cache=False) for family in characterized_families()]
     costs = package / "blocks" / "data" / "builtin_costs.json"
     circuits = package / "synthesis" / "data" / CIRCUITS_FILE
     for path in (costs, circuits):

@@ -100,14 +100,14 @@ def characterize(
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise InputError(f"Verilog file {str(path)!r} cannot be read: {reason}; expected a multiplier in Verilog.") from error
         return characterize_text(text, liberty, source=str(path), top=top, formats=formats, use_cache=use_cache)
-    from hawx.blocks.families import builtin_families
+    from hawx.blocks.families import builtin_families, from_name, is_family_name
     from hawx.errors import UnknownNameError
     from hawx.rtl.multipliers import verilog
 
-    families = {family.name: family for family in builtin_families()}
-    if str(source) not in families:
-        raise UnknownNameError("block", str(source), families, "Or give a Verilog file that ends in .v or .sv.")
-    family = families[str(source)]
+    if not is_family_name(str(source)):
+        known = [family.name for family in builtin_families()]
+        raise UnknownNameError("block", str(source), known, "Or give a Verilog file that ends in .v or .sv.")
+    family = from_name(str(source))
     result = characterize_text(verilog(family), liberty, source=family.name, top=family.name, formats=family.formats, use_cache=use_cache)
     if not np.array_equal(result.block.table, family.block().table):
         raise InputError(f"RTL of block {family.name!r} does not compute its table; expected equality on all operand pairs. Report this as a bug.")

@@ -11,18 +11,32 @@ from functools import cache
 from hawx.blocks.block import Block
 from hawx.blocks.families.arrays import ArrayFamily
 from hawx.blocks.families.broken_array import BrokenArray
+from hawx.blocks.families.compressed import ApproximateCompressors, CompressedArray, OrCompressed
 from hawx.blocks.families.costs import attach, shipped
 from hawx.blocks.families.drum import Drum
 from hawx.blocks.families.exact import Exact
 from hawx.blocks.families.family import Family
+from hawx.blocks.families.kulkarni import Kulkarni
 from hawx.blocks.families.magnitude import MagnitudeFamily
 from hawx.blocks.families.mitchell import Mitchell
 from hawx.blocks.families.roba import Roba
-from hawx.blocks.families.truncated import ColumnTruncated, OperandTruncated
+from hawx.blocks.families.truncated import ColumnTruncated, OperandTruncated, VariableTruncated
 from hawx.blocks.library import Library
 from hawx.errors import UnknownNameError
 
-FAMILIES: tuple[type[Family], ...] = (Exact, ColumnTruncated, OperandTruncated, BrokenArray, Drum, Mitchell, Roba)
+FAMILIES: tuple[type[Family], ...] = (
+    Exact,
+    ColumnTruncated,
+    VariableTruncated,
+    OperandTruncated,
+    BrokenArray,
+    OrCompressed,
+    ApproximateCompressors,
+    Drum,
+    Mitchell,
+    Roba,
+    Kulkarni,
+)
 """Every family that `from_name` understands."""
 
 BUILTIN = "builtin"
@@ -48,19 +62,32 @@ def from_name(name: str) -> Family:
 
 
 def builtin_families() -> tuple[Family, ...]:
-    """Return the members of the built-in library: the exact one first, then by family, mildest first."""
+    """Return the members of the built-in library: the exact one first, then by family, mildest first.
+
+    Chosen for a dense front of error over energy from 0 to 60 % saved, under uniform operands and under those of networks
+    (half the activations 0, weights near 0), where truncating the activation more than the weight is best. Logarithmic
+    and leading-one multipliers cost more than the exact 8×8 array (their gain starts at wider operands); three stay for comparison.
+    """
     return (
         Exact(),
         *(ColumnTruncated(k) for k in (2, 3, 4, 5, 6, 7, 8)),
-        *(ColumnTruncated(k, compensated=True) for k in (4, 5, 6, 7, 8)),
-        *(OperandTruncated(k, k) for k in (1, 2, 3)),
-        BrokenArray(5, 2),
-        BrokenArray(6, 2),
-        BrokenArray(7, 3),
-        *(Drum(k) for k in (6, 5, 4, 3)),
+        *(ColumnTruncated(k, compensated=True) for k in (6, 8)),
+        *(VariableTruncated(k) for k in (6, 7, 8)),
+        *(OperandTruncated(m, n) for m, n in ((1, 0), (1, 1), (2, 0), (2, 1), (2, 2), (3, 1), (3, 2), (3, 3))),
+        BrokenArray(4, activation_rows=1),
+        BrokenArray(6, weight_rows=2),
+        BrokenArray(7, activation_rows=2),
+        BrokenArray(7, weight_rows=3),
+        OrCompressed(6, 8),
+        Drum(4),
         Mitchell(),
         Roba(),
     )
+
+
+def characterized_families() -> tuple[Family, ...]:
+    """Return the families whose figures the package ships: the built-in library and the exact unsigned block (the unsigned anchor)."""
+    return (*builtin_families(), Exact(signed=False))
 
 
 def family_block(family: Family) -> Block:
@@ -81,18 +108,24 @@ def builtin_library() -> Library:
 __all__ = [
     "BUILTIN",
     "FAMILIES",
+    "ApproximateCompressors",
     "ArrayFamily",
     "BrokenArray",
     "ColumnTruncated",
+    "CompressedArray",
     "Drum",
     "Exact",
     "Family",
+    "Kulkarni",
     "MagnitudeFamily",
     "Mitchell",
     "OperandTruncated",
+    "OrCompressed",
     "Roba",
+    "VariableTruncated",
     "builtin_families",
     "builtin_library",
+    "characterized_families",
     "family_block",
     "from_name",
     "is_family_name",

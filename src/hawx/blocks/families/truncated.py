@@ -59,6 +59,40 @@ class ColumnTruncated(ArrayFamily):
 
 
 @dataclass(frozen=True, slots=True)
+class VariableTruncated(ArrayFamily):
+    """Truncation of the low `columns` columns with variable correction: the last of them is added one column higher.
+
+    The cells of column `columns - 1` count double and so stand for the columns below, too. Unlike a constant, the
+    correction vanishes for a zero operand.
+    """
+
+    columns: int
+
+    SOURCE: ClassVar[str] = (
+        "E. J. King, E. E. Swartzlander, Data-Dependent Truncation Scheme for Parallel Multipliers, "
+        "31st Asilomar Conf. Signals, Systems and Computers, 1997"
+    )
+    PATTERN: ClassVar[re.Pattern[str]] = re.compile(r"mul8s_vct(\d+)")
+    EXAMPLE: ClassVar[str] = "mul8s_vct6"
+
+    def __post_init__(self) -> None:
+        require("variable-correction truncation", "columns", self.columns, 2, BITS)
+
+    @classmethod
+    def from_match(cls, match: re.Match[str]) -> Self:
+        return cls(int(match[1]))
+
+    @property
+    def name(self) -> str:
+        return f"mul8s_vct{self.columns}"
+
+    def placement(self) -> Placement:
+        exact = exact_placement()
+        kept = np.where(exact < self.columns - 1, DROPPED, exact)
+        return np.where(exact == self.columns - 1, self.columns, kept)
+
+
+@dataclass(frozen=True, slots=True)
 class OperandTruncated(ArrayFamily):
     """The low `activation_bits` and `weight_bits` of the operands are taken as 0: a smaller array on the high bits.
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from functools import singledispatch
 
-from hawx.blocks.families import ArrayFamily, Drum, Family, Mitchell, Roba
+from hawx.blocks.families import ArrayFamily, Drum, Family, Kulkarni, Mitchell, Roba
 from hawx.errors import InputError
 from hawx.rtl.multipliers.arrays import array_outputs
 from hawx.rtl.multipliers.gates import Gates, Word
-from hawx.rtl.multipliers.magnitude import drum, mitchell, roba, signed_outputs
+from hawx.rtl.multipliers.magnitude import drum, kulkarni, mitchell, roba, signed_outputs
 
 
 @singledispatch
@@ -43,6 +43,11 @@ def _mitchell(_: Mitchell, gates: Gates) -> Word:
 @outputs.register
 def _roba(_: Roba, gates: Gates) -> Word:
     return signed_outputs(gates, roba)
+
+
+@outputs.register
+def _kulkarni(_: Kulkarni, gates: Gates) -> Word:
+    return signed_outputs(gates, kulkarni)
 
 
 def verilog(family: Family) -> str:

@@ -1,10 +1,10 @@
-"""Sign-magnitude multipliers as gates: leading-one detection, DRUM, Mitchell, RoBA."""
+"""Sign-magnitude multipliers as gates: leading-one detection, DRUM, Mitchell, RoBA, Kulkarni."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from hawx.rtl.multipliers.adders import constant_columns, merge, negate_if, product_columns, shift_left, shifted, sum_columns
+from hawx.rtl.multipliers.adders import Columns, constant_columns, merge, negate_if, product_columns, shift_left, shifted, sum_columns
 from hawx.rtl.multipliers.gates import ONE, OUT_WIDTH, WIDTH, ZERO, Gates, Word, port
 
 MagnitudeLaw = Callable[[Gates, Word, Word], Word]
@@ -90,4 +90,15 @@ def roba(gates: Gates, x: Word, y: Word) -> Word:
 
     terms = [scaled(y, x_hot), scaled(x, y_hot), [gates.inv(bit) for bit in scaled(x_hot, y_hot)]]
     columns = merge(*(shifted(term, 0) for term in terms), constant_columns(1, OUT_WIDTH))
+    return sum_columns(gates, columns, OUT_WIDTH)
+
+
+def kulkarni(gates: Gates, x: Word, y: Word) -> Word:
+    """Return the exact sum of sixteen 2×2 blocks with 3·3 = 7: three output bits each, `x0·y0`, `x1·y0 | x0·y1`, `x1·y1`."""
+    columns: Columns = [[] for _ in range(OUT_WIDTH)]
+    for d in range(0, WIDTH, 2):
+        for e in range(0, WIDTH, 2):
+            columns[d + e].append(gates.all_of(x[d], y[e]))
+            columns[d + e + 1].append(gates.any_of(gates.all_of(x[d + 1], y[e]), gates.all_of(x[d], y[e + 1])))
+            columns[d + e + 2].append(gates.all_of(x[d + 1], y[e + 1]))
     return sum_columns(gates, columns, OUT_WIDTH)
