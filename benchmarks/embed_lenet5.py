@@ -37,7 +37,11 @@ def main() -> None:
     weights = load_file(arguments.weights) if arguments.weights else train("lenet5", data["train"], seed=0, report=print)
     entry = describe("lenet5")
     accuracy = top1(float_module("lenet5", weights), data["test"], entry.preprocessing)
-    provenance = {"top1": f"{accuracy:.2f}", "trained": "benchmarks/embed_lenet5.py, seed 0, the 60,000 MNIST training images", "recipe": str(entry.recipe)}
+    provenance = {
+        "top1": f"{accuracy:.2f}",
+        "trained": "benchmarks/embed_lenet5.py, seed 0, the 60,000 MNIST training images",
+        "recipe": str(entry.recipe),
+    }
     save_file(weights, target / "lenet5_float.safetensors", provenance)
     network = load("lenet5", weights=weights, calibration=data["train"].first(CALIBRATION_IMAGES), float_top1=accuracy)
     (target / "lenet5.safetensors").write_bytes(to_bytes(network))

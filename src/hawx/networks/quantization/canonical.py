@@ -14,10 +14,8 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule, Node
 
-aten = torch.ops.aten
-
-LAYER_NAME = "hawx_layer"
-"""Key of `Node.meta` under which a multiplying node carries its layer's name."""
+from hawx.networks.quantization.batchnorm import fold_batch_norms
+from hawx.networks.quantization.graph import LAYER_NAME, MULTIPLYING_TARGETS, aten, constant, insert, insert_constant, replace_node, source_of
 
 _CALLABLE = Callable[..., Any]
 _IDENTITIES = {
@@ -51,19 +49,10 @@ def canonicalize(module: GraphModule) -> None:
         if node.op == "call_function" and node.target in _PRODUCTS:
             _product_to_linear(module, node)
     _fold_constants(module)
+    fold_batch_norms(module)
     _name_layers(module)
     module.graph.eliminate_dead_code()
     module.recompile()
-
-
-def constant(module: GraphModule, node: Any) -> Tensor | None:
-    """Return the tensor behind a `get_attr` node, or None for any other argument."""
-    if not isinstance(node, Node) or node.op != "get_attr":
-        return None
-    value: Any = module
-    for part in str(node.target).split("."):
-        value = getattr(value, part)
-    return value.detach() if isinstance(value, Tensor) else None
 
 
 def _drop_asserts(module: GraphModule) -> None:
@@ -119,14 +108,10 @@ def _is_random(node: Node) -> bool:
 
 
 def _replace_by_constant(module: GraphModule, node: Node, value: Tensor) -> None:
-    name = f"_folded_{node.name}"
-    module.register_buffer(name, value.detach().clone().contiguous())
-    with module.graph.inserting_before(node):
-        new = module.graph.get_attr(name)
-    new.meta = dict(node.meta)
     sources = [source for source in _ancestors(node) if source.op == "get_attr"]
-    if sources:
-        new.meta["hawx_source"] = max(sources, key=lambda s: t.numel() if (t := constant(module, s)) is not None else 0).target
+    largest = max(sources, key=lambda s: t.numel() if (t := constant(module, s)) is not None else 0) if sources else None
+    new = insert_constant(module, node, value, f"_folded_{node.name}", source_of(largest))
+    new.meta.update(node.meta)
     node.replace_all_uses_with(new)
 
 
@@ -139,21 +124,6 @@ def _ancestors(node: Node) -> list[Node]:
             seen[current] = None
             waiting.extend(current.all_input_nodes)
     return list(seen)
-
-
-def _insert(module: GraphModule, before: Node, target: _CALLABLE, *args: Any) -> Node:
-    with module.graph.inserting_before(before):
-        new = module.graph.call_function(target, args)
-    if "nn_module_stack" in before.meta:
-        new.meta["nn_module_stack"] = before.meta["nn_module_stack"]
-    return new
-
-
-def _replace(node: Node, new: Node) -> None:
-    if "val" in node.meta:
-        new.meta.setdefault("val", node.meta["val"])
-    node.replace_all_uses_with(new)
-    node.graph.erase_node(node)
 
 
 def _view(module: GraphModule, node: Node) -> None:
@@ -171,9 +141,9 @@ def _same_padding(module: GraphModule, node: Node) -> None:
     totals = [d * (k - 1) if padding == "same" else 0 for d, k in zip(dilation, kernel, strict=True)]
     if any(total % 2 for total in totals):
         widths = [side for total in reversed(totals) for side in (0, total % 2)]
-        x = _insert(module, node, aten.constant_pad_nd.default, x, widths)
+        x = insert(module, node, aten.constant_pad_nd.default, x, widths)
     target = {1: aten.conv1d.default, 2: aten.conv2d.default, 3: aten.conv3d.default}[dims]
-    _replace(node, _insert(module, node, target, x, weight, bias, list(stride), [total // 2 for total in totals], dilation, groups))
+    replace_node(node, insert(module, node, target, x, weight, bias, list(stride), [total // 2 for total in totals], dilation, groups))
 
 
 def _convolution(module: GraphModule, node: Node) -> None:
@@ -182,15 +152,15 @@ def _convolution(module: GraphModule, node: Node) -> None:
         return
     target = {1: aten.conv1d.default, 2: aten.conv2d.default}.get(len(stride))  # type: ignore[arg-type]
     if target is not None:
-        _replace(node, _insert(module, node, target, x, weight, bias, stride, padding, dilation, groups))
+        replace_node(node, insert(module, node, target, x, weight, bias, stride, padding, dilation, groups))
 
 
 def _addmm(module: GraphModule, node: Node) -> None:
     if node.kwargs:
         return
     bias, x, weight = node.args
-    product = _insert(module, node, aten.mm.default, x, weight)
-    _replace(node, _insert(module, node, aten.add.Tensor, product, bias))
+    product = insert(module, node, aten.mm.default, x, weight)
+    replace_node(node, insert(module, node, aten.add.Tensor, product, bias))
 
 
 def _first_of(target: _CALLABLE, build: Callable[[tuple[Any, ...]], tuple[Any, ...]]) -> Callable[[GraphModule, Node], None]:
@@ -198,9 +168,9 @@ def _first_of(target: _CALLABLE, build: Callable[[tuple[Any, ...]], tuple[Any, .
 
     def rewrite(module: GraphModule, node: Node) -> None:
         if all(user.target is operator.getitem and user.args[1] == 0 for user in node.users):
-            new = _insert(module, node, target, *build(tuple(node.args)))
+            new = insert(module, node, target, *build(tuple(node.args)))
             for user in list(node.users):
-                _replace(user, new)
+                replace_node(user, new)
             module.graph.erase_node(node)
 
     return rewrite
@@ -214,11 +184,11 @@ def _attention(module: GraphModule, node: Node) -> None:
     scale: Any = node.kwargs.get("scale")
     if scale is None:
         scale = float(q.meta["val"].shape[-1]) ** -0.5
-    transposed = _insert(module, node, aten.transpose.int, k, -2, -1)
-    logits = _insert(module, node, aten.matmul.default, _insert(module, node, aten.mul.Scalar, q, float(scale)), transposed)
+    transposed = insert(module, node, aten.transpose.int, k, -2, -1)
+    logits = insert(module, node, aten.matmul.default, insert(module, node, aten.mul.Scalar, q, float(scale)), transposed)
     if mask is not None:
-        logits = _insert(module, node, aten.add.Tensor, logits, mask)
-    _replace(node, _insert(module, node, aten.matmul.default, _insert(module, node, aten.softmax.int, logits, -1), v))
+        logits = insert(module, node, aten.add.Tensor, logits, mask)
+    replace_node(node, insert(module, node, aten.matmul.default, insert(module, node, aten.softmax.int, logits, -1), v))
 
 
 def _arguments(node: Node, defaults: tuple[Any, ...]) -> list[Any]:
@@ -236,7 +206,7 @@ def _product_to_linear(module: GraphModule, node: Node) -> None:
     matrix = constant(module, node.args[1])
     if matrix is None or matrix.ndim != 2:
         return
-    weight = _insert(module, node, aten.t.default, node.args[1])
+    weight = insert(module, node, aten.t.default, node.args[1])
     bias: Node | None = None
     end = node
     if len(node.users) == 1:
@@ -246,9 +216,9 @@ def _product_to_linear(module: GraphModule, node: Node) -> None:
             row = constant(module, other)
             if row is not None and row.numel() == matrix.shape[1] == row.shape[-1]:
                 end = user
-                bias = _insert(module, user, aten.reshape.default, other, [matrix.shape[1]])
-    new = _insert(module, end, aten.linear.default, node.args[0], weight, bias)
-    _replace(end, new)
+                bias = insert(module, user, aten.reshape.default, other, [matrix.shape[1]])
+    new = insert(module, end, aten.linear.default, node.args[0], weight, bias)
+    replace_node(end, new)
     if end is not node:
         module.graph.erase_node(node)
 
@@ -262,8 +232,7 @@ def _name_layers(module: GraphModule) -> None:
         weight = node.args[1] if len(node.args) > 1 else None
         path = ""
         if isinstance(weight, Node) and weight.op == "get_attr":
-            path = str(weight.meta.get("hawx_source", weight.target)).removesuffix(".weight").removesuffix("_weight")
-            path = path if not path.startswith("_folded_") else ""
+            path = (source_of(weight) or "").removesuffix(".weight").removesuffix("_weight")
         if not path:
             stack = list((node.meta.get("nn_module_stack") or {}).values())
             path = str(stack[-1][0]) if stack and stack[-1][0] else node.name
@@ -273,29 +242,6 @@ def _name_layers(module: GraphModule) -> None:
         used[path] = count + 1
         node.meta[LAYER_NAME] = f"{path}#{count}" if count else path
 
-
-MULTIPLYING_TARGETS = {
-    aten.conv1d.default,
-    aten.conv2d.default,
-    aten.conv3d.default,
-    aten.conv_transpose1d.default,
-    aten.conv_transpose2d.input,
-    aten.conv_transpose3d.input,
-    aten.convolution.default,
-    aten.linear.default,
-    aten.bilinear.default,
-    aten.matmul.default,
-    aten.mm.default,
-    aten.bmm.default,
-    aten.baddbmm.default,
-    aten.addmm.default,
-    aten.einsum.default,
-    aten.scaled_dot_product_attention.default,
-    aten.lstm.input,
-    aten.gru.input,
-    aten.rnn_tanh.input,
-}
-"""Every operator that multiplies and accumulates: each is either converted to a layer or named in the coverage list."""
 
 _REWRITES: dict[Any, Callable[[GraphModule, Node], None]] = {
     aten.view.default: _view,

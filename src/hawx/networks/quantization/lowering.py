@@ -14,7 +14,7 @@ from hawx.errors import InputError
 from hawx.formats import S8, U8, IntFormat
 from hawx.networks import glue
 from hawx.networks.layer import Layer, LayerKind
-from hawx.networks.quantization.canonical import LAYER_NAME, MULTIPLYING_TARGETS, aten, constant
+from hawx.networks.quantization.graph import LAYER_NAME, MULTIPLYING_TARGETS, aten, constant
 from hawx.networks.quantized import QuantizedLayer
 from hawx.networks.steps import INPUT, Arrangement, Dequantize, DType, Glue, LayerStep, Quantize, Ref, Step, inputs, without_dead
 
@@ -111,8 +111,6 @@ class _Lowering:
             pass  # an integer weight or bias: read by the layer that uses it
         elif node.target in _WEIGHT_LAYERS and self._is_converted(node):
             self._layer(node)
-        elif node.target is aten.batch_norm.default and self._affine(node):
-            pass
         else:
             if node.target in MULTIPLYING_TARGETS:
                 self.unconverted.append(f"{node.meta.get(LAYER_NAME, node.name)} ({_operator_name(node.target)})")
@@ -210,24 +208,6 @@ class _Lowering:
         real = constant(self.module, argument)
         assert real is not None
         return torch.round(real.double() / unit)
-
-    def _affine(self, node: Node) -> bool:
-        """Lower a batch normalization that no layer could absorb to one product and one sum per value."""
-        scale, shift, mean, variance = (constant(self.module, a) for a in node.args[1:5])
-        if mean is None or variance is None:
-            return False
-        epsilon = float(node.args[7])  # type: ignore[arg-type]
-        gain = (variance.double() + epsilon).rsqrt() * (1.0 if scale is None else scale.double())
-        offset = (0.0 if shift is None else shift.double()) - mean.double() * gain
-        x = node.args[0]
-        assert isinstance(x, Node)
-        dims = x.meta["val"].ndim if "val" in x.meta else node.meta["val"].ndim
-        shape = (1, -1, *[1] * (dims - 2))
-        for suffix, value in (("gain", gain), ("offset", offset)):
-            self.constants[f"constant.{node.name}.{suffix}"] = value.to(torch.float32).reshape(shape)
-        self.steps.append(Glue(output=f"{node.name}.scaled", op="mul.Tensor", args=(Ref(self._value(x)), Ref(f"constant.{node.name}.gain"))))
-        self._emit(node, Glue(output=node.name, op="add.Tensor", args=(Ref(f"{node.name}.scaled"), Ref(f"constant.{node.name}.offset"))))
-        return True
 
 
 def _untyped(arguments: Any) -> tuple[Any, ...]:

@@ -1,6 +1,6 @@
 """Calibration through torchao's PT2E flow. The only file that imports torchao, and only when something is quantized.
 
-torchao folds batch normalization, places observers and turns weights into integers. What is quantized is decided here, on ATen
+torchao places observers and turns weights into integers. What is quantized is decided here, on ATen
 operators: the library's own quantizers match module classes and silently skip subclassed convolutions and functional linears.
 """
 
@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 
 from hawx.errors import ToolMissingError
-from hawx.networks.quantization.canonical import LAYER_NAME, aten, constant
 from hawx.networks.quantization.exporting import quiet
+from hawx.networks.quantization.graph import LAYER_NAME, aten, constant
 from hawx.networks.quantization.methods import Activations, Method
 
 GEMMS = (aten.conv1d.default, aten.conv2d.default, aten.linear.default)

@@ -18,6 +18,7 @@ from hawx.networks.network import QuantizedNetwork
 from hawx.networks.preprocessing import Images, Preprocessing, network_input
 from hawx.networks.quantization.canonical import canonicalize
 from hawx.networks.quantization.exporting import graph_of, trace
+from hawx.networks.quantization.graph import LAYER_NAME
 from hawx.networks.quantization.lowering import Lowered, lower
 from hawx.networks.quantization.methods import Activations, Method
 from hawx.networks.quantization.pt2e import calibrated
@@ -117,7 +118,7 @@ def _sized(layer: Layer, sizes: dict[str, tuple[tuple[int, int], tuple[int, int]
 
 
 def _names(graph: GraphModule) -> list[str]:
-    return [str(node.meta["hawx_layer"]) for node in graph.graph.nodes if "hawx_layer" in node.meta]
+    return [str(node.meta[LAYER_NAME]) for node in graph.graph.nodes if LAYER_NAME in node.meta]
 
 
 def _classes(graph: GraphModule, example: Tensor, name: str) -> int:
