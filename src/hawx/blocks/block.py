@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any
 
@@ -123,6 +123,12 @@ class Block:
     def with_costs(self, *costs: Costs) -> Block:
         """Return this block with `costs` added (replacing those of the same technology)."""
         return replace(self, costs=MappingProxyType({**self.costs, **{c.technology: c for c in costs}}))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process: read-only views do not, so they are made anew there."""
+        formats = (self.formats[0].name, self.formats[1].name)
+        kept = partial(Block.from_table, name=self.name, formats=formats, costs=dict(self.costs), provenance=dict(self.provenance))
+        return kept, (self.table,)
 
     def renamed(self, name: str) -> Block:
         return replace(self, name=name)

@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from hawx.cli.parser import build_parser
+from hawx.cli.parser import parse
 from hawx.errors import GoalError, HawxError
 
 DONE, GOAL_MISSED, BAD_INPUT, BUG, INTERRUPTED = 0, 1, 2, 70, 130
@@ -15,9 +15,8 @@ DONE, GOAL_MISSED, BAD_INPUT, BUG, INTERRUPTED = 0, 1, 2, 70, 130
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command that `arguments` (default: the process's) name and return its exit status."""
-    parser = build_parser()
     try:
-        parsed = parser.parse_args(arguments)
+        parsed = parse(arguments)
         status = int(parsed.run(parsed))
         sys.stdout.flush()
         return status

@@ -21,8 +21,8 @@ def default_folder(settings: ExploreSettings) -> Path:
     return Path("runs") / f"{Path(settings.network).stem}-{settings.granularity}-{stamp}"
 
 
-def prepare(folder: Path, settings: ExploreSettings, *, resume: bool) -> None:
-    """Make `folder` ready for a run and write its settings.
+def check(folder: Path, settings: ExploreSettings, *, resume: bool) -> None:
+    """Check that a run with `settings` may use `folder`; change nothing.
 
     Raises:
         InputError: it holds something already and `resume` is not set, or another run is to be resumed with other settings.
@@ -32,6 +32,14 @@ def prepare(folder: Path, settings: ExploreSettings, *, resume: bool) -> None:
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         way = "Continue it with --resume, or choose another --out." if (folder / SETTINGS).exists() else "Choose another --out."
         raise InputError(f"run folder {str(folder)!r} is not empty; expected a new or empty folder. {way}")
+
+
+def begin(folder: Path, settings: ExploreSettings) -> None:
+    """Make `folder` and write the settings of the run into it.
+
+    Raises:
+        InputError: the folder cannot be made or written.
+    """
     from hawx.store.files import write_text
 
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from argparse import SUPPRESS, ArgumentParser, Namespace
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from hawx import __version__
@@ -44,6 +44,24 @@ def build_parser() -> Parser:
     return parser
 
 
+def parse(arguments: Sequence[str] | None = None) -> Namespace:
+    """Return the parsed command line.
+
+    Raises:
+        UnknownNameError: an option is not known; names the nearest.
+        SystemExit: after help, version or another usage error was printed.
+    """
+    parser = build_parser()
+    parsed, rest = parser.parse_known_args(arguments)
+    if rest:
+        used: Parser = getattr(parsed, "parser", parser)
+        if not rest[0].startswith("-"):
+            used.error(f"argument {rest[0]!r} is one too many")
+        options = [option for action in used._actions for option in action.option_strings if option.startswith("--")]
+        raise UnknownNameError("option", rest[0], options, f"`{used.prog} --help` shows them.")
+    return parsed
+
+
 def _print_help(parser: Parser) -> int:
     parser.print_help()
     return 0
@@ -52,7 +70,7 @@ def _print_help(parser: Parser) -> int:
 def add_command(commands: argparse._SubParsersAction[Parser], name: str, run: Callable[[Namespace], int], summary: str) -> Parser:
     """Add a command; `run` gets the parsed arguments and returns the exit status."""
     parser = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".", allow_abbrev=False)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, parser=parser)
     return parser
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.context import BaseContext
 
 from hawx.designs import Assignment
 from hawx.errors import HawxError
@@ -39,8 +40,19 @@ def pool_counter(jobs: int) -> Iterator[Counter]:
 
 def _pool(task: Task, jobs: int) -> ProcessPoolExecutor:
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    context = multiprocessing.get_context("spawn")  # a fork would copy locks of thread pools in an unknown state
-    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(task, threads))
+    return ProcessPoolExecutor(jobs, mp_context=_context(), initializer=_begin, initargs=(task, threads))
+
+
+def _context() -> BaseContext:
+    """Return how workers start: forked from a server that has imported everything and started no thread, where the system can.
+
+    A plain fork would copy locks of thread pools in an unknown state; a spawn would import everything in every worker.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 def _begin(task: Task, threads: int) -> None:

@@ -32,8 +32,8 @@ class ExploreSettings:
     """Hardware figures to minimize together with the loss of top-1. The first one decides which design is put forward."""
     searcher: Literal["hawx", "exhaustive", "nsga2", "greedy", "random", "uniform"] = "hawx"
     """How to search: hawx, or a baseline to compare with."""
-    max_drop: Annotated[float, AtLeast(0.0)] | None = None
-    """Points of top-1 that may be lost against int8. The run ends with status 1 where no design meets it."""
+    max_drop: float | None = None
+    """Points of top-1 that may be lost against int8; negative: that must be gained. The run ends with status 1 where no design meets it."""
     budget: Annotated[int, AtLeast(1)] = 40
     """Designs to measure at most."""
     images: Annotated[int, AtLeast(2)] | None = None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hawx.cli.console import out, print_json
-from hawx.cli.folder import MEASUREMENTS, SETTINGS, default_folder, prepare
+from hawx.cli.folder import MEASUREMENTS, SETTINGS, begin, check, default_folder
 from hawx.cli.inputs import load_inputs, settings_from, split_sizes
 from hawx.cli.parser import Commands, add_command, add_json, add_settings
 from hawx.errors import GoalError, InputError
@@ -36,11 +36,12 @@ def run(arguments: Namespace) -> int:
     settings = settings_from(arguments, kept)
     folder: Path = arguments.out or default_folder(settings)
     split_sizes(settings)
-    prepare(folder, settings, resume=arguments.resume)
+    check(folder, settings, resume=arguments.resume)
     try:
         result = explore(settings, folder, quiet=arguments.json)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"what was measured is kept. Continue with: hawx explore --resume --out {folder}") from None
+        begun = (folder / SETTINGS).exists()
+        raise KeyboardInterrupt(f"what was measured is kept. Continue with: hawx explore --resume --out {folder}" if begun else "") from None
     report(result, folder, as_json=arguments.json)
     if settings.max_drop is not None:
         try:
@@ -62,6 +63,7 @@ def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
 
         inputs = load_inputs(settings)
         search_images, report_images = split_sizes(settings)
+        begin(folder, settings)
         with SqliteStore(folder / MEASUREMENTS) as store, counter_for(jobs=settings.jobs, dask=settings.dask) as counter:
             result = explore_network(
                 inputs.network,
