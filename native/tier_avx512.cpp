@@ -1,8 +1,7 @@
 // AVX-512, twice: with vpmaddwd, and with VNNI (vpdpwssd) and VBMI (a table row of 256 codes looked up in registers).
 #if defined(__x86_64__) || defined(HAWX_SIMDE)
 #if defined(HAWX_SIMDE)
-#define SIMDE_ENABLE_NATIVE_ALIASES
-#include <simde/x86/avx512.h>
+#include "simde_avx512.h"
 #else
 #include <immintrin.h>
 #endif

@@ -28,7 +28,7 @@ class Engine(StrEnum):
 
 AUTO = "auto"
 REFERENCE = "reference"
-ENGINES: tuple[str, ...] = (AUTO, *Engine, REFERENCE)
+ENGINES: tuple[str, ...] = (AUTO, *(engine.value for engine in Engine), REFERENCE)
 """What `engine=` arguments take: the cheapest, one of `Engine`, or the oracle."""
 
 

@@ -1,0 +1,142 @@
+"""The native code by itself: under sanitizers, and its AVX-512 tiers emulated by SIMDe. And what happens when it is missing or wrong."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from blocks import exact
+
+from hawx import emulate
+from hawx.emulate import native, reference, selfcheck
+from hawx.errors import ToolMissingError
+
+HERE = Path(__file__).parent
+SOURCE = HERE.parents[1] / "native"
+COMPILER = shutil.which("c++") or shutil.which("g++")
+FLAGS = ["-std=c++20", "-ffp-contract=off", "-fno-math-errno", f"-I{SOURCE}", f"-I{HERE}", "-pthread"]
+
+needs_compiler = pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler")
+needs_sources = pytest.mark.skipif(not SOURCE.exists(), reason="needs the sources of the native extension")
+
+
+def build(folder: Path, flags: list[str], tiers: list[tuple[str, list[str]]]) -> Path:
+    objects = []
+    for name, defines in [*tiers, ("driver", []), ("tier_scalar", [])]:
+        objects.append(str(folder / f"{name}.o"))
+        subprocess.run([COMPILER, *FLAGS, *flags, *defines, "-c", str(SOURCE / f"{name}.cpp"), "-o", objects[-1]], check=True)
+    program = folder / "check"
+    defines = [d for _, some in tiers for d in some] + ["-DHAWX_CHECK_AVX2"] * any(name == "tier_avx2" for name, _ in tiers)
+    subprocess.run([COMPILER, *FLAGS, *flags, *defines, str(HERE / "check_kernels.cpp"), *objects, "-o", str(program)], check=True)
+    return program
+
+
+def run(program: Path, cases: int) -> str:
+    done = subprocess.run([str(program), str(cases)], capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+@needs_compiler
+@needs_sources
+@pytest.mark.skipif(not Path("/usr/include/simde/x86/avx512.h").exists(), reason="needs SIMDe (Debian: libsimde-dev)")
+def test_avx512_tiers_agree_with_plain_loops_under_emulation(tmp_path: Path) -> None:
+    printed = run(build(tmp_path, ["-O2"], [("tier_avx512", ["-DHAWX_SIMDE"])]), 120)
+    assert "avx512_vnni: 120 cases" in printed
+
+
+@pytest.mark.slow
+@needs_compiler
+@needs_sources
+def test_address_and_undefined_behavior_sanitizers_find_nothing(tmp_path: Path) -> None:
+    flags = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    tiers: list[tuple[str, list[str]]] = [("tier_avx2", [])] if "avx2" in emulate.targets() else []
+    assert "scalar: 60 cases" in run(build(tmp_path, flags, tiers), 60)
+
+
+def test_a_wrong_kernel_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = reference.conv2d
+    emulate.matmul(np.zeros((1, 1), np.int8), np.zeros((1, 1), np.int8), exact())  # this target passed before
+    monkeypatch.setattr(reference, "conv2d", lambda *args, **kwargs: right(*args, **kwargs) + 1)
+    with pytest.raises(
+        selfcheck.WrongKernelError, match=r"^the factored kernel of target 'avx9' disagrees with the reference on this machine; nothing"
+    ):
+        selfcheck.check_kernels("avx9")
+
+
+def test_a_wrong_kernel_is_refused_before_the_first_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = reference.conv2d
+    monkeypatch.setattr(reference, "conv2d", lambda *args, **kwargs: right(*args, **kwargs) + 1)
+    monkeypatch.setattr(native, "_checked", set())
+    for _ in range(2):  # and again: a failed check is not forgotten
+        with pytest.raises(selfcheck.WrongKernelError):
+            emulate.matmul(np.zeros((1, 1), np.int8), np.zeros((1, 1), np.int8), exact())
+
+
+def test_the_self_check_passes_here() -> None:
+    selfcheck.check_kernels(emulate.active_target())
+
+
+def test_a_missing_extension_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    native.extension.cache_clear()
+    monkeypatch.setitem(sys.modules, "hawx._native", None)
+    with pytest.raises(ToolMissingError, match=r"^the native extension hawx\._native cannot be loaded .*pip install \..*engine 'torch'\.$"):
+        native.extension()
+    native.extension.cache_clear()
+
+
+def test_the_environment_forces_a_target() -> None:
+    code = "from hawx import emulate; print(emulate.active_target())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"HAWX_FORCE_TARGET": "scalar", "PATH": ""}, check=True)
+    assert done.stdout.strip() == "scalar"
+
+
+def test_an_impossible_forced_target_is_refused() -> None:
+    code = "from hawx import emulate; emulate.active_target()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"HAWX_FORCE_TARGET": "sve", "PATH": ""})
+    assert "InputError: kernel target 'sve' cannot run here; expected one of: scalar" in done.stderr
+
+
+def test_the_extension_refuses_what_kernels_could_not_survive() -> None:
+    ext = native.extension()
+    window = ext.Window(kernel=(1, 1), stride=(1, 1), origin=(0, 0), dilation=(1, 1), pad=0)
+    out = np.zeros((1, 2, 2, 1), np.int32)
+
+    def finish(filters: list[int], constants: int = 1) -> object:
+        return ext.Finish(
+            filters=np.array(filters, np.int32),
+            constant=np.zeros(constants, np.int32),
+            scale=np.ones(len(filters), np.float32),
+            inverse=1.0,
+            zero_point=0.0,
+            low=0.0,
+            high=0.0,
+            out=out,
+        )
+
+    codes, rows = np.zeros((1, 1, 2, 2), np.int8), np.zeros((256, 256), np.uint16)
+    planes, weights = np.zeros((256, 512), np.uint8), np.zeros((1, 1), np.uint8)
+    good = (codes, window, rows, planes, False, weights, finish([0]), 1, False)
+    ext.conv_table(*good)
+    for position, value, message in [
+        (0, codes.astype(np.float32), "codes: expected int8 or uint8"),
+        (0, np.zeros((2, 1, 2, 2), np.int8), "out: expected"),
+        (2, rows[:4], "rows: expected"),
+        (3, planes[:, :4].copy(), "planes: expected"),
+        (5, np.zeros((1, 2), np.uint8), "weights: expected"),
+        (6, finish([1]), "filters: index out of range"),
+        (6, finish([-1]), "filters: index out of range"),
+        (6, finish([0], constants=2), "filters: expected one constant"),
+        (7, 0, "threads: expected"),
+    ]:
+        arguments = [*good]
+        arguments[position] = value
+        with pytest.raises(ValueError, match=message):
+            ext.conv_table(*arguments)
+    with pytest.raises(ValueError, match=r"^panels: packed for another shape or target$"):
+        ext.conv_factored(codes, window, np.zeros((256, 1), np.int16), np.zeros(3, np.int16), finish([0]), 1)
