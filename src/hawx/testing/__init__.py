@@ -1,0 +1,5 @@
+"""Conformance suites: subclass one in a test module, and pytest checks that an extension keeps its contract."""
+
+from hawx.testing.block_sources import BlockSourceSuite
+
+__all__ = ["BlockSourceSuite"]
