@@ -145,7 +145,7 @@ def _signals(gates: int) -> list[str]:
             "module m (input [7:0] A, input [7:0] B, output [15:0] O);\nassign O = A;\n",
             "line 3: the file ends inside module 'm'; expected 'endmodule'. Is the file truncated?",
         ),
-        ("module m (input [7:0] A, inp", "line 1: the file ends; expected ','."),
+        ("module m (input [7:0] A, inp", "line 1: the file ends; expected ','. Is the file truncated?"),
         (
             wrap_module("assign O = A * B;"),
             "line 2: operator '*' is outside the gate-level subset; expected bitwise logic and sums. " + WAY_OUT,

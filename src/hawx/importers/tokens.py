@@ -75,17 +75,21 @@ class Tokens:
 
     def expect(self, text: str) -> Token:
         if not self.at(text):
-            self.fail(f"{self.shown()}; expected {text!r}.")
+            self.fail(f"{self.shown()}; expected {text!r}.{self.hint()}")
         return self.take()
 
     def name(self, what: str) -> str:
         if self.current.kind != "name":
-            self.fail(f"{self.shown()}; expected {what}.")
+            self.fail(f"{self.shown()}; expected {what}.{self.hint()}")
         return self.take().text
 
     def shown(self) -> str:
         """Return the current token as it appears in a message."""
         return "the file ends" if self.current.kind == "end" else f"found {self.current.text!r}"
+
+    def hint(self) -> str:
+        """Return the likely cause where the file ends too early."""
+        return " Is the file truncated?" if self.current.kind == "end" else ""
 
     def fail(self, message: str, line: int | None = None) -> NoReturn:
         raise InputError(f"{self.path!r} line {self.current.line if line is None else line}: {message}")
