@@ -18,7 +18,7 @@ BLOCKS = ("exact", "good", "cheap", "useless")
 
 
 def costs() -> list[Costs]:
-    figures = [(100.0, 100.0), (80.0, 70.0), (40.0, 30.0), (90.0, 90.0)]
+    figures = [(10_000.0, 10_000.0), (8_000.0, 7_000.0), (4_000.0, 3_000.0), (9_000.0, 9_000.0)]
     return [Costs(technology="toy", area_um2=a, delay_ns=1.0, energy_fj=e, origin="toy") for a, e in figures]
 
 

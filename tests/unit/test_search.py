@@ -120,11 +120,11 @@ def test_laws_are_known_to_be_additive_or_not() -> None:
 
 
 def test_an_array_that_holds_every_block_it_uses_is_given_few_blocks() -> None:
-    world = World(9)
-    problem = world.problem(24, accelerator=Systolic())
+    world = World(9, filters=32, seed=1)
+    problem = world.problem(24, accelerator=Systolic(rows=8, columns=8))
     problem.measure(world.space.exact_choices())
     search("hawx", problem, np.random.default_rng(0), Predictor(world.effects, world.effects.images))
     assert min(len(set(e.choices.tolist())) for e in problem.front()) == 1
-    evolved = world.problem(100, accelerator=Systolic())
+    evolved = world.problem(100, accelerator=Systolic(rows=8, columns=8))
     search("nsga2", evolved, np.random.default_rng(0))
-    assert problem.hypervolume() > max(evolved.hypervolume(), 0.1)
+    assert problem.hypervolume() > evolved.hypervolume()

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hawx.pareto import hypervolume
+from hawx.predict.calibration import SCALE, compress, expand
 
 PointOf = Callable[[float, NDArray[np.float64]], NDArray[np.float64]]
 
@@ -35,8 +36,9 @@ def expected_improvement(
         front: measured points (points, 1 + objectives), as `point` makes them.
         point: gives a design's point from its drop and ratios; see `hawx.search.Problem.point`.
     """
+    center, spread = compress(drops), sigmas / (SCALE + np.abs(drops))  # uncertainty is even on the compressed scale
     result = np.zeros(len(drops))
-    for i in range(len(drops)):
-        for node, weight in NODES:
-            result[i] += weight * exclusive_volume(point(float(drops[i] + node * sigmas[i]), ratios[i]), front)
+    for node, weight in NODES:
+        for i, drop in enumerate(expand(center + node * spread)):
+            result[i] += weight * exclusive_volume(point(float(drop), ratios[i]), front)
     return result

@@ -36,7 +36,7 @@ def hawx(problem: Problem, rng: np.random.Generator, predictor: Predictor) -> No
         if not len(picked):
             break
         baseline = 100.0 * problem.baseline_correct / problem.images
-        guesses = [Estimate(top1=baseline - float(drops[i]), sigma=float(sigmas[i])) for i in picked]
+        guesses = [Estimate(top1=float(np.clip(baseline - drops[i], 0.0, 100.0)), sigma=float(min(sigmas[i], 50.0))) for i in picked]
         measured = problem.measure(pool[picked], guesses)
         known[picked] = True
         exponent = predictor.effects.exponent

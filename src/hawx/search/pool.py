@@ -46,6 +46,18 @@ def unit_costs(problem: Problem) -> NDArray[np.float64]:
     return np.array(result)
 
 
+def shared_costs(problem: Problem) -> NDArray[np.float64]:
+    """Return unit costs for laws that are not additive: what each block costs everywhere, shared by the units' products.
+
+    Same shape as `unit_costs`. Mixing costs more than these say; designs found with them are costed by the law itself.
+    """
+    space = problem.space
+    everywhere = np.repeat(np.arange(len(space.blocks), dtype=np.uint8)[:, None], len(space.units), axis=1)
+    change = problem.ratios(everywhere) - 1.0
+    macs = space.unit_filters @ np.array([layer.macs_per_filter for layer in problem.layers], np.float64)
+    return np.asarray(change.T[:, None, :] * (macs / macs.sum())[:, None])
+
+
 def prune(effects: Effects, costs: NDArray[np.float64], space: SearchSpace) -> SearchSpace:
     """Return the space without, per unit, the blocks that another block beats in every cost and in the loss of mean margin.
 
@@ -74,15 +86,18 @@ def build_pool(problem: Problem, effects: Effects, rng: np.random.Generator) -> 
         pool = enumerate_all(problem.space)
         return pool, effects.drops(pool)
     costs = unit_costs(problem)
+    additive = is_additive(problem, costs, rng)
+    if not additive:
+        costs = shared_costs(problem)
     space = prune(effects, costs, problem.space)
     if space.size <= ENUMERATE:
         pool = enumerate_all(space)
         return pool, effects.drops(pool)
-    pool = _descent_paths(problem, effects, costs, space, rng)
+    pool = _descent_paths(effects, costs, space, rng, additive=additive)
     return _evolve(problem, effects, space, pool, rng)
 
 
-def _descent_paths(problem: Problem, effects: Effects, costs: NDArray[np.float64], space: SearchSpace, rng: np.random.Generator) -> Choices:
+def _descent_paths(effects: Effects, costs: NDArray[np.float64], space: SearchSpace, rng: np.random.Generator, *, additive: bool) -> Choices:
     """Return the designs of descents that weigh the objectives alone and together, up the cost weights.
 
     Where the law of an objective is not additive (an array that must hold every block it uses, lanes that cannot be shared),
@@ -91,11 +106,12 @@ def _descent_paths(problem: Problem, effects: Effects, costs: NDArray[np.float64
     mixes = np.eye(len(costs))
     if len(costs) > 1:
         mixes = np.vstack([mixes, np.full(len(costs), 1 / len(costs))])
-    scalar = [np.tensordot(mix, costs, 1) for mix in mixes]
+    ranges = np.ptp(costs, axis=2).sum(axis=1)  # a weight means the same whatever share of the total the multipliers are
+    scalar = [np.tensordot(mix / np.maximum(ranges, 1e-12), costs, 1) for mix in mixes]
     weights = np.geomspace(1e-3, 3.0, 28)
     paths = [space.exact_choices()[None]]
     paths += [descend(effects, cost, space.candidates, weights, space.exact_choices(), rng) for cost in scalar]
-    if not is_additive(problem, costs, rng):
+    if not additive:
         used = np.bincount(np.concatenate(paths).ravel(), minlength=len(space.blocks))
         favorites = [int(b) for b in np.argsort(-used, kind="stable")[:FAVORITES] if used[b]]
         for size in range(1, 4):
