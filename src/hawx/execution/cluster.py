@@ -10,7 +10,7 @@ from hawx.designs import Assignment
 from hawx.errors import HawxError, InputError, ToolMissingError
 from hawx.verify import Counter, Task
 
-CONNECT_SECONDS = 10
+CONNECT_SECONDS = 10.0
 
 
 @contextmanager
