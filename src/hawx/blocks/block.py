@@ -33,7 +33,7 @@ class Costs:
     luts: int | None = None
     """Six-input lookup tables on an FPGA, where known."""
     constant_lsbs: int = 0
-    """Low product bits that never change: an accumulator neither adds nor stores them."""
+    """Low product bits that are always 0: an accumulator neither adds nor stores them."""
     origin: str
     """Who says so: `synthesized: yosys 0.70 …` or `published: EvoApproxLib v2022 …`."""
 

@@ -8,7 +8,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from hawx.emulate import reference
 from hawx.errors import InputError
 from hawx.rtl.project import PRODUCT_BITS, Multiplier, RtlProject, Stimulus, bits_for, codes_text, module_files
 from hawx.rtl.testbench import testbench
@@ -60,10 +59,12 @@ def lane_name(spec: LayerSpec, index: int) -> str:
 
 def lane_module(spec: LayerSpec, index: int) -> str:
     """Return one lane: weights are registered here, activations come registered; `first` starts a new sum."""
-    multiplier, simd, bits = spec.multipliers[index], spec.simd, spec.bits
+    multiplier, simd = spec.multipliers[index], spec.simd
+    zeros = min(multiplier.zeros, PRODUCT_BITS - 1)  # bits that no product ever sets are neither added nor stored
+    bits, kept = spec.bits, spec.bits - zeros
     lines = [
         f"module {lane_name(spec, index)} (",
-        f"  input clk,\n  input first,\n  input [{8 * simd - 1}:0] a,\n  input [{8 * simd - 1}:0] w,\n  output reg [{bits - 1}:0] acc",
+        f"  input clk,\n  input first,\n  input [{8 * simd - 1}:0] a,\n  input [{8 * simd - 1}:0] w,\n  output [{bits - 1}:0] acc",
         ");",
         f"  reg [{8 * simd - 1}:0] w_held;",
         f"  wire [15:0] {', '.join(f'product_{i}' for i in range(simd))};",
@@ -71,35 +72,39 @@ def lane_module(spec: LayerSpec, index: int) -> str:
     for i in range(simd):
         part = f"[{8 * i + 7}:{8 * i}]"
         lines.append(f"  {multiplier.instance(f'multiplier_{i}', f'a{part}', f'w_held{part}', f'product_{i}')}")
-    tree, total, width = _adder_tree([f"product_{i}" for i in range(simd)], multiplier)
+    term = PRODUCT_BITS - zeros
+    lines += [f"  wire [{term - 1}:0] term_{i} = product_{i}[{PRODUCT_BITS - 1}:{zeros}];" for i in range(simd)]
+    tree, total, width = _adder_tree([f"term_{i}" for i in range(simd)], term, multiplier.is_signed)
     lines += tree
     top = f"{total}[{width - 1}]" if multiplier.is_signed else "1'b0"
-    extended = f"{{{{{bits - width}{{{top}}}}}, {total}}}" if bits > width else f"{total}[{bits - 1}:0]"
+    extended = f"{{{{{kept - width}{{{top}}}}}, {total}}}" if kept > width else f"{total}[{kept - 1}:0]"
     lines += [
-        f"  wire [{bits - 1}:0] addend = {extended};",
+        f"  wire [{kept - 1}:0] addend = {extended};",
+        f"  reg [{kept - 1}:0] sum;",
+        f"  assign acc = {{sum, {zeros}'b0}};" if zeros else "  assign acc = sum;",
         "  always @(posedge clk) begin",
         "    w_held <= w;",
-        f"    acc <= (acc & {{{bits}{{~first}}}}) + addend;",
+        f"    sum <= (sum & {{{kept}{{~first}}}}) + addend;",
         "  end",
         "endmodule",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _adder_tree(names: list[str], multiplier: Multiplier) -> tuple[list[str], str, int]:
-    """Return the lines of a balanced tree over 16-bit terms, the name of its sum and the sum's width."""
+def _adder_tree(names: list[str], width: int, is_signed: bool) -> tuple[list[str], str, int]:
+    """Return the lines of a balanced tree over terms of `width` bits, the name of its sum and the sum's width."""
     lines: list[str] = []
-    width, level = PRODUCT_BITS, 0
+    level = 0
     while len(names) > 1:
         level += 1
         grown = []
         for place in range(0, len(names) - 1, 2):
-            terms = [f"{{{name}[{width - 1}], {name}}}" if multiplier.is_signed else f"{{1'b0, {name}}}" for name in names[place : place + 2]]
+            terms = [f"{{{name}[{width - 1}], {name}}}" if is_signed else f"{{1'b0, {name}}}" for name in names[place : place + 2]]
             lines.append(f"  wire [{width}:0] sum_{level}_{place // 2} = {terms[0]} + {terms[1]};")
             grown.append(f"sum_{level}_{place // 2}")
         if len(names) % 2:
             last = names[-1]
-            top = f"{last}[{width - 1}]" if multiplier.is_signed else "1'b0"
+            top = f"{last}[{width - 1}]" if is_signed else "1'b0"
             lines.append(f"  wire [{width}:0] sum_{level}_{len(names) // 2} = {{{top}, {last}}};")
             grown.append(f"sum_{level}_{len(names) // 2}")
         names, width = grown, width + 1
@@ -134,6 +139,8 @@ def stimulus(spec: LayerSpec, codes: Codes, weights: Codes) -> Stimulus:
         codes: (pixels, K) activation codes, one receptive field per row.
         weights: (filters, K) weight codes.
     """
+    from hawx.emulate import reference  # loads torch: synthesis needs this module without it
+
     expected = reference.matmul(codes, weights, [spec.multipliers[index].block for index in spec.blocks])
     simd, steps = spec.simd, spec.reduction // spec.simd
     firsts: list[int] = []

@@ -10,7 +10,7 @@ from math import ceil, log2
 import numpy as np
 from numpy.typing import NDArray
 
-from hawx.blocks import Block
+from hawx.blocks import Block, Table
 from hawx.errors import InputError
 
 PRODUCT_BITS = 16
@@ -40,6 +40,11 @@ class Multiplier:
     @property
     def is_signed(self) -> bool:
         return any(f.signed for f in self.block.formats)
+
+    @property
+    def zeros(self) -> int:
+        """Low product bits that are always 0."""
+        return constant_lsbs(self.block.table)
 
     @property
     def zero_corrupts(self) -> bool:
@@ -89,6 +94,12 @@ class RtlProject:
     """Accumulator values that the testbench compares."""
     cycles: int
     is_synthesizable: bool
+
+
+def constant_lsbs(table: Table) -> int:
+    """Return how many of the 16 low product bits are always 0, counted from the least significant one."""
+    seen = int(np.bitwise_or.reduce(table.ravel())) & 0xFFFF
+    return PRODUCT_BITS if seen == 0 else (seen & -seen).bit_length() - 1
 
 
 def bits_for(reduction: int) -> int:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hawx.emulate import reference
 from hawx.errors import InputError
-from hawx.rtl.project import Multiplier, RtlProject, Stimulus, codes_text, module_files
+from hawx.rtl.project import PRODUCT_BITS, Multiplier, RtlProject, Stimulus, codes_text, module_files
 from hawx.rtl.testbench import testbench
 
 Codes = NDArray[np.int8] | NDArray[np.uint8]
@@ -49,7 +48,9 @@ def lane_module(spec: ArraySpec, modes: Sequence[int]) -> str:
     ports = ["input clk", "input clear"]
     ports += ["input valid_in", "output reg valid_out"] if valid else []
     ports += [f"input [{len(modes) - 1}:0] mode"] if several else []
-    ports += ["input [7:0] a_in", "input [7:0] w_in", "output reg [7:0] a_out", "output reg [7:0] w_out", f"output reg [{bits - 1}:0] acc"]
+    ports += ["input [7:0] a_in", "input [7:0] w_in", "output reg [7:0] a_out", "output reg [7:0] w_out", f"output [{bits - 1}:0] acc"]
+    zeros = min(PRODUCT_BITS - 1, *(spec.multipliers[index].zeros for index in modes))  # bits that no product ever sets are not stored
+    kept = bits - zeros
     lines = [f"module {lane_name(spec, modes)} (", "  " + ",\n  ".join(ports), ");"]
     terms = []
     for place, index in enumerate(modes):
@@ -61,13 +62,16 @@ def lane_module(spec: ArraySpec, modes: Sequence[int]) -> str:
         extended = multiplier.extended(f"product_{place}", bits)
         terms.append(f"({{{bits}{{mode[{place}]}}}} & {extended})" if several else extended)
     lines.append(f"  wire [{bits - 1}:0] product = {' | '.join(terms)};")
-    addend = f"product & {{{bits}{{valid_in}}}}" if valid else "product"
+    addend = f"product[{bits - 1}:{zeros}]"
+    addend = f"({addend} & {{{kept}{{valid_in}}}})" if valid else addend
     lines += [
+        f"  reg [{kept - 1}:0] sum;",
+        f"  assign acc = {{sum, {zeros}'b0}};" if zeros else "  assign acc = sum;",
         "  always @(posedge clk) begin",
         "    a_out <= a_in;",
         "    w_out <= w_in;",
         *(["    valid_out <= valid_in;"] if valid else []),
-        f"    acc <= (acc + ({addend})) & {{{bits}{{~clear}}}};",
+        f"    sum <= (sum + {addend}) & {{{kept}{{~clear}}}};",
         "  end",
         "endmodule",
     ]
@@ -147,6 +151,8 @@ def stimulus(spec: ArraySpec, codes: Codes, weights: Codes, blocks: Sequence[int
         blocks: index into `spec.multipliers` of each filter's block.
     """
     R, C, K = spec.rows, len(spec.columns), codes.shape[1]
+    from hawx.emulate import reference  # loads torch: synthesis needs this module without it
+
     expected = reference.matmul(codes, weights, [spec.multipliers[index].block for index in blocks])
     widths: dict[str, int] = {"clear": 1}
     if spec.needs_valid:

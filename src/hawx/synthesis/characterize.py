@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from hawx.blocks import Block, Costs, Table
+from hawx.blocks import Block, Costs
 from hawx.errors import InputError
 from hawx.formats import S8, U8, IntFormat
+from hawx.rtl import constant_lsbs
 from hawx.synthesis import cache, yosys
 from hawx.synthesis.energy import Held, SwitchingCircuit, toggle_energies
 from hawx.synthesis.flow import FLOW_VERSION, Synthesis, synthesize
@@ -194,12 +195,6 @@ def _measured(synthesis: Synthesis, library: CellLibrary, source: str, formats: 
         "tool": synthesis.tool,
         "library": f"{library.name} {library.sha256[:12]}",
     }
-
-
-def constant_lsbs(table: Table) -> int:
-    """Return how many of the 16 low product bits never change, counted from the least significant one."""
-    varying = int(np.bitwise_or.reduce((table ^ table[0, 0]).ravel())) & 0xFFFF
-    return 16 if varying == 0 else (varying & -varying).bit_length() - 1
 
 
 def _nearer_formats(netlist: Netlist, state: Any, product: str) -> tuple[IntFormat, IntFormat]:

@@ -6,7 +6,7 @@ form of the operand distributions: exact, no sampling (F. Najm, IEEE TVLSI 2(4),
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from hawx.errors import InputError
 from hawx.formats import CODES, IntFormat
 from hawx.synthesis.liberty import CellLibrary
+from hawx.synthesis.logic import Words
 from hawx.synthesis.netlist import Netlist, exhaustive
 from hawx.synthesis.timing import Timing
 
@@ -63,6 +64,32 @@ def clock_energy(netlist: Netlist, library: CellLibrary) -> float:
             pin = library.cells[gate.cell].pins[register.clock]
             total += pin.capacitance_pf * library.voltage**2 + 2 * sum(power.mean(0.0, 0.0) for power in pin.power)
     return total * FJ_PER_PJ
+
+
+def toggle_rates(netlist: Netlist, inputs: Mapping[str, Words], warm_up: int = 0) -> NDArray[np.float64]:
+    """Return toggles per cycle of each net, shape (nets,), by simulating many independent streams at once.
+
+    Args:
+        netlist: with or without registers; they start at 0.
+        inputs: port -> (cycles, bits, words) uint64, bit-packed streams; other ports stay 0.
+        warm_up: cycles at the start that do not count.
+    """
+    cycles, _, words = next(iter(inputs.values())).shape
+    state = np.zeros((netlist.nets, words), np.uint64)
+    taken = np.zeros((len(netlist.registers), words), np.uint64)
+    before = state.copy()
+    toggles = np.zeros(netlist.nets, np.int64)
+    for cycle in range(cycles):
+        for port, values in inputs.items():
+            state[list(netlist.inputs[port])] = values[cycle]
+        for gate, value in zip(netlist.registers, taken, strict=True):
+            state[gate.outputs[0]] = value
+        netlist.evaluate(state)
+        taken = netlist.next_state(state)
+        if cycle > warm_up:
+            toggles += _ONES[(state ^ before).view(np.uint8)].sum(axis=1, dtype=np.int64)
+        before[...] = state
+    return np.asarray(toggles / (max(1, cycles - 1 - warm_up) * words * 64), np.float64)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -66,30 +66,32 @@ def synthesize(verilog: str, library: CellLibrary, *, source: str, top: str | No
     check_combinational(module, source)
     mapped = {file.removesuffix(".json"): json.loads(text)["modules"][name] for file, text in written.items()}
     luts = sum(cell["type"] == "$lut" for cell in mapped.pop("luts")["cells"].values())
-    mapping = min(sorted(mapped), key=lambda mapping: _area(mapped[mapping], library))
+    mapping = min(sorted(mapped), key=lambda mapping: mapped_area(mapped[mapping], library))
     netlist = from_yosys(mapped[mapping], name, library)
     return Synthesis(
         netlist=netlist,
         mapping=mapping,
-        area_um2=_area(mapped[mapping], library),
+        area_um2=mapped_area(mapped[mapping], library),
         leakage_nw=sum(library.cells[gate.cell].leakage_nw for gate in netlist.gates),
         luts=luts,
         tool=yosys.tool().version,
     )
 
 
-def _area(module: Mapping[str, Any], library: CellLibrary) -> float:
+def mapped_area(module: Mapping[str, Any], library: CellLibrary) -> float:
+    """Return the area of a mapped module of Yosys's JSON in um2; inf where a cell is not of the library."""
     areas = (library.cells[cell["type"]].area_um2 if cell["type"] in library.cells else inf for cell in module["cells"].values())
     return sum(areas)
 
 
 _ADDERS = ("extract_fa -fa", "techmap -map adders.v", "abc -liberty cells.lib", "opt_clean -purge")
-_STEPS: Mapping[str, tuple[str, ...]] = {
+MAPPINGS: Mapping[str, tuple[str, ...]] = {
     "plain": ("abc -liberty cells.lib", "opt_clean -purge"),
     "adders": _ADDERS,
     "adders-after-restructuring": ("abc", "opt_clean", *_ADDERS),
     "luts": ("abc -lut 6", "opt_clean -purge"),
 }
+"""Name -> Yosys commands that map generic gates (cells.lib and adders.v in the folder)."""
 
 
 def _script(top: str | None, mappings: Sequence[str]) -> str:
@@ -97,7 +99,7 @@ def _script(top: str | None, mappings: Sequence[str]) -> str:
     lines = [f"read_verilog -sv {yosys.SOURCE}", hierarchy, "proc", "flatten", "write_json elaborated.json"]
     lines += ["synth -flatten -noabc", "read_liberty -lib cells.lib", "design -save gates"]
     for mapping in mappings:
-        lines += ["design -load gates", *_STEPS[mapping], f"write_json {mapping}.json"]
+        lines += ["design -load gates", *MAPPINGS[mapping], f"write_json {mapping}.json"]
     return "\n".join(lines) + "\n"
 
 

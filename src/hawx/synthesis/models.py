@@ -1,0 +1,56 @@
+"""Functional Verilog models of a Liberty library's cells, so that a mapped netlist simulates with any simulator and any library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hawx.errors import InputError
+from hawx.synthesis.liberty import Cell, CellLibrary
+from hawx.synthesis.logic import Expression
+from hawx.synthesis.yosys import check_module_name
+
+_MARKS = {"and": " & ", "or": " | ", "xor": " ^ "}
+
+
+def cell_models(library: CellLibrary, kinds: Iterable[str]) -> str:
+    """Return one Verilog module for each cell kind: its function without delays; flip-flops sample on the rising edge.
+
+    Raises:
+        InputError: a cell is not of the library or its function is unknown.
+    """
+    return "".join(_model(library, kind) for kind in sorted(set(kinds)))
+
+
+def _model(library: CellLibrary, kind: str) -> str:
+    cell = library.cells.get(kind)
+    if cell is None or not cell.is_usable:
+        raise InputError(f"cell {kind!r} has no functional model; expected a combinational cell or flip-flop of {library.name!r}.")
+    for name in (kind, *cell.pins):
+        check_module_name(name)
+    ports = [f"input {pin}" for pin in cell.inputs] + [f"output {pin}" for pin in cell.outputs]
+    return f"module {kind} ({', '.join(ports)});\n{_body(cell)}endmodule\n"
+
+
+def _body(cell: Cell) -> str:
+    if cell.register is None:
+        return "".join(f"  assign {pin} = {_text(f)};\n" for pin in cell.outputs if (f := cell.pins[pin].function) is not None)
+    register = cell.register
+    lines = [
+        f"  reg {register.state};",
+        f"  wire {register.inverted_state} = ~{register.state};",
+        f"  always @(posedge {register.clock}) {register.state} <= {_text(register.next_state)};",
+    ]
+    lines += [f"  assign {pin} = {_text(f)};" for pin in cell.outputs if (f := cell.pins[pin].function) is not None]
+    return "\n".join(lines) + "\n"
+
+
+def _text(expression: Expression) -> str:
+    match expression.operator:
+        case "pin":
+            return expression.pin
+        case "0" | "1":
+            return f"1'b{expression.operator}"
+        case "not":
+            return f"~({_text(expression.operands[0])})"
+        case operator:
+            return "(" + _MARKS[operator].join(_text(operand) for operand in expression.operands) + ")"
