@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
@@ -24,6 +26,7 @@ from hawx.blocks.families import (
     OperandTruncated,
     OrCompressed,
     Roba,
+    Tosam,
     VariableTruncated,
     builtin_families,
     builtin_library,
@@ -34,6 +37,7 @@ from hawx.blocks.families.drum import drum_product
 from hawx.blocks.families.kulkarni import kulkarni_product
 from hawx.blocks.families.mitchell import mitchell_product
 from hawx.blocks.families.roba import nearest_power, roba_product
+from hawx.blocks.families.tosam import tosam_product
 from hawx.errors import InputError, UnknownNameError
 
 codes = st.integers(-128, 127)
@@ -197,7 +201,25 @@ def test_kulkarni_reproduces_the_papers_errors(width, mean):
     assert kulkarni_product(np.array(3), np.array(3), width) == 7
 
 
-@pytest.mark.parametrize("family", [Drum(3), Mitchell(), Roba(), Kulkarni()], ids=lambda f: f.name)
+# Vahdat et al. 2019: mean absolute relative errors from 11 % (TOSAM(0, 2)) to 0.3 % (TOSAM(5, 9)), 16-bit uniform operands.
+@pytest.mark.parametrize(("h", "t", "mean"), [(0, 2, 10.9), (0, 3, 7.6), (5, 9, 0.3)])
+def test_tosam_reproduces_the_papers_mean_errors(h, t, mean):
+    x, y = np.random.default_rng(h).integers(1, 1 << 16, (2, 1_000_000))
+    assert 100 * np.mean(np.abs(tosam_product(x, y, h, t) / (x * y) - 1)) == pytest.approx(mean, abs=0.05)
+
+
+@given(st.integers(1, 255), st.integers(1, 255), st.integers(0, 3), st.integers(1, 3))
+def test_tosam_is_its_equation_in_exact_fractions(x, y, h, extra):
+    t = h + extra
+    k1, k2 = x.bit_length() - 1, y.bit_length() - 1
+    x1, x2 = Fraction(x, 1 << k1) - 1, Fraction(y, 1 << k2) - 1
+    cut = [Fraction(math.floor(f * 2**t), 2**t) for f in (x1, x2)]
+    odd = [Fraction(2 * math.floor(f * 2**h) + 1, 2 ** (h + 1)) for f in (x1, x2)]
+    expected = math.floor(2 ** (k1 + k2) * (1 + sum(cut) + odd[0] * odd[1]))
+    assert int(tosam_product(np.int64(x), np.int64(y), h, t)) == expected
+
+
+@pytest.mark.parametrize("family", [Drum(3), Mitchell(), Roba(), Kulkarni(), Tosam(1, 5)], ids=lambda f: f.name)
 def test_sign_magnitude_is_odd_in_each_operand(family):
     table = family.table()
     positive = table[129:, 129:]
@@ -254,7 +276,15 @@ def test_builtin_library_is_diverse_and_starts_exact():
 
 
 def test_every_output_fits_the_16_bit_port():
-    for family in (*MEMBERS, Kulkarni(), ApproximateCompressors(7), VariableTruncated(8), ColumnTruncated(14, compensated=True)):
+    for family in (
+        *MEMBERS,
+        Kulkarni(),
+        Tosam(0, 2),
+        Tosam(5, 7),
+        ApproximateCompressors(7),
+        VariableTruncated(8),
+        ColumnTruncated(14, compensated=True),
+    ):
         table = family.table()
         assert -(1 << 15) <= table.min() <= table.max() < 1 << 15
 

@@ -36,6 +36,10 @@ EXTRA = [
     "mul8s_drum3",
     "mul8s_drum7",
     "mul8s_kulkarni",
+    "mul8s_tosam_h0t2",
+    "mul8s_tosam_h1t5",
+    "mul8s_tosam_h2t4",
+    "mul8s_tosam_h3t7",
 ]
 FAMILIES = [*builtin_families(), Exact(signed=False), *map(from_name, EXTRA)]
 

@@ -7,8 +7,9 @@ Subclass in a test module and say where the blocks come from; pytest collects th
             return my_package.library()
 
 The contract: tables are read-only int32 in value order and fit 16 bits (and a sign, with signed operands); names are unique and
-usable; the hash is that of the content; provenance is plain JSON; figures are finite, not negative, labelled and of one technology per name; loading twice gives
-the same; saving and loading changes nothing; an exact block is there and is exact; the emulator reproduces every table.
+usable; the hash is that of the content; provenance is plain JSON; figures are finite, not negative, labelled and of one technology
+per name; loading twice gives the same; saving and loading changes nothing; an exact block is there and is exact; the emulator
+reproduces every table.
 """
 
 from __future__ import annotations

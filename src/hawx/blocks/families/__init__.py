@@ -20,6 +20,7 @@ from hawx.blocks.families.kulkarni import Kulkarni
 from hawx.blocks.families.magnitude import MagnitudeFamily
 from hawx.blocks.families.mitchell import Mitchell
 from hawx.blocks.families.roba import Roba
+from hawx.blocks.families.tosam import Tosam
 from hawx.blocks.families.truncated import ColumnTruncated, OperandTruncated, VariableTruncated
 from hawx.blocks.library import Library
 from hawx.errors import UnknownNameError
@@ -36,6 +37,7 @@ FAMILIES: tuple[type[Family], ...] = (
     Mitchell,
     Roba,
     Kulkarni,
+    Tosam,
 )
 """Every family that `from_name` understands."""
 
@@ -122,6 +124,7 @@ __all__ = [
     "OperandTruncated",
     "OrCompressed",
     "Roba",
+    "Tosam",
     "VariableTruncated",
     "builtin_families",
     "builtin_library",

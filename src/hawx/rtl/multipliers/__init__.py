@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from functools import singledispatch
 
-from hawx.blocks.families import ArrayFamily, Drum, Family, Kulkarni, Mitchell, Roba
+from hawx.blocks.families import ArrayFamily, Drum, Family, Kulkarni, Mitchell, Roba, Tosam
 from hawx.errors import InputError
 from hawx.rtl.multipliers.arrays import array_outputs
 from hawx.rtl.multipliers.gates import Gates, Word
-from hawx.rtl.multipliers.magnitude import drum, kulkarni, mitchell, roba, signed_outputs
+from hawx.rtl.multipliers.magnitude import drum, kulkarni, mitchell, roba, signed_outputs, tosam
 
 
 @singledispatch
@@ -48,6 +48,11 @@ def _roba(_: Roba, gates: Gates) -> Word:
 @outputs.register
 def _kulkarni(_: Kulkarni, gates: Gates) -> Word:
     return signed_outputs(gates, kulkarni)
+
+
+@outputs.register
+def _tosam(family: Tosam, gates: Gates) -> Word:
+    return signed_outputs(gates, tosam(family.product_bits, family.sum_bits))
 
 
 def verilog(family: Family) -> str:

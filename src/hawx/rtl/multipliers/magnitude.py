@@ -1,4 +1,4 @@
-"""Sign-magnitude multipliers as gates: leading-one detection, DRUM, Mitchell, RoBA, Kulkarni."""
+"""Sign-magnitude multipliers as gates: leading-one detection, DRUM, Mitchell, RoBA, Kulkarni, TOSAM."""
 
 from __future__ import annotations
 
@@ -57,21 +57,46 @@ def drum(kept: int) -> MagnitudeLaw:
     return law
 
 
-def mitchell(gates: Gates, x: Word, y: Word) -> Word:
-    """Return the antilogarithm of the sum of the piecewise-linear logarithms, 7 fraction bits, 0 where an operand is 0."""
-    fraction_bits = WIDTH - 1
+FRACTION_BITS = WIDTH - 1
 
-    def logarithm(value: Word) -> tuple[Word, str]:
-        hot = leading_one_hot(gates, value)
-        fractions = [[ZERO] * (fraction_bits - k) + value[:k] for k in range(WIDTH)]
-        return [*select_hot(gates, hot, fractions), *position(gates, hot)], gates.any_of(*hot)
 
-    (x_log, x_live), (y_log, y_live) = logarithm(x), logarithm(y)
-    total = sum_columns(gates, merge([[bit] for bit in x_log], [[bit] for bit in y_log]), len(x_log) + 1)
-    mantissa, exponent = [*total[:fraction_bits], ONE], total[fraction_bits:]
+def logarithm(gates: Gates, value: Word) -> tuple[Word, Word, str]:
+    """Return (fraction, position of the leading one, non-zero) of `value = 2**position (1 + fraction)`, 7 fraction bits."""
+    hot = leading_one_hot(gates, value)
+    fractions = [[ZERO] * (FRACTION_BITS - k) + value[:k] for k in range(WIDTH)]
+    return select_hot(gates, hot, fractions), position(gates, hot), gates.any_of(*hot)
+
+
+def antilogarithm(gates: Gates, mantissa: Word, fraction_bits: int, exponent: Word, live: str) -> Word:
+    """Return `floor(mantissa · 2**(exponent − fraction_bits))` on 16 bits, 0 unless `live`."""
     wide = shift_left(gates, mantissa, exponent, OUT_WIDTH + fraction_bits)
-    live = gates.all_of(x_live, y_live)
     return [gates.all_of(bit, live) for bit in wide[fraction_bits:]]
+
+
+def mitchell(gates: Gates, x: Word, y: Word) -> Word:
+    """Return the antilogarithm of the sum of the piecewise-linear logarithms; a carry of the fractions raises the exponent."""
+    (x_fraction, x_position, x_live), (y_fraction, y_position, y_live) = logarithm(gates, x), logarithm(gates, y)
+    logarithms = ([*x_fraction, *x_position], [*y_fraction, *y_position])
+    total = sum_columns(gates, merge(*(shifted(word, 0) for word in logarithms)), len(logarithms[0]) + 1)
+    mantissa, exponent = [*total[:FRACTION_BITS], ONE], total[FRACTION_BITS:]
+    return antilogarithm(gates, mantissa, FRACTION_BITS, exponent, gates.all_of(x_live, y_live))
+
+
+def tosam(product_bits: int, sum_bits: int) -> MagnitudeLaw:
+    """Return TOSAM(h, t): 1 + both fractions cut to t bits + the product of both cut to h bits with a 1 behind."""
+    width = max(sum_bits, 2 * product_bits + 2)
+
+    def law(gates: Gates, x: Word, y: Word) -> Word:
+        (x_fraction, x_position, x_live), (y_fraction, y_position, y_live) = logarithm(gates, x), logarithm(gates, y)
+        odd = [[ONE, *fraction[FRACTION_BITS - product_bits :]] for fraction in (x_fraction, y_fraction)]
+        parts = [shifted(fraction[FRACTION_BITS - sum_bits :], width - sum_bits) for fraction in (x_fraction, y_fraction)]
+        below: Columns = [[] for _ in range(width - 2 * product_bits - 2)]
+        columns = merge(*parts, [*below, *product_columns(gates, *odd)], shifted([ONE], width))
+        mantissa = sum_columns(gates, columns, width + 2)
+        exponent = sum_columns(gates, merge(shifted(x_position, 0), shifted(y_position, 0)), len(x_position) + 1)
+        return antilogarithm(gates, mantissa, width, exponent, gates.all_of(x_live, y_live))
+
+    return law
 
 
 def roba(gates: Gates, x: Word, y: Word) -> Word:
