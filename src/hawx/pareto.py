@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -32,31 +30,22 @@ def non_dominated(values: ArrayLike) -> NDArray[np.bool_]:
     if not len(points):
         return keep
     order = np.lexsort(points.T[::-1])  # by the first objective, then the second, …: only earlier points can dominate
+    ordered = points[order]
     if points.shape[1] == 2:
-        return _non_dominated_sorted_pairs(points, order, keep)
-    archive = np.empty_like(points)
-    size = 0
-    for i in order:
-        point = points[i]
-        kept = archive[:size]
-        if not np.any((kept <= point).all(axis=1) & (kept < point).any(axis=1)):
-            archive[size] = point
-            size += 1
-            keep[i] = True
-    return keep
-
-
-def _non_dominated_sorted_pairs(points: Points, order: NDArray[np.intp], keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Two objectives: sorted by the first, a point stays if its second is below all before (or it equals the last kept)."""
-    second = points[order, 1]
-    lowest_before = np.concatenate([[np.inf], np.minimum.accumulate(second)[:-1]])
-    keep[order] = second < lowest_before
-    last_kept = -1
-    for position, i in enumerate(order):
-        if keep[i]:
-            last_kept = position
-        elif last_kept >= 0 and (points[order[last_kept]] == points[i]).all():
-            keep[i] = True
+        lowest_before = np.concatenate([[np.inf], np.minimum.accumulate(ordered[:, 1])[:-1]])
+        first = ordered[:, 1] < lowest_before
+        equal = np.concatenate([[False], (ordered[1:] == ordered[:-1]).all(axis=1)])
+        leader = np.maximum.accumulate(np.where(equal, 0, np.arange(len(order))))  # equal points share their first one's fate
+        keep[order] = first[leader]
+        return keep
+    index = np.arange(len(order))
+    position = 0
+    while position < len(index):
+        leader_point = ordered[position]
+        stays = (ordered < leader_point).any(axis=1) | (ordered == leader_point).all(axis=1)
+        ordered, index = ordered[stays], index[stays]
+        position += 1
+    keep[order[index]] = True
     return keep
 
 
@@ -75,19 +64,26 @@ def hypervolume(values: ArrayLike, reference: ArrayLike) -> float:
 
 
 def _volume(points: Points, bound: NDArray[np.float64]) -> float:
+    """Return the dominated volume of points that all lie below `bound`; dominated points do no harm."""
     if points.shape[1] == 1:
         return float(bound[0] - points.min())
     if points.shape[1] == 2:
-        ordered = points[np.argsort(points[:, 0], kind="stable")]
-        lowest = np.minimum.accumulate(ordered[:, 1])
-        right = np.append(ordered[1:, 0], bound[0])
-        return float(((right - ordered[:, 0]) * (bound[1] - lowest)).sum())
-    levels = np.append(np.unique(points[:, -1]), bound[-1])
-    total = 0.0
-    for low, high in pairwise(levels):
-        layer = points[points[:, -1] <= low, :-1]
-        total += float(high - low) * _volume(layer[non_dominated(layer)], bound[:-1])
-    return total
+        return float(_areas(points, bound, np.ones((1, len(points)), bool))[0])
+    levels, position = np.unique(points[:, -1], return_inverse=True)
+    thickness = np.diff(np.append(levels, bound[-1]))
+    below = position[None] <= np.arange(len(levels))[:, None]
+    if points.shape[1] == 3:
+        return float(thickness @ _areas(points[:, :2], bound[:2], below))
+    return sum(float(height) * _volume(points[inside, :-1], bound[:-1]) for height, inside in zip(thickness, below, strict=True))
+
+
+def _areas(points: Points, bound: NDArray[np.float64], inside: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the area below `bound` that each subset of 2-D points dominates; `inside` is (subsets, points)."""
+    order = np.argsort(points[:, 0], kind="stable")
+    x, y = points[order].T
+    lowest = np.minimum.accumulate(np.where(inside[:, order], y, bound[1]), axis=1)
+    widths = np.diff(np.append(x, bound[0]))
+    return np.asarray((bound[1] - lowest) @ widths)
 
 
 def merge_additive(fronts: list[Points], *, limit: int | None = None) -> tuple[Points, NDArray[np.int64]]:

@@ -11,7 +11,6 @@ Composing a design costs gathers and sums; many designs at once are matrix produ
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -57,7 +56,7 @@ class Effects:
 
     @property
     def images(self) -> int:
-        return self.base.shape[1]
+        return int(self.base.shape[1])
 
     def with_exponent(self, exponent: float) -> Effects:
         return replace(self, exponent=exponent)
@@ -66,10 +65,11 @@ class Effects:
         """Return predicted margins, (designs, competitors, images), for choices (designs, units)."""
         rows = np.atleast_2d(choices)
         if self.exponent == 1.0:
-            total = sum(self._shifts(rows), torch.zeros(len(rows), self.base.size))
+            total = self._one_hot(rows, 0, len(self.groups)) @ self._flat
         else:
-            harm, good = torch.zeros(2, len(rows), self.base.size)
-            for shift in self._shifts(rows):
+            harm, good = self._powers_of_single_units(rows)
+            for first, last in self._shared_groups:
+                shift = self._one_hot(rows, first, last) @ self._flat[first * self.delta.shape[1] : last * self.delta.shape[1]]
                 harm += power((-shift).clamp_(min=0), self.exponent)
                 good += power(shift.clamp_(min=0), self.exponent)
             total = power(good, 1 / self.exponent) - power(harm, 1 / self.exponent)
@@ -85,23 +85,42 @@ class Effects:
             result[start : start + step] = base - self._accuracy(self.margins(rows[start : start + step]))
         return result
 
-    def _shifts(self, rows: Choices) -> Iterator[Tensor]:
-        """Yield the summed effect of each group, (designs, competitors · images)."""
+    def _one_hot(self, rows: Choices, first: int, last: int) -> Tensor:
+        """Return the choices of units `first..last` as zeros and ones, (designs, units · blocks)."""
         blocks = self.delta.shape[1]
-        for first, last, effects in self._by_group:
-            one_hot = np.zeros((len(rows), (last - first) * blocks), np.float32)
-            picked = np.arange(last - first) * blocks + rows[:, first:last].astype(np.int64)
-            np.put_along_axis(one_hot, picked, 1.0, axis=1)
-            yield torch.from_numpy(one_hot) @ effects
+        result = np.zeros((len(rows), (last - first) * blocks), np.float32)
+        np.put_along_axis(result, np.arange(last - first) * blocks + rows[:, first:last].astype(np.int64), 1.0, axis=1)
+        return torch.from_numpy(result)
+
+    def _powers_of_single_units(self, rows: Choices) -> tuple[Tensor, Tensor]:
+        """Return summed powers of harm and of good of the units that are their layer's only one, each (designs, competitors · images).
+
+        A unit alone in its layer has one shift per block, so its powers are a table and their sum is a matrix product.
+        """
+        units, harm, good = self._single_powers
+        one_hot = self._one_hot(rows[:, units], 0, len(units))
+        return one_hot @ harm, one_hot @ good
 
     @cached_property
-    def _by_group(self) -> list[tuple[int, int, Tensor]]:
-        """First unit, unit after the last, and effects (units · blocks, competitors · images) of each group."""
-        bounds = np.flatnonzero(np.diff(self.groups, prepend=-1, append=-1))
-        return [
-            (int(first), int(last), torch.from_numpy(np.ascontiguousarray(self.delta[first:last].reshape(-1, self.base.size))))
-            for first, last in pairwise(bounds)
-        ]
+    def _flat(self) -> Tensor:
+        """`delta` as a matrix (units · blocks, competitors · images)."""
+        return torch.from_numpy(np.ascontiguousarray(self.delta.reshape(-1, self.base.size)))
+
+    @cached_property
+    def _bounds(self) -> list[tuple[int, int]]:
+        """First unit and unit after the last of each group."""
+        edges = np.flatnonzero(np.diff(self.groups, prepend=-1, append=-1))
+        return [(int(first), int(last)) for first, last in pairwise(edges)]
+
+    @property
+    def _shared_groups(self) -> list[tuple[int, int]]:
+        return [(first, last) for first, last in self._bounds if last - first > 1]
+
+    @cached_property
+    def _single_powers(self) -> tuple[NDArray[np.int64], Tensor, Tensor]:
+        units = np.array([first for first, last in self._bounds if last - first == 1], np.int64)
+        shift = torch.from_numpy(self.delta[units].reshape(-1, self.base.size))
+        return units, power((-shift).clamp(min=0), self.exponent), power(shift.clamp(min=0), self.exponent)
 
     def _accuracy(self, margins: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return predicted top-1 in percent, (designs,), of margins (designs, competitors, images)."""
@@ -112,7 +131,7 @@ class Effects:
 
     @cached_property
     def _shares(self) -> NDArray[np.float32]:
-        return (self.weights / self.weights.sum()).astype(np.float32)
+        return np.asarray(self.weights / self.weights.sum(), np.float32)
 
 
 def power(values: Tensor, exponent: float) -> Tensor:

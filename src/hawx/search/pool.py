@@ -13,7 +13,7 @@ from hawx.predict.superposition import Effects
 from hawx.search.descent import descend
 from hawx.search.problem import Problem
 
-ENUMERATE = 100_000
+ENUMERATE = 50_000
 """Spaces up to this size are enumerated on the predictor: nothing can be missed."""
 FAVORITES = 5
 """Blocks from which small sets are formed where few distinct blocks pay."""
