@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hawx.networks import QuantizedNetwork

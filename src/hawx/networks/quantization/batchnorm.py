@@ -30,7 +30,8 @@ def fold_batch_norms(module: GraphModule) -> None:
 def _affine(module: GraphModule, node: Node) -> tuple[Tensor, Tensor] | None:
     arguments: tuple[Any, ...] = tuple(node.args)
     scale, shift, mean, variance = (constant(module, a) for a in arguments[1:5])
-    if mean is None or variance is None or arguments[5]:
+    unknown = any(value is None and argument is not None for value, argument in zip((scale, shift), arguments[1:3], strict=True))
+    if mean is None or variance is None or unknown or arguments[5]:
         return None
     gain = (variance.double() + float(arguments[7])).rsqrt() * (1.0 if scale is None else scale.double())
     return gain, (0.0 if shift is None else shift.double()) - mean.double() * gain

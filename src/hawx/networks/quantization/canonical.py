@@ -48,6 +48,11 @@ def canonicalize(module: GraphModule) -> None:
     for node in list(module.graph.nodes):
         if node.op == "call_function" and node.target in _PRODUCTS:
             _product_to_linear(module, node)
+    for node in list(module.graph.nodes):
+        if node.op == "call_function" and node.target is aten.linear.default:
+            _absorb_bias(module, node)
+        elif node.op == "call_function" and node.target is aten.constant_pad_nd.default:
+            _pad_codes(module, node)
     _fold_constants(module)
     fold_batch_norms(module)
     _name_layers(module)
@@ -92,7 +97,7 @@ def _fold_constants(module: GraphModule) -> None:
             value = constant(module, node)
             if value is not None:
                 known[node] = value
-        elif node.op == "call_function" and all(source in known for source in node.all_input_nodes) and not _is_random(node):
+        elif node.op == "call_function" and all(source in known for source in node.all_input_nodes) and not _is_kept(node):
             arguments = torch.fx.map_arg((node.args, node.kwargs), lambda source: known[source])
             with torch.no_grad():
                 known[node] = node.target(*arguments[0], **arguments[1])
@@ -102,9 +107,11 @@ def _fold_constants(module: GraphModule) -> None:
     module.graph.eliminate_dead_code()
 
 
-def _is_random(node: Node) -> bool:
-    tags = getattr(node.target, "tags", ())
-    return torch.Tag.nondeterministic_seeded in tags
+def _is_kept(node: Node) -> bool:
+    """Whether a node is not folded: random numbers, and integers that are read as they are."""
+    if "dequantize_per" in str(node.target):
+        return any(user.target in MULTIPLYING_TARGETS for user in node.users)
+    return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
 
 
 def _replace_by_constant(module: GraphModule, node: Node, value: Tensor) -> None:
@@ -129,6 +136,12 @@ def _ancestors(node: Node) -> list[Node]:
 def _view(module: GraphModule, node: Node) -> None:
     """A layer may return any strides, so every view becomes a reshape."""
     node.target = aten.reshape.default
+
+
+def _constant_pad(module: GraphModule, node: Node) -> None:
+    x, widths, mode, value = _arguments(node, (None, None, "constant", None))
+    if mode == "constant":
+        replace_node(node, insert(module, node, aten.constant_pad_nd.default, x, widths, value or 0.0))
 
 
 def _same_padding(module: GraphModule, node: Node) -> None:
@@ -202,25 +215,50 @@ _PRODUCTS = {aten.matmul.default, aten.mm.default}
 
 
 def _product_to_linear(module: GraphModule, node: Node) -> None:
-    """`x @ W` with a constant matrix is `linear(x, Wᵀ)`; a constant row added by the only reader is its bias."""
+    """`x @ W` with a constant matrix is `linear(x, Wᵀ)`."""
     matrix = constant(module, node.args[1])
-    if matrix is None or matrix.ndim != 2:
+    if matrix is not None and matrix.ndim == 2:
+        weight = insert(module, node, aten.t.default, node.args[1])
+        replace_node(node, insert(module, node, aten.linear.default, node.args[0], weight))
+
+
+def _absorb_bias(module: GraphModule, node: Node) -> None:
+    """A constant row added by the only reader of a linear operator without bias is its bias."""
+    if len(node.users) != 1 or (len(node.args) > 2 and node.args[2] is not None):
         return
-    weight = insert(module, node, aten.t.default, node.args[1])
-    bias: Node | None = None
-    end = node
-    if len(node.users) == 1:
-        user = next(iter(node.users))
-        if user.target is aten.add.Tensor and not user.kwargs:
-            other = user.args[1] if user.args[0] is node else user.args[0]
-            row = constant(module, other)
-            if row is not None and row.numel() == matrix.shape[1] == row.shape[-1]:
-                end = user
-                bias = insert(module, user, aten.reshape.default, other, [matrix.shape[1]])
-    new = insert(module, end, aten.linear.default, node.args[0], weight, bias)
-    replace_node(end, new)
-    if end is not node:
+    user = next(iter(node.users))
+    if user.target is not aten.add.Tensor or user.kwargs:
+        return
+    other = user.args[1] if user.args[0] is node else user.args[0]
+    row = constant(module, other)
+    filters = node.meta["val"].shape[-1] if "val" in node.meta else None
+    if row is not None and row.ndim and row.numel() == row.shape[-1] == filters:
+        bias = insert_constant(module, user, row.reshape(-1), f"_bias_{node.name}", source_of(other))
+        replace_node(user, insert(module, user, aten.linear.default, node.args[0], node.args[1], bias))
         module.graph.erase_node(node)
+
+
+def _pad_codes(module: GraphModule, node: Node) -> None:
+    """Padding of dequantized codes with zeros is padding of the codes with their zero point."""
+    codes = node.args[0]
+    fill = node.args[2] if len(node.args) > 2 else 0
+    if not isinstance(codes, Node) or "dequantize_per_tensor" not in str(codes.target) or fill:
+        return
+    inner = insert(module, node, aten.constant_pad_nd.default, codes.args[0], node.args[1], codes.args[2])
+    replace_node(node, insert(module, node, codes.target, inner, *codes.args[1:]))
+
+
+def _parameter_path(node: Node) -> str:
+    """Return the path of the module whose weight (else whose bias) a multiplying node reads; empty where it has none."""
+    sources = []
+    for argument in node.args[1:3]:
+        if isinstance(argument, Node) and "dequantize_per" in str(argument.target):
+            argument = argument.args[0]
+        sources.append(source_of(argument) or "")
+    for source, suffix in zip(sources, ("weight", "bias"), strict=False):
+        if source.endswith((f".{suffix}", f"_{suffix}")):
+            return source.removesuffix(suffix)[:-1]
+    return sources[0] if sources else ""
 
 
 def _name_layers(module: GraphModule) -> None:
@@ -229,10 +267,7 @@ def _name_layers(module: GraphModule) -> None:
     for node in module.graph.nodes:
         if node.op != "call_function" or node.target not in MULTIPLYING_TARGETS:
             continue
-        weight = node.args[1] if len(node.args) > 1 else None
-        path = ""
-        if isinstance(weight, Node) and weight.op == "get_attr":
-            path = (source_of(weight) or "").removesuffix(".weight").removesuffix("_weight")
+        path = _parameter_path(node)
         if not path:
             stack = list((node.meta.get("nn_module_stack") or {}).values())
             path = str(stack[-1][0]) if stack and stack[-1][0] else node.name
@@ -245,6 +280,7 @@ def _name_layers(module: GraphModule) -> None:
 
 _REWRITES: dict[Any, Callable[[GraphModule, Node], None]] = {
     aten.view.default: _view,
+    aten.pad.default: _constant_pad,
     aten._unsafe_view.default: _view,
     aten.conv1d.padding: _same_padding,
     aten.conv2d.padding: _same_padding,

@@ -161,8 +161,8 @@ class _Lowering:
     def _convert_tensor(self, node: Node, *, dequantize: bool) -> None:
         source, scale, zero_point, low, high, dtype = _untyped(node.args[:6])
         fmt = S8 if dtype == torch.int8 else U8
-        if dtype == torch.int32:
-            return  # a bias
+        if dequantize and constant(self.module, source) is not None:
+            return  # a weight or bias, read by its layer
         if dtype not in (torch.int8, torch.uint8) or (low, high) != (fmt.min, fmt.max):
             raise InputError(f"network {self.name!r} quantizes to {dtype} in {low}..{high} at {node.name!r}; expected 8 bits, full range.")
         make = Dequantize if dequantize else Quantize
@@ -177,9 +177,7 @@ class _Lowering:
         assert isinstance(x, Node)
         assert isinstance(weight_node, Node)
         codes_node, scale, zero_point, _, _, dtype = _untyped(x.args[:6])
-        weight, weight_scale = (constant(self.module, argument) for argument in weight_node.args[:2])
-        assert weight is not None
-        assert weight_scale is not None
+        weight, weight_scale = self._weight(weight_node)
         weight, weight_scale = weight.clone(), weight_scale.to(torch.float32).clone()
         bias = self._bias(node, len(weight), float(scale) * weight_scale.double())
         weight, weight_scale, bias = _within_bias_range(weight, weight_scale, bias)
@@ -195,6 +193,15 @@ class _Lowering:
         )
         self._emit(node, LayerStep(output=node.name, input=self._value(codes_node), layer=facts.name, arrangement=arrangement))
 
+    def _weight(self, node: Node) -> tuple[Tensor, Tensor]:
+        """Return the int8 codes and one float32 scale per filter of a dequantized weight."""
+        codes_node, scale, zero_point = _untyped(node.args[:3])
+        codes = constant(self.module, codes_node)
+        scales, offsets = (constant(self.module, a) if isinstance(a, Node) else torch.tensor(a) for a in (scale, zero_point))
+        if codes is None or scales is None or offsets is None or codes.dtype != torch.int8 or bool((offsets != 0).any()):
+            raise InputError(f"network {self.name!r} has a weight at {node.name!r} that is not symmetric int8; expected zero point 0.")
+        return codes.clone(), scales.to(torch.float32).expand(len(codes)).clone()
+
     def _bias(self, node: Node, filters: int, unit: Tensor) -> Tensor:
         """Return the bias in units of the accumulator, float64 holding integers (before any clipping to int32)."""
         argument = node.args[2] if len(node.args) > 2 else node.kwargs.get("bias")
@@ -202,9 +209,12 @@ class _Lowering:
             return torch.zeros(filters, dtype=torch.float64)
         assert isinstance(argument, Node)
         if "dequantize" in str(argument.target):
-            codes = constant(self.module, argument.args[0])
+            codes, own = constant(self.module, argument.args[0]), argument.args[1]
+            given = constant(self.module, own) if isinstance(own, Node) else torch.tensor(own)
             assert codes is not None
-            return codes.double()
+            assert given is not None
+            factor = given.double() / unit  # 1 up to rounding, where the bias is in units of the accumulator
+            return torch.where((factor - 1).abs() < 1e-5, codes.double(), torch.round(codes.double() * factor))
         real = constant(self.module, argument)
         assert real is not None
         return torch.round(real.double() / unit)

@@ -24,7 +24,7 @@ from hawx.networks.quantization.methods import Activations, Method
 from hawx.networks.quantization.pt2e import calibrated
 from hawx.networks.quantization.shapes import place_batch, with_sizes
 
-__all__ = ["Activations", "Method", "quantize"]
+__all__ = ["Activations", "Method", "quantize", "read_quantized"]
 
 
 def quantize(
@@ -75,6 +75,39 @@ def quantize(
     settings = {"activations": str(activations), "method": str(method), "calibration_images": len(images), "torch": torch.__version__}
     return assemble(
         lower(converted, name=name), first, name=name, classes=classes, preprocessing=preprocessing, float_top1=float_top1, provenance=settings
+    )
+
+
+def read_quantized(
+    module: nn.Module | ExportedProgram,
+    example: Images,
+    *,
+    name: str,
+    preprocessing: Preprocessing | None = None,
+    float_top1: float | None = None,
+) -> QuantizedNetwork:
+    """Return a module that quantizes and dequantizes explicitly (`quantized_decomposed` operators) as the integers that it holds.
+
+    Args:
+        module: traces to a graph in the form that PT2E's `convert_pt2e` gives: symmetric int8 weights, 8-bit activations.
+        example: at least two images, to measure sizes with; nothing is calibrated.
+        name: the network's name.
+        preprocessing: how pixels become input; recorded with the network.
+        float_top1: the float network's accuracy in percent, if known; recorded.
+    """
+    shape = (int(example.shape[1]), int(example.shape[2]), int(example.shape[3])) if example.ndim == 4 else (0, 0, 0)
+    first = network_input(example, shape, preprocessing)
+    graph = graph_of(module) if isinstance(module, ExportedProgram) else trace(module, first, name=name)
+    classes = _classes(graph, first, name)
+    canonicalize(graph)
+    return assemble(
+        lower(graph, name=name),
+        first,
+        name=name,
+        classes=classes,
+        preprocessing=preprocessing,
+        float_top1=float_top1,
+        provenance={"source": "integers of the file"},
     )
 
 

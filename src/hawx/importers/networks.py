@@ -1,0 +1,136 @@
+"""Networks from what users have: a module, a `.pt2` or `.onnx` file, a saved quantized network, or a name of the zoo."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from os import PathLike, fspath
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+
+from hawx.errors import InputError
+from hawx.importers.files import read_bytes
+from hawx.networks import quantization, zoo
+from hawx.networks.datasets import Dataset
+from hawx.networks.network import QuantizedNetwork
+from hawx.networks.preprocessing import Images, Preprocessing
+from hawx.networks.quantization import Activations, Method
+from hawx.networks.serialize import from_bytes, to_bytes
+
+LARGEST_NETWORK = 1 << 31
+"""Bytes of the largest saved network that is read."""
+
+FILES = (".pt2", ".onnx", ".safetensors")
+
+
+def quantize(
+    source: nn.Module | ExportedProgram | str | PathLike[str],
+    calibration: Dataset | Images | None = None,
+    *,
+    name: str | None = None,
+    preprocessing: Preprocessing | None = None,
+    activations: Activations | str = Activations.SIGNED,
+    method: Method | str = Method.MOVING_AVERAGE,
+    keep_float: Collection[str] = (),
+    batch: int = 32,
+    float_top1: float | None = None,
+) -> QuantizedNetwork:
+    """Return a module, exported program, `.pt2` or `.onnx` file as an integer network.
+
+    An ONNX file in QDQ form is read as the integers that it holds: it needs no calibration images, and `activations`, `method` and `keep_float`
+    do not apply. Everything else is quantized here; see `hawx.networks.quantization.quantize` for the arguments.
+
+    Raises:
+        InputError: the source cannot be read, traced or lowered, or calibration images are missing or do not fit.
+        ToolMissingError: an ONNX file is given and the package `onnx` is not installed.
+    """
+    module: nn.Module | ExportedProgram
+    if isinstance(source, (str, PathLike)):
+        path = Path(fspath(source))
+        name = name or path.stem
+        if path.suffix == ".pt2":
+            from hawx.importers.torch_export import load_pt2
+
+            module = load_pt2(path)
+        elif path.suffix == ".onnx":
+            from hawx.importers.onnx_module import load_onnx
+
+            module = load_onnx(path)
+            if module.graph.quantized:
+                return quantization.read_quantized(
+                    module,
+                    _example(module.graph.input_shape, calibration, str(path)),
+                    name=name,
+                    preprocessing=preprocessing,
+                    float_top1=float_top1,
+                )
+        else:
+            raise InputError(
+                f"network {str(path)!r} has an unknown ending; expected .pt2 (torch.export.save) or .onnx. "
+                "A pickled module is never loaded: import it in Python and pass the module."
+            )
+    else:
+        module = source
+    if calibration is None:
+        raise InputError(
+            f"network {name or type(module).__name__!r} needs calibration images and has none; expected some hundreds of typical images."
+        )
+    return quantization.quantize(
+        module,
+        calibration,
+        name=name,
+        preprocessing=preprocessing,
+        activations=activations,
+        method=method,
+        keep_float=keep_float,
+        batch=batch,
+        float_top1=float_top1,
+    )
+
+
+def load_network(
+    source: str | PathLike[str],
+    *,
+    weights: str | PathLike[str] | None = None,
+    calibration: Dataset | Images | None = None,
+    preprocessing: Preprocessing | None = None,
+) -> QuantizedNetwork:
+    """Return the network that `source` names: one of the zoo, a `.pt2` or `.onnx` file, or a network saved by `save_network`.
+
+    Args:
+        source: a name of `hawx networks list`, or a file.
+        weights: file with the weights of a zoo network.
+        calibration: images that fix the activations' ranges, where the network brings none.
+        preprocessing: how pixels become input, for files (zoo networks and saved networks declare theirs).
+
+    Raises:
+        InputError: nothing of that name, or something is missing or does not fit.
+    """
+    text = fspath(source)
+    suffix = Path(text).suffix
+    if suffix not in FILES:
+        return zoo.load(text, weights=weights, calibration=calibration)
+    if weights is not None:
+        raise InputError(f"weights {fspath(weights)!r} are given for {text!r}, which holds its own; expected weights for a network of the zoo only.")
+    if suffix == ".safetensors":
+        return from_bytes(read_bytes(Path(text), "network", most=LARGEST_NETWORK), source=text)
+    return quantize(text, calibration, preprocessing=preprocessing)
+
+
+def save_network(network: QuantizedNetwork, path: str | PathLike[str]) -> None:
+    """Write a quantized network to a `.safetensors` file; `load_network` reads it."""
+    Path(path).write_bytes(to_bytes(network))
+
+
+def _example(shape: tuple[int | None, ...], calibration: Dataset | Images | None, source: str) -> Tensor | Images:
+    """Return a few images to run a file's integers on: calibration images if there are any, else noise of the declared shape."""
+    if calibration is not None:
+        images = calibration.images if isinstance(calibration, Dataset) else calibration
+        return images[:4]
+    if len(shape) != 4 or any(size is None for size in shape[1:]):
+        raise InputError(f"network {source!r} leaves its input shape open ({shape}); expected (N, C, H, W) with numbers, or calibration images.")
+    sizes = [int(size) for size in shape[1:] if size is not None]
+    return torch.from_numpy(np.random.default_rng(0).normal(size=(4, *sizes)).astype(np.float32))
