@@ -54,21 +54,30 @@ class LaneConstants:
     flip_flop_clock_fj: float
     """Energy of one flip-flop per clock cycle, used or idle."""
     flip_flop_leakage_nw: float
+    operand_fj: float
+    """Switching of one operand register bit per multiplication."""
     adder_bit_um2: float
-    """One accumulator or adder-tree bit without its register."""
+    """One bit of an adder tree."""
     adder_bit_fj: float
+    accumulator_bit_um2: float
+    """One bit of an accumulator's adder and clearing gate, without its register."""
+    accumulator_bit_fj: float
     """Switching of one accumulator bit and its register per accumulation."""
     adder_bit_leakage_nw: float
-    and2_um2: float
-    and2_fj: float
-    """Isolation gate on an operand bit of a multi-mode lane, per multiplication."""
-    mux2_um2: float
-    mux2_fj: float
-    """Selection gate on a product bit of a multi-mode lane, per multiplication."""
+    isolation_um2: float
+    """Gates that isolate one block of a multi-mode lane: its 16 operand bits and 16 product bits."""
+    selection_um2: float
+    """Gates that merge the products of one more block."""
+    selection_fj: float
+    """Isolation and selection per multiplication on a multi-mode lane."""
     select_ns: float
     """Delay that isolation and selection add to a multi-mode lane."""
     lane_ns: float
-    """Delay from product to accumulator register, with clock-to-output and set-up."""
+    """Delay from operand register to product and from sum to register, beside multiplier and adders."""
+    carry_ns: float
+    """Delay of one accumulator bit."""
+    level_ns: float
+    """Delay of one level of an adder tree."""
     exact_area_um2: float
     exact_energy_fj: float
     exact_delay_ns: float
@@ -83,18 +92,11 @@ class LaneConstants:
         return replace(
             self,
             technology=exact.technology,
-            flip_flop_um2=self.flip_flop_um2 * area,
-            adder_bit_um2=self.adder_bit_um2 * area,
-            and2_um2=self.and2_um2 * area,
-            mux2_um2=self.mux2_um2 * area,
-            flip_flop_clock_fj=self.flip_flop_clock_fj * energy,
-            adder_bit_fj=self.adder_bit_fj * energy,
-            and2_fj=self.and2_fj * energy,
-            mux2_fj=self.mux2_fj * energy,
+            **{name: getattr(self, name) * area for name in _AREAS},
+            **{name: getattr(self, name) * energy for name in _ENERGIES},
+            **{name: getattr(self, name) * delay for name in _DELAYS},
             flip_flop_leakage_nw=0.0,
             adder_bit_leakage_nw=0.0,
-            select_ns=self.select_ns * delay,
-            lane_ns=self.lane_ns * delay,
             exact_area_um2=exact.area_um2,
             exact_energy_fj=exact.energy_fj,
             exact_delay_ns=exact.delay_ns,
@@ -102,24 +104,32 @@ class LaneConstants:
         )
 
 
+_AREAS = ("flip_flop_um2", "adder_bit_um2", "accumulator_bit_um2", "isolation_um2", "selection_um2")
+_ENERGIES = ("flip_flop_clock_fj", "operand_fj", "adder_bit_fj", "accumulator_bit_fj", "selection_fj")
+_DELAYS = ("select_ns", "lane_ns", "carry_ns", "level_ns")
+
 OSU018 = LaneConstants(
     technology="osu018",
-    flip_flop_um2=96.0,
-    flip_flop_clock_fj=83.0,
-    flip_flop_leakage_nw=0.18,
-    adder_bit_um2=271.6,
-    adder_bit_fj=600.0,
-    adder_bit_leakage_nw=0.4,
-    and2_um2=32.0,
-    and2_fj=35.0,
-    mux2_um2=48.0,
-    mux2_fj=60.0,
-    select_ns=0.6,
-    lane_ns=2.0,
-    exact_area_um2=9800.0,
-    exact_energy_fj=12600.0,
-    exact_delay_ns=3.9,
-    origin="lane constants of osu018, fitted on synthesized arrays",
+    flip_flop_um2=96.0,  # DFFPOSX1
+    flip_flop_clock_fj=201.2,  # its clock pin: C·V² and passive energy of both edges
+    flip_flop_leakage_nw=0.16,
+    operand_fj=50.0,
+    adder_bit_um2=114.4,
+    adder_bit_fj=208.0,
+    accumulator_bit_um2=178.1,
+    accumulator_bit_fj=285.5,
+    adder_bit_leakage_nw=0.36,
+    isolation_um2=330.0,
+    selection_um2=323.0,
+    selection_fj=895.0,
+    select_ns=1.4,
+    lane_ns=0.73,
+    carry_ns=0.126,
+    level_ns=0.4,
+    exact_area_um2=8607.0,
+    exact_energy_fj=11547.37,
+    exact_delay_ns=3.703,
+    origin="lane constants of osu018, fitted on synthesized arrays (benchmarks/arrays_synthesis.py)",
 )
 
 

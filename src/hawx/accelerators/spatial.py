@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hawx.accelerators.base import Clock, LayerShape, Load, check_clock, evaluate_law
-from hawx.accelerators.costs import ArchitectureCosts, BlockFigures, Figures
+from hawx.accelerators.costs import ArchitectureCosts, BlockFigures, Figures, LaneConstants
 from hawx.accelerators.folding import Folding, cycles, declared, for_budget, for_interval
 from hawx.accelerators.memory import Memory, Traffic
 from hawx.blocks import Costs
@@ -91,37 +91,34 @@ class Spatial:
         if figures is None:
             raise InputError(f"spatial accelerator {self.name!r} has an area target {self.area_um2!r}; expected block costs to fold by.")
         exact_um2 = float(figures.area_um2[figures.exact])
-        return _for_area(layers, self.area_um2, exact_um2, figures.lane.flip_flop_um2, figures.lane.adder_bit_um2)
+        return _for_area(layers, self.area_um2, exact_um2, figures.lane)
 
     def load(self, layers: tuple[LayerShape, ...], counts: NDArray[np.int64], figures: BlockFigures) -> Load:
         """Return the load of designs with `counts`, shape (designs, layers, blocks)."""
         foldings = self.foldings(layers, figures)
         lane = figures.lane
-        # per block and lane: area, leakage, multipliers, flip-flops; per MAC: lane energy
-        totals = np.zeros((len(counts), 4))
+        totals = np.zeros((len(counts), 4))  # area, leakage, multipliers, flip-flops
         lane_fj = np.zeros(len(counts))
-        used = np.zeros(counts.shape[::2], bool)
+        path = np.zeros(len(counts))
         for index, (layer, folding) in enumerate(zip(layers, foldings, strict=True)):
             fold = layer.filters // folding.pe
-            filters = counts[:, index]
-            lanes = (filters + (fold - 1)) // fold
-            adders, flip_flops = lane_bits(folding.simd, layer.reduction, figures.constant_lsbs)
-            multipliers = np.full(adders.shape, float(folding.simd))
-            per_lane = [
-                multipliers * figures.area_um2 + adders * lane.adder_bit_um2 + flip_flops * lane.flip_flop_um2,
-                multipliers * figures.leakage_nw + adders * lane.adder_bit_leakage_nw + flip_flops * lane.flip_flop_leakage_nw,
-                multipliers,
-                flip_flops,
-            ]
-            totals += lanes @ np.stack(per_lane, axis=1)
+            filters = counts[:, index].astype(np.float64)
+            lanes = np.ceil(filters / fold)  # exact: both are small integers
+            bits = lane_bits(folding.simd, layer.reduction, figures.constant_lsbs)
+            multipliers = np.full(bits.adders.shape, float(folding.simd))
+            logic_um2 = bits.adders * lane.adder_bit_um2 + bits.accumulators * lane.accumulator_bit_um2 + bits.flip_flops * lane.flip_flop_um2
+            leakage_nw = (bits.adders + bits.accumulators) * lane.adder_bit_leakage_nw + bits.flip_flops * lane.flip_flop_leakage_nw
+            per_lane = [multipliers * figures.area_um2 + logic_um2, multipliers * figures.leakage_nw + leakage_nw, multipliers, bits.flip_flops]
+            shared = bits.shared_flip_flops * np.array([lane.flip_flop_um2, lane.flip_flop_leakage_nw, 0.0, 1.0])
+            totals += lanes @ np.stack(per_lane, axis=1) + shared
             turns = layer.pixels * layer.reduction // folding.simd  # cycles in which a filter occupies its lane
-            lane_fj += filters @ (turns * adders * lane.adder_bit_fj)
-            used |= filters > 0
+            per_turn = bits.adders * lane.adder_bit_fj + bits.accumulators * lane.accumulator_bit_fj + 8.0 * folding.simd * lane.operand_fj
+            lane_fj += filters @ (turns * per_turn) + turns * fold * 8.0 * folding.simd * lane.operand_fj
+            delay = figures.delay_ns + lane.lane_ns + lane.carry_ns * bits.accumulators + lane.level_ns * bits.levels
+            path = np.maximum(path, ((filters > 0) * delay).max(axis=1))
         interval = max(cycles(layer, f) for layer, f in zip(layers, foldings, strict=True))
         # a layer may start when its predecessor has delivered one kernel window; without a fill model the sum is the upper bound
         whole = sum(cycles(layer, f) for layer, f in zip(layers, foldings, strict=True))
-        tree = max(ceil(log2(f.simd)) if f.simd > 1 else 0 for f in foldings)
-        path = np.where(used, figures.delay_ns, 0.0).max(axis=1) + lane.lane_ns * (1 + 0.15 * tree)
         return Load(
             area_um2=totals[:, 0],
             leakage_nw=totals[:, 1],
@@ -141,21 +138,36 @@ class Spatial:
         return Traffic(weight_bits=weights, activation_bits=buffers, accessed_bits=moved)
 
 
-def lane_bits(simd: int, reduction: int, constant_lsbs: Figures) -> tuple[Figures, Figures]:
-    """Return adder bits and flip-flops of a lane per block: an adder tree over `simd` products, one accumulator, operand registers.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneBits:
+    """What a lane of a spatial accelerator is made of beside its multipliers, per block."""
 
-    The tree's level j adds simd/2^j pairs of 16 + j bits; the accumulator holds 16 + ceil(log2 K) bits. Output bits of a block that
-    never change are neither added nor stored.
+    adders: Figures
+    """Bits of the adder tree, shape (blocks,)."""
+    accumulators: Figures
+    """Bits of the accumulator, shape (blocks,)."""
+    flip_flops: Figures
+    """Accumulator and weight registers, shape (blocks,)."""
+    shared_flip_flops: float
+    """Activation registers of the layer, shared by its lanes."""
+    levels: int
+    """Levels of the adder tree."""
+
+
+def lane_bits(simd: int, reduction: int, constant_lsbs: Figures) -> LaneBits:
+    """Return the bits of a lane per block: an adder tree over `simd` products, one accumulator, weight registers.
+
+    Level j of the tree adds pairs of 16 + j - 1 bits into 16 + j; the accumulator holds 16 + ceil(log2 K) bits. Output bits of a block
+    that are always 0 are neither added nor stored.
     """
     adders = np.zeros_like(constant_lsbs)
-    operands, level = simd, 0
+    operands, levels = simd, 0
     while operands > 1:
-        pairs = operands // 2
-        level += 1
-        adders = adders + pairs * (16 + level - constant_lsbs)
-        operands -= pairs
-    accumulator = 16 + ceil(log2(reduction)) - constant_lsbs if reduction > 1 else 16 - constant_lsbs
-    return adders + accumulator, accumulator + 16.0 * simd
+        levels += 1
+        adders = adders + (operands // 2) * (16 + levels - constant_lsbs)
+        operands -= operands // 2
+    accumulators = (16 + ceil(log2(reduction)) if reduction > 1 else 16) - constant_lsbs
+    return LaneBits(adders=adders, accumulators=accumulators, flip_flops=accumulators + 8.0 * simd, shared_flip_flops=8.0 * simd + 1.0, levels=levels)
 
 
 @lru_cache(maxsize=256)
@@ -164,12 +176,13 @@ def _for_multipliers(layers: tuple[LayerShape, ...], multipliers: int) -> tuple[
 
 
 @lru_cache(maxsize=256)
-def _for_area(layers: tuple[LayerShape, ...], area_um2: float, exact_um2: float, flip_flop_um2: float, adder_bit_um2: float) -> tuple[Folding, ...]:
+def _for_area(layers: tuple[LayerShape, ...], area_um2: float, exact_um2: float, lane: LaneConstants) -> tuple[Folding, ...]:
     def size(foldings: Sequence[Folding]) -> float:
         total = 0.0
         for layer, folding in zip(layers, foldings, strict=True):
-            adders, flip_flops = (float(value[0]) for value in lane_bits(folding.simd, layer.reduction, np.zeros(1)))
-            total += folding.pe * (folding.simd * exact_um2 + adders * adder_bit_um2 + flip_flops * flip_flop_um2)
+            bits = lane_bits(folding.simd, layer.reduction, np.zeros(1))
+            logic = bits.adders * lane.adder_bit_um2 + bits.accumulators * lane.accumulator_bit_um2 + bits.flip_flops * lane.flip_flop_um2
+            total += folding.pe * (folding.simd * exact_um2 + float(logic[0])) + bits.shared_flip_flops * lane.flip_flop_um2
         return total
 
     return for_budget(layers, area_um2, size, "area target")

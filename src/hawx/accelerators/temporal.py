@@ -273,17 +273,17 @@ def _multi_mode(
     several = held > 1
     adder_bits = np.where(used, adders, 0.0).max(axis=1)
     registers = np.where(used, flip_flops, 0.0).max(axis=1)
-    isolation = np.where(several, held * PRODUCT_BITS, 0) * lane.and2_um2 + np.maximum(held - 1, 0) * PRODUCT_BITS * lane.mux2_um2
-    select_fj = PRODUCT_BITS * (np.where(several, lane.and2_fj, 0.0) + np.maximum(held - 1, 0) * lane.mux2_fj)
+    isolation = np.where(several, held * lane.isolation_um2 + (held - 1) * lane.selection_um2, 0.0)
     filters = counts.sum(axis=2) @ macs
+    switched = counts.reshape(len(counts), -1) @ np.outer(macs, adders / lanes * lane.accumulator_bit_fj).ravel()
     return Load(
-        area_um2=lanes * (used @ figures.area_um2 + isolation) + adder_bits * lane.adder_bit_um2 + registers * lane.flip_flop_um2,
+        area_um2=lanes * (used @ figures.area_um2 + isolation) + adder_bits * lane.accumulator_bit_um2 + registers * lane.flip_flop_um2,
         leakage_nw=lanes * (used @ figures.leakage_nw) + adder_bits * lane.adder_bit_leakage_nw + registers * lane.flip_flop_leakage_nw,
         flip_flops=registers,
-        lane_fj=filters * (adder_bits / lanes * lane.adder_bit_fj + select_fj),
+        lane_fj=switched + filters * (PRODUCT_BITS * lane.operand_fj + np.where(several, lane.selection_fj, 0.0)),
         cycles=np.zeros(len(counts)),
         interval=np.zeros(len(counts)),
-        critical_path_ns=np.where(used, figures.delay_ns, 0.0).max(axis=1) + lane.lane_ns + np.where(several, lane.select_ns, 0.0),
+        critical_path_ns=_path(used, adders / lanes, figures) + np.where(several, lane.select_ns, 0.0),
         multipliers=lanes * held,
     )
 
@@ -295,7 +295,7 @@ def _partitioned(
     lane = figures.lane
     per_lane = np.stack(
         [
-            figures.area_um2 + adders * lane.adder_bit_um2 + flip_flops * lane.flip_flop_um2,
+            figures.area_um2 + adders * lane.accumulator_bit_um2 + flip_flops * lane.flip_flop_um2,
             figures.leakage_nw + adders * lane.adder_bit_leakage_nw + flip_flops * lane.flip_flop_leakage_nw,
             flip_flops,
             np.ones_like(adders),
@@ -307,12 +307,17 @@ def _partitioned(
         area_um2=area,
         leakage_nw=leakage,
         flip_flops=registers,
-        lane_fj=counts.reshape(len(counts), -1) @ np.outer(macs, adders * lane.adder_bit_fj).ravel(),
+        lane_fj=counts.reshape(len(counts), -1) @ np.outer(macs, adders * lane.accumulator_bit_fj + PRODUCT_BITS * lane.operand_fj).ravel(),
         cycles=np.zeros(len(counts)),
         interval=np.zeros(len(counts)),
-        critical_path_ns=np.where(shares > 0, figures.delay_ns, 0.0).max(axis=1) + lane.lane_ns,
+        critical_path_ns=_path(np.asarray(shares > 0, np.bool_), adders, figures),
         multipliers=lanes,
     )
+
+
+def _path(used: NDArray[np.bool_], bits: Figures, figures: BlockFigures) -> Figures:
+    """Return the longest path in ns over the used blocks: multiplier, then an accumulator of `bits` (per block)."""
+    return np.where(used, figures.delay_ns + figures.lane.carry_ns * bits, 0.0).max(axis=1) + figures.lane.lane_ns
 
 
 def _facts(layers: Sequence[LayerShape]) -> dict[str, NDArray[np.int64]]:
