@@ -78,9 +78,9 @@ def load_inputs(settings: ExploreSettings) -> Inputs:
 
 def load_network(settings: ExploreSettings) -> tuple[QuantizedNetwork, Dataset]:
     """Return the network and the images to work with."""
-    from hawx.networks import zoo
+    from hawx.importers.networks import load_with_data
 
-    return zoo.load(settings.network), zoo.dataset(settings.network)
+    return load_with_data(settings.network, weights=settings.weights, data=settings.data, seed=settings.seed)
 
 
 def split_sizes(settings: ExploreSettings) -> tuple[int | None, int | None]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from hawx.errors import InputError
+from hawx.importers.datasets import has_two_parts, load_dataset
 from hawx.importers.files import read_bytes
 from hawx.networks import quantization, zoo
 from hawx.networks.datasets import Dataset
@@ -118,6 +119,64 @@ def load_network(
     if suffix == ".safetensors":
         return from_bytes(read_bytes(Path(text), "network", most=LARGEST_NETWORK), source=text)
     return quantize(text, calibration, preprocessing=preprocessing)
+
+
+def load_with_data(
+    source: str | PathLike[str],
+    *,
+    weights: str | PathLike[str] | None = None,
+    data: str | PathLike[str] | None = None,
+    preprocessing: Preprocessing | None = None,
+    calibration_images: int = 256,
+    limit: int | None = None,
+    seed: int = 0,
+) -> tuple[QuantizedNetwork, Dataset]:
+    """Return a network and the images to evaluate it on; images that calibrated it are not among them.
+
+    Args:
+        source: as in `load_network`.
+        weights: as in `load_network`.
+        data: as in `importers.datasets.load_dataset`; default the images that the package embeds with the network.
+        preprocessing: for files, see `load_network`; zoo networks declare theirs.
+        calibration_images: how many images fix the ranges. They are taken from the training part of `data` where it has one.
+        limit: read at most so many images, evenly spread over `data`.
+        seed: of the choice of calibration images.
+
+    Raises:
+        InputError: something is missing or does not fit, or the data has more classes than the network.
+    """
+    text = fspath(source)
+    in_zoo = Path(text).suffix not in FILES
+    if data is None:
+        if not in_zoo or text not in zoo.embedded.EMBEDDED:
+            raise InputError(f"network {text!r} brings no images; expected a data set: an .npz, an image folder or tar, or a standard archive.")
+        return zoo.load(text, weights=weights), zoo.dataset(text)
+    if in_zoo:
+        preprocessing = zoo.describe(text).preprocessing
+    evaluation = load_dataset(data, preprocessing=preprocessing, limit=limit)
+    calibration = _training_part(data, preprocessing, calibration_images)
+    if calibration is None:
+        order = np.random.default_rng(seed).permutation(len(evaluation)).astype(np.int64)
+        count = min(calibration_images, max(2, len(evaluation) // 4))
+        calibration, evaluation = evaluation.take(order[:count]), evaluation.take(np.sort(order[count:]))
+    network = load_network(text, weights=weights, calibration=calibration, preprocessing=preprocessing)
+    if evaluation.classes > network.classes:
+        raise InputError(
+            f"data set {fspath(data)!r} has labels up to {evaluation.classes - 1} and network {network.name!r} has {network.classes} classes; "
+            "expected labels below that. Is it the data set of another network?"
+        )
+    return network, Dataset(evaluation.name, evaluation.images, evaluation.labels, network.classes)
+
+
+def _training_part(data: str | PathLike[str], preprocessing: Preprocessing | None, count: int) -> Dataset | None:
+    """Return calibration images from the training part of a data set that has two parts."""
+    path = Path(fspath(data))
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as archive:
+            two_parts = any(key.endswith("_train") for key in archive.files) and any(key.endswith("_test") for key in archive.files)
+    else:
+        two_parts = has_two_parts(path)
+    return load_dataset(data, part="train", preprocessing=preprocessing, limit=count) if two_parts else None
 
 
 def save_network(network: QuantizedNetwork, path: str | PathLike[str]) -> None:
