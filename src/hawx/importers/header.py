@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from hawx.blocks.block import Costs, Table
+from hawx.rtl import constant_lsbs
 
 ENERGY_FJ_PER_MW = 2417.0
 """Switching energy per published milliwatt: fitted once on 48 circuits (rank correlation 0.995); the clock of the published power is not stated."""
@@ -57,12 +56,6 @@ def parse_header(text: str) -> Header:
     return Header(figures, licence[1] if licence else "", reference[1].strip() if reference else "")
 
 
-def constant_low_bits(table: Table) -> int:
-    """Return how many low bits of the product are the same for all operand pairs (16 at most)."""
-    changing = int(np.bitwise_or.reduce((table ^ table.flat[0]).ravel())) & 0xFFFF
-    return 16 if changing == 0 else (changing & -changing).bit_length() - 1
-
-
 def published_costs(figures: Mapping[str, Any], origin: str, table: Table) -> Costs | None:
     """Return published area, delay and power as costs, or None where one is missing.
 
@@ -80,6 +73,6 @@ def published_costs(figures: Mapping[str, Any], origin: str, table: Table) -> Co
         area_um2=float(figures["area_um2"]),
         delay_ns=float(figures["delay_ns"]),
         energy_fj=float(figures["power_mw"]) * ENERGY_FJ_PER_MW,
-        constant_lsbs=constant_low_bits(table),
+        constant_lsbs=constant_lsbs(table),
         origin=f"published: {origin}; energy inferred from power at {ENERGY_FJ_PER_MW:g} fJ per mW",
     )

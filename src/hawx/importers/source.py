@@ -18,8 +18,8 @@ from pathlib import Path
 from hawx.blocks.block import Block, sign_magnitude
 from hawx.errors import InputError, UnknownNameError
 from hawx.formats import S8, U8
-from hawx.importers.header import constant_low_bits
 from hawx.importers.readings import SIGNED, UNSIGNED, Pair
+from hawx.rtl import constant_lsbs
 
 MIXED: Pair = (U8, S8)
 _FORMATS: dict[str, Pair] = {"s8xs8": SIGNED, "u8xu8": UNSIGNED, "u8xs8": MIXED}
@@ -78,7 +78,7 @@ def swapped(block: Block) -> Block:
 def on_signed_weights(block: Block, activations: str) -> Block:
     """Return an unsigned block by sign-magnitude, its figures labelled as those of the unsigned circuit alone."""
     converted = sign_magnitude(block, activations)
-    low_bits = constant_low_bits(converted.table)
+    low_bits = constant_lsbs(converted.table)
     return converted.with_costs(
         *(
             replace(costs, constant_lsbs=low_bits, origin=f"{costs.origin}; of the unsigned circuit, sign handling not included")

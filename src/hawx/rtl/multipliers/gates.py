@@ -32,24 +32,18 @@ class Gates:
 
     assignments: list[tuple[str, str]] = field(default_factory=list)
     _built: dict[str, str] = field(default_factory=dict)
-    _depth: dict[str, int] = field(default_factory=dict)
 
-    def depth(self, signal: str) -> int:
-        """Return how many gates lie between the ports and `signal` (an XOR counts as two)."""
-        return self._depth.get(signal, 0)
-
-    def _gate(self, expression: str, inputs: tuple[str, ...], levels: int = 1) -> str:
+    def _gate(self, expression: str) -> str:
         if expression not in self._built:
             wire = f"n{len(self.assignments)}"
             self.assignments.append((wire, expression))
             self._built[expression] = wire
-            self._depth[wire] = levels + max(self.depth(x) for x in inputs)
         return self._built[expression]
 
     def inv(self, x: str) -> str:
         if x in (ZERO, ONE):
             return ONE if x == ZERO else ZERO
-        return self._gate(f"~{x}", (x,))
+        return self._gate(f"~{x}")
 
     def all_of(self, x: str, y: str) -> str:
         """AND."""
@@ -57,14 +51,14 @@ class Gates:
             return ZERO
         if ONE in (x, y) or x == y:
             return y if x == ONE else x
-        return self._gate(f"{x} & {y}", (x, y))
+        return self._gate(f"{x} & {y}")
 
     def nand(self, x: str, y: str) -> str:
         if ZERO in (x, y):
             return ONE
         if ONE in (x, y):
             return self.inv(y if x == ONE else x)
-        return self._gate(f"~({x} & {y})", (x, y))
+        return self._gate(f"~({x} & {y})")
 
     def any_of(self, *signals: str) -> str:
         """OR of any number of signals, as a balanced tree."""
@@ -73,7 +67,7 @@ class Gates:
             return ONE
         while len(live) > 1:
             pairs = [live[i : i + 2] for i in range(0, len(live), 2)]
-            live = [pair[0] if len(pair) == 1 else self._gate(f"{pair[0]} | {pair[1]}", tuple(pair)) for pair in pairs]
+            live = [pair[0] if len(pair) == 1 else self._gate(f"{pair[0]} | {pair[1]}") for pair in pairs]
         return live[0] if live else ZERO
 
     def xor(self, x: str, y: str) -> str:
@@ -84,7 +78,7 @@ class Gates:
                 return other
             if constant == ONE:
                 return self.inv(other)
-        return self._gate(f"{x} ^ {y}", (x, y), 2)
+        return self._gate(f"{x} ^ {y}")
 
     def mux(self, select: str, one: str, zero: str) -> str:
         """Return `one` where `select` is 1, else `zero`."""
@@ -96,7 +90,7 @@ class Gates:
             return self.all_of(self.inv(select), zero)
         if zero == ZERO:
             return self.all_of(select, one)
-        return self._gate(f"({select} & {one}) | (~{select} & {zero})", (select, one, zero), 2)
+        return self._gate(f"({select} & {one}) | (~{select} & {zero})")
 
     def add2(self, x: str, y: str) -> tuple[str, str]:
         """Half adder: (sum, carry)."""
@@ -112,8 +106,8 @@ class Gates:
                 if constant == ZERO:
                     return self.add2(p, q)
                 return self.inv(self.xor(p, q)), self.any_of(p, q)
-        total = self._gate(f"{x} ^ {y} ^ {z}", (x, y, z), 4)
-        carry = self._gate(f"({x} & {y}) | ({z} & ({x} ^ {y}))", (x, y, z), 4)
+        total = self._gate(f"{x} ^ {y} ^ {z}")
+        carry = self._gate(f"({x} & {y}) | ({z} & ({x} ^ {y}))")
         return total, carry
 
     def module(self, name: str, outputs: Word, comment: str) -> str:
