@@ -317,7 +317,7 @@ def _partitioned(
 
 def _path(used: NDArray[np.bool_], bits: Figures, figures: BlockFigures) -> Figures:
     """Return the longest path in ns over the used blocks: multiplier, then an accumulator of `bits` (per block)."""
-    return np.where(used, figures.delay_ns + figures.lane.carry_ns * bits, 0.0).max(axis=1) + figures.lane.lane_ns
+    return np.asarray(np.where(used, figures.delay_ns + figures.lane.carry_ns * bits, 0.0).max(axis=1) + figures.lane.lane_ns, np.float64)
 
 
 def _facts(layers: Sequence[LayerShape]) -> dict[str, NDArray[np.int64]]:

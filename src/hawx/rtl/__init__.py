@@ -1,7 +1,26 @@
 """Designs to SystemVerilog text with self-checking testbenches: pure functions, no files, no processes."""
 
+from hawx.rtl.design import LayerVectors, design_project, layer_vectors, receptive_fields
 from hawx.rtl.lanes import LayerSpec, layer_project
 from hawx.rtl.project import Multiplier, RtlProject, Stimulus, constant_lsbs
 from hawx.rtl.systolic import ArraySpec, array_project
+from hawx.rtl.wrappers import on_magnitudes, table_memory
 
-__all__ = ["ArraySpec", "LayerSpec", "Multiplier", "RtlProject", "Stimulus", "array_project", "constant_lsbs", "layer_project"]
+__all__ = [  # noqa: RUF022  grouped by what they are
+    # a design to hardware
+    "design_project",
+    "layer_vectors",
+    "LayerVectors",
+    "RtlProject",
+    # the parts
+    "ArraySpec",
+    "array_project",
+    "LayerSpec",
+    "layer_project",
+    "Multiplier",
+    "on_magnitudes",
+    "table_memory",
+    "Stimulus",
+    "constant_lsbs",
+    "receptive_fields",
+]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hawx.errors import InputError
-from hawx.rtl.project import PRODUCT_BITS, Multiplier, RtlProject, Stimulus, bits_for, codes_text, module_files
+from hawx.rtl.project import PRODUCT_BITS, Multiplier, RtlProject, Stimulus, bits_for, codes_text, memory_files, module_files
 from hawx.rtl.testbench import testbench
 
 Codes = NDArray[np.int8] | NDArray[np.uint8]
@@ -175,7 +175,7 @@ def layer_project(spec: LayerSpec, codes: Codes, weights: Codes) -> RtlProject:
     return RtlProject(
         top="layer",
         sources=sources,
-        bench=testbench("layer", driven, len(spec.lanes), spec.bits),
+        bench=testbench("layer", driven, len(spec.lanes), spec.bits) | memory_files([spec.multipliers[index] for index in used]),
         parts=tuple(lane_name(spec, index) for index in used),
         checked=sum(value is not None for _, values in driven.checks for value in values),
         cycles=driven.cycles,

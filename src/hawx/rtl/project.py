@@ -25,8 +25,8 @@ class Multiplier:
     module: str
     verilog: str
     ports: tuple[str, str, str] = ("A", "B", "O")
-    is_table: bool = False
-    """A memory of 65 536 products that stands in for a circuit: simulates, and cannot be synthesized to a meaningful area."""
+    data: str = ""
+    """Memory content of a table that stands in for a circuit: it simulates, and cannot be synthesized to a meaningful area."""
 
     def __post_init__(self) -> None:
         for name in (self.module, *self.ports):
@@ -36,6 +36,11 @@ class Multiplier:
         signed = self.is_signed
         if low < (-(1 << 15) if signed else 0) or high >= (1 << 15 if signed else 1 << 16):
             raise InputError(f"products of block {self.block.name!r} span {low}..{high}; expected what 16 bits hold.")
+
+    @property
+    def is_table(self) -> bool:
+        """Whether this is a memory of all products, not a circuit."""
+        return bool(self.data)
 
     @property
     def is_signed(self) -> bool:
@@ -110,6 +115,11 @@ def bits_for(reduction: int) -> int:
 def codes_text(values: NDArray[np.integer]) -> int:
     """Return 8-bit codes packed into one integer, element 0 lowest."""
     return int.from_bytes(np.asarray(values).astype(np.int64).astype(np.uint8).tobytes(), "little")
+
+
+def memory_files(multipliers: Sequence[Multiplier]) -> dict[str, str]:
+    """Return file name -> content of the memories of blocks known only by their tables."""
+    return {f"{multiplier.module}.hex": multiplier.data for multiplier in multipliers if multiplier.is_table}
 
 
 def module_files(multipliers: Sequence[Multiplier]) -> dict[str, str]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hawx.errors import InputError
-from hawx.rtl.project import PRODUCT_BITS, Multiplier, RtlProject, Stimulus, codes_text, module_files
+from hawx.rtl.project import PRODUCT_BITS, Multiplier, RtlProject, Stimulus, codes_text, memory_files, module_files
 from hawx.rtl.testbench import testbench
 
 Codes = NDArray[np.int8] | NDArray[np.uint8]
@@ -202,7 +202,8 @@ def array_project(spec: ArraySpec, codes: Codes, weights: Codes, blocks: Sequenc
     return RtlProject(
         top="systolic_array",
         sources=sources,
-        bench=testbench("systolic_array", driven, spec.rows * len(spec.columns), spec.accumulator_bits),
+        bench=testbench("systolic_array", driven, spec.rows * len(spec.columns), spec.accumulator_bits)
+        | memory_files([spec.multipliers[index] for index in used]),
         parts=tuple(lane_name(spec, modes) for modes in distinct),
         checked=sum(value is not None for _, values in driven.checks for value in values),
         cycles=driven.cycles,
