@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,19 +13,11 @@ from hawx.settings import ExploreSettings, from_values, read_values
 from hawx.settings.paths import anchored
 
 if TYPE_CHECKING:
-    from hawx.accelerators import Accelerator
     from hawx.blocks import Library
-    from hawx.networks import Dataset, QuantizedNetwork
+    from hawx.networks import Dataset, Preprocessing, QuantizedNetwork
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
-    """What an exploration works on."""
-
-    library: Library
-    accelerator: Accelerator
-    network: QuantizedNetwork
-    dataset: Dataset
+CALIBRATION_IMAGES = 256
+"""Images that fix the ranges of a network that is quantized here."""
 
 
 def settings_from(arguments: Namespace, kept: Path | None = None) -> ExploreSettings:
@@ -49,8 +41,6 @@ def settings_from(arguments: Namespace, kept: Path | None = None) -> ExploreSett
 
 
 def _plain(settings: ExploreSettings) -> dict[str, Any]:
-    from dataclasses import asdict
-
     return {key: value for key, value in asdict(settings).items() if value is not None}
 
 
@@ -62,25 +52,37 @@ def load_library(settings: ExploreSettings) -> Library:
     return library.select(settings.blocks) if settings.blocks else library
 
 
-def load_inputs(settings: ExploreSettings) -> Inputs:
-    """Return everything that the settings name.
-
-    Raises:
-        InputError: something is missing or cannot be used; the message names it and the way out.
-    """
-    from hawx.importers.accelerator import load_accelerator
-
-    library = load_library(settings)
-    accelerator = load_accelerator(settings.accelerator)
-    network, dataset = load_network(settings)
-    return Inputs(library=library, accelerator=accelerator, network=network, dataset=dataset)
-
-
 def load_network(settings: ExploreSettings) -> tuple[QuantizedNetwork, Dataset]:
     """Return the network and the images to work with."""
     from hawx.importers.networks import load_with_data
 
-    return load_with_data(settings.network, weights=settings.weights, data=settings.data, seed=settings.seed)
+    return load_with_data(
+        settings.network,
+        weights=settings.weights,
+        data=settings.data,
+        preprocessing=None if settings.preprocessing is None else _preprocessing(settings.preprocessing),
+        calibration_images=CALIBRATION_IMAGES,
+        limit=None if settings.images is None else settings.images + CALIBRATION_IMAGES,
+        seed=settings.seed,
+    )
+
+
+def _preprocessing(text: str) -> Preprocessing:
+    """Return what `--preprocessing` names: `NAME`, or `MEAN,…/STD,…`."""
+    from hawx.networks import Preprocessing, zoo
+
+    if "/" not in text:
+        return zoo.describe(text).preprocessing
+    try:
+        mean, std = (tuple(float(part) for part in side.split(",")) for side in text.split("/"))
+        if len(mean) != len(std) or min(std) <= 0:
+            raise ValueError
+    except ValueError:
+        raise InputError(
+            f"--preprocessing {text!r} cannot be used; expected a zoo network's name, or as many means as positive standard deviations, "
+            "such as 0.5,0.5,0.5/0.25,0.25,0.25."
+        ) from None
+    return Preprocessing(mean=mean, std=std)
 
 
 def split_sizes(settings: ExploreSettings) -> tuple[int | None, int | None]:

@@ -18,6 +18,9 @@ class ExploreSettings:
     """File with the weights of a zoo network that needs them (.safetensors)."""
     data: str | None = None
     """Images and labels to explore on, where the network brings none: an .npz file, an image folder or a data set archive."""
+    preprocessing: str | None = None
+    """For a .pt2 or .onnx file, how pixels become its input: the name of a zoo network that does the same, or the means and standard
+    deviations of the channels of pixels in 0 to 1, for example 0.485,0.456,0.406/0.229,0.224,0.225."""
     granularity: Literal["network", "layer", "filter"] = "layer"
     """What receives one block: the whole network, each layer, or each filter."""
     layers: tuple[str, ...] = ()

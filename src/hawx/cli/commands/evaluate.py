@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hawx.cli.console import out, print_json
-from hawx.cli.inputs import load_inputs, settings_from, split_sizes
+from hawx.cli.inputs import load_library, load_network, settings_from, split_sizes
 from hawx.cli.parser import Commands, add_command, add_json, add_settings, given
 from hawx.errors import InputError
 from hawx.settings import ExploreSettings, from_values
@@ -41,20 +41,21 @@ def run(arguments: Namespace) -> int:
         from hawx.networks import Dataset
         from hawx.verify import split_images
 
-        inputs = load_inputs(settings)
-        check_tables(saved, inputs.library)
-        assignment = Assignment.from_dict(saved.assignment, inputs.network.filters, inputs.library.names)
-        data = Dataset("images", inputs.dataset.images, inputs.dataset.labels, inputs.network.classes)
+        library = load_library(settings)
+        network, dataset = load_network(settings)
+        check_tables(saved, library)
+        assignment = Assignment.from_dict(saved.assignment, network.filters, library.names)
+        data = Dataset("images", dataset.images, dataset.labels, network.classes)
         _, images = split_images(data, *split_sizes(settings), seed=settings.seed)
-        exact = Assignment.uniform(inputs.network.filters, inputs.library.names, inputs.library.exact.name)
+        exact = Assignment.uniform(network.filters, library.names, library.exact.name)
         progress.stage("measure", 2)
-        base = evaluate(inputs.network, inputs.library, exact, images.images, images.labels)
+        base = evaluate(network, library, exact, images.images, images.labels)
         progress.advance()
-        found = evaluate(inputs.network, inputs.library, assignment, images.images, images.labels)
+        found = evaluate(network, library, assignment, images.images, images.labels)
         progress.advance()
     facts: dict[str, Any] = {
         "id": assignment.id,
-        "network": inputs.network.name,
+        "network": network.name,
         "measurement": found.to_dict(),
         "int8_top1": base.top1,
         "drop": base.top1 - found.top1,
@@ -63,7 +64,7 @@ def run(arguments: Namespace) -> int:
         print_json(facts)
         return 0
     low, high = found.interval
-    out("", f"design {assignment.id} of {inputs.network.name}, {found.images} report images")
+    out("", f"design {assignment.id} of {network.name}, {found.images} report images")
     out(f"top-1   {found.top1:.2f} %  [{low:.2f}, {high:.2f}] measured, 95 % interval")
     out(f"int8    {base.top1:.2f} %  measured, all blocks exact", f"lost    {facts['drop']:z.2f} points")
     return 0

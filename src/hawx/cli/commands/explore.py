@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hawx.cli.console import out, print_json
 from hawx.cli.folder import MEASUREMENTS, SETTINGS, begin, check, default_folder
-from hawx.cli.inputs import load_inputs, settings_from, split_sizes
+from hawx.cli.inputs import load_library, load_network, settings_from, split_sizes
 from hawx.cli.parser import Commands, add_command, add_json, add_settings
 from hawx.errors import GoalError, InputError
 from hawx.settings import ExploreSettings
@@ -59,18 +59,22 @@ def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
         progress.stage("load")
         from hawx.execution import counter_for
         from hawx.flow import explore as explore_network
+        from hawx.importers.accelerator import load_accelerator
         from hawx.store import SqliteStore, save_run
 
-        inputs = load_inputs(settings)
+        library = load_library(settings)
+        library.costs()  # says which block has no figures, before anything long begins
+        accelerator = load_accelerator(settings.accelerator)
+        network, dataset = load_network(settings)
         search_images, report_images = split_sizes(settings)
         begin(folder, settings)
         with SqliteStore(folder / MEASUREMENTS) as store, counter_for(jobs=settings.jobs, dask=settings.dask) as counter:
             result = explore_network(
-                inputs.network,
-                inputs.library,
-                inputs.accelerator,
-                inputs.dataset.images,
-                inputs.dataset.labels,
+                network,
+                library,
+                accelerator,
+                dataset.images,
+                dataset.labels,
                 granularity=settings.granularity,
                 objectives=settings.objectives,
                 searcher=settings.searcher,

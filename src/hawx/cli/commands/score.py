@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hawx.cli.console import out, print_json, table, width
-from hawx.cli.inputs import load_inputs, settings_from, split_sizes
+from hawx.cli.inputs import load_library, load_network, settings_from, split_sizes
 from hawx.cli.parser import Commands, add_command, add_json, add_settings
 from hawx.settings import ExploreSettings
 
@@ -38,12 +38,13 @@ def run(arguments: Namespace) -> int:
         from hawx.store.scores import save_scores
         from hawx.verify import split_images
 
-        inputs = load_inputs(settings)
-        data = Dataset("images", inputs.dataset.images, inputs.dataset.labels, inputs.network.classes)
+        library = load_library(settings)
+        network, dataset = load_network(settings)
+        data = Dataset("images", dataset.images, dataset.labels, network.classes)
         search, _ = split_images(data, *split_sizes(settings), seed=settings.seed)
         scores = score(
-            inputs.network,
-            inputs.library,
+            network,
+            library,
             search.images,
             search.labels,
             granularity=settings.granularity,
@@ -54,7 +55,7 @@ def run(arguments: Namespace) -> int:
     if arguments.out is not None:
         save_scores(scores, arguments.out)
     if arguments.json:
-        print_json({"network": inputs.network.name, "images": scores.images, "scores": list(scores.rows())})
+        print_json({"network": network.name, "images": scores.images, "scores": list(scores.rows())})
         return 0
     out("", *score_lines(scores))
     if arguments.out is not None:
