@@ -38,7 +38,7 @@ def load_dataset(
     """Return the labelled images at `path`.
 
     Args:
-        path: an `.npz` with images and labels (`x`, `y` or `images`, `labels`, also with `_train`, `_test` after them; or JPEG bytes `data`, `offsets`),
+        path: `.npz` with images and labels (`x`, `y` or `images`, `labels`, or `x_train`, `x_test`…; or JPEG bytes `data`, `offsets`),
             the folder of the four MNIST files, the binary CIFAR-10 archive or its folder, or a folder or `.tar` of images: one sub-folder
             per class, in sorted order, or file names that start with the class number.
         part: `test` or `train`, where the source holds both.

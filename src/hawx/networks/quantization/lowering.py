@@ -15,11 +15,9 @@ from hawx.formats import S8, U8, IntFormat
 from hawx.networks import glue
 from hawx.networks.layer import Layer, LayerKind
 from hawx.networks.quantization.graph import LAYER_NAME, MULTIPLYING_TARGETS, aten, constant
+from hawx.networks.quantization.pt2e import LARGEST_BIAS
 from hawx.networks.quantized import QuantizedLayer
 from hawx.networks.steps import INPUT, Arrangement, Dequantize, DType, Glue, LayerStep, Quantize, Ref, Step, inputs, without_dead
-
-LARGEST_BIAS = 1 << 30
-"""Integer biases stay below this magnitude, so that accumulators fit int32; see `_within_bias_range`."""
 
 _ARITHMETIC = {
     operator.add: "add",

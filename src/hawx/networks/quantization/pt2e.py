@@ -7,7 +7,7 @@ operators: the library's own quantizers match module classes and silently skip s
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -23,6 +23,9 @@ GEMMS = (aten.conv1d.default, aten.conv2d.default, aten.linear.default)
 """Operators that become layers when their weight is constant."""
 
 SMALLEST_SCALE = 2.0**-20
+
+LARGEST_BIAS = 1 << 30
+"""Integer biases stay below this magnitude, so that accumulators fit int32."""
 
 
 def calibrated(
@@ -109,7 +112,7 @@ def _quantizer(api: _Api, activations: Activations, method: Method, keep_float: 
             if rest and rest[0] is not None:
                 specs[rest[0]] = api.DerivedSpec(
                     derived_from=[(x, node), (weight, node)],
-                    derive_qparams_fn=_bias_parameters,
+                    derive_qparams_fn=_bias_parameters(constant(model, rest[0])),
                     dtype=torch.int32,
                     quant_min=-(2**31),
                     quant_max=2**31 - 1,
@@ -124,10 +127,17 @@ def _quantizer(api: _Api, activations: Activations, method: Method, keep_float: 
     return LayerQuantizer()
 
 
-def _bias_parameters(observers: list[Any]) -> tuple[Tensor, Tensor]:
-    (input_scale, _), (weight_scale, _) = (observer.calculate_qparams() for observer in observers)
-    scale = (input_scale * weight_scale).to(torch.float32)
-    return scale, torch.zeros_like(scale, dtype=torch.int64)
+def _bias_parameters(bias: Tensor | None) -> Callable[[list[Any]], tuple[Tensor, Tensor]]:
+    """Return the rule for a bias's scale: that of the accumulator, coarser where the bias would leave int32 (lowering undoes it)."""
+
+    def parameters(observers: list[Any]) -> tuple[Tensor, Tensor]:
+        (input_scale, _), (weight_scale, _) = (observer.calculate_qparams() for observer in observers)
+        scale = (input_scale * weight_scale).to(torch.float32)
+        if bias is not None:
+            scale = torch.maximum(scale, bias.abs() / LARGEST_BIAS)
+        return scale, torch.zeros_like(scale, dtype=torch.int64)
+
+    return parameters
 
 
 def _observer(api: _Api, method: Method) -> Any:
