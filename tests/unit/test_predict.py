@@ -33,8 +33,8 @@ def test_compression_is_inverted() -> None:
 
 
 def test_without_measurements_the_estimate_is_the_superposition_with_a_wide_sigma() -> None:
-    calibration = Calibration.fit(np.zeros(1), np.zeros(1), 2000)
-    drop, sigma = calibration.predict(np.array([0.0, 5.0, 20.0]), 2000)
+    calibration = Calibration.fit(np.zeros(1), np.zeros((1, 0)), np.zeros(1), 2000)
+    drop, sigma = calibration.predict(np.array([0.0, 5.0, 20.0]), np.zeros((3, 0)), 2000)
     np.testing.assert_allclose(drop, [0, 5, 20], atol=0.2)
     assert sigma[0] < sigma[1] < sigma[2]
     assert sigma[1] > 0.5
@@ -42,8 +42,8 @@ def test_without_measurements_the_estimate_is_the_superposition_with_a_wide_sigm
 
 def test_calibration_learns_that_losses_are_over_predicted() -> None:
     raw = np.linspace(0, 30, 12)
-    calibration = Calibration.fit(raw, 0.5 * raw, 10_000)
-    drop, sigma = calibration.predict(np.array([7.0, 14.0, 26.0]), 10_000)
+    calibration = Calibration.fit(raw, np.zeros((12, 0)), 0.5 * raw, 10_000)
+    drop, sigma = calibration.predict(np.array([7.0, 14.0, 26.0]), np.zeros((3, 0)), 10_000)
     np.testing.assert_allclose(drop, [3.5, 7, 13], rtol=0.1)
     assert (sigma < 1.0).all()
 
@@ -55,8 +55,8 @@ def test_sigma_is_honest_on_noisy_relations() -> None:
         raw = rng.uniform(0, 15, 14)
         true = 0.7 * raw
         measured = true + rng.normal(0, np.sqrt(2 * np.maximum(true, 0.05) / 2000 * 100))
-        calibration = Calibration.fit(raw[:10], measured[:10], 2000)
-        drop, sigma = calibration.predict(raw[10:], 2000)
+        calibration = Calibration.fit(raw[:10], np.zeros((10, 0)), measured[:10], 2000)
+        drop, sigma = calibration.predict(raw[10:], np.zeros((4, 0)), 2000)
         inside += list(np.abs(drop - measured[10:]) <= 2 * sigma)
     assert 0.88 <= np.mean(inside) <= 1.0
 
@@ -113,3 +113,13 @@ def test_the_norm_that_fits_the_measurements_is_chosen() -> None:
     choices = world.space.random(np.random.default_rng(0), 16)
     predictor.observe(choices, truth.drops(choices))
     assert predictor.effects.exponent == 2.0
+
+
+def test_an_error_of_one_block_in_one_layer_is_learned_from_the_designs_that_use_it() -> None:
+    rng = np.random.default_rng(0)
+    parts = (rng.random((30, 6)) < 0.5).astype(float)
+    raw = rng.uniform(1, 2, 30)
+    measured = raw + 3.0 * parts[:, 2]
+    calibration = Calibration.fit(raw[:20], parts[:20], measured[:20], 10_000)
+    drop, _ = calibration.predict(raw[20:], parts[20:], 10_000)
+    assert np.abs(drop - measured[20:]).max() < 0.7

@@ -1,9 +1,9 @@
-"""Calibration: from the raw superposition to an estimate with sigma, learned from the designs measured so far.
+"""Calibration: from the composed drop to an estimate with sigma, learned from the designs measured so far.
 
-The superposition over-predicts the loss of designs that are approximate everywhere (errors partly cancel, and a lost image cannot
-be lost twice). The relation is smooth and monotone in practice, so a Gaussian process on the compressed raw drop, with the identity
-as its prior mean, learns it from a handful of measurements (C. E. Rasmussen, C. K. I. Williams, Gaussian Processes for Machine
-Learning, 2006, eq. 2.25-2.26 for the posterior and 5.9 for its evidence).
+Composition misses how layers interact, and a design that is put forward was chosen among thousands because its effects look
+harmless. Both are learned from a handful of measurements by a Gaussian process whose prior mean is the composed drop, with three
+kinds of error: a smooth function of that drop, a share of it, and one for every (layer, block), common to all designs that use it
+(C. E. Rasmussen, C. K. I. Williams, Gaussian Processes for Machine Learning, 2006: posterior eq. 2.25-2.26, evidence eq. 5.8).
 """
 
 from __future__ import annotations
@@ -30,62 +30,83 @@ def expand(value: Vector) -> Vector:
     return np.asarray(np.sign(value) * SCALE * np.expm1(np.abs(value)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prior:
+    """Standard deviations, on the compressed scale, of what the composed drop gets wrong before anything is measured."""
+
+    amplitude: float
+    """Of a smooth function of the composed drop."""
+    length: float
+    """Length scale of that function."""
+    slope: float = 0.3
+    """Of a systematic over- or under-prediction, as a share of the composed drop."""
+    part: float = 0.1
+    """Of an error that every design with a given block in a given layer shares, when the whole layer uses it."""
+
+
+PRIORS = tuple(
+    Prior(amplitude=amplitude, length=length, part=part)
+    for amplitude in (0.1, 0.25, 0.5)
+    for length in (0.5, 1.5, 4.0)
+    for part in (0.05, 0.15, 0.3, 0.6)
+)
+USUAL = Prior(amplitude=0.25, length=1.5, part=0.15)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Calibration:
-    """The posterior on measured minus raw drop, in compressed units."""
+    """The posterior on measured minus composed drop, on the compressed scale."""
 
-    inputs: Vector
+    prior: Prior
+    drops: Vector
+    parts: NDArray[np.float64]
     alpha: Vector
     factor: NDArray[np.float64]
-    amplitude: float
-    length: float
-    slope: float
     evidence: float
     """Log evidence of the measurements, up to a constant: larger fits better."""
 
     @classmethod
-    def fit(cls, raw: Vector, measured: Vector, images: int) -> Calibration:
-        """Return the calibration of raw predicted drops against measured drops, both (designs,) in points.
+    def fit(cls, raw: Vector, parts: NDArray[np.float64], measured: Vector, images: int) -> Calibration:
+        """Return the calibration of composed drops against measured drops, both (designs,) in points.
 
         Args:
+            parts: (designs, parts), how far each design uses each part, 0..1; see `Effects.parts`.
             images: number of search images; sets the noise of a measurement (paired, so only changed answers count).
         """
         x, y = compress(np.asarray(raw, float)), compress(np.asarray(measured, float))
         noise = _noise(np.asarray(measured, float), images)
-        tried = [cls._posterior(x, y, noise, amplitude, length) for amplitude in (0.1, 0.25, 0.5, 1.0) for length in (0.5, 1.0, 2.0, 4.0)]
-        return max(tried, key=lambda calibration: calibration.evidence)
+        return max((cls._posterior(prior, x, parts, y, noise) for prior in PRIORS), key=lambda calibration: calibration.evidence)
 
     @classmethod
-    def _posterior(cls, x: Vector, y: Vector, noise: Vector, amplitude: float, length: float) -> Calibration:
-        """Return the posterior for one pair of hyperparameters."""
-        slope = 0.3  # prior standard deviation of a systematic over- or under-prediction, as a share of the raw drop
-        covariance = _kernel(x, x, amplitude, length, slope) + np.diag(noise**2)
-        factor, lower = cho_factor(covariance, lower=True)
+    def _posterior(cls, prior: Prior, x: Vector, parts: NDArray[np.float64], y: Vector, noise: Vector) -> Calibration:
+        factor, lower = cho_factor(_kernel(prior, x, parts, x, parts) + np.diag(noise**2), lower=True)
         residual = y - x
         alpha = cho_solve((factor, lower), residual)
         evidence = float(-0.5 * residual @ alpha - np.log(np.diag(factor)).sum())
-        evidence -= 0.5 * np.log(amplitude / 0.25) ** 2 + 0.5 * np.log(length / 2.0) ** 2  # weak log-normal priors
-        return cls(inputs=x, alpha=alpha, factor=factor, amplitude=amplitude, length=length, slope=slope, evidence=evidence)
+        # weak log-normal priors around the usual values, so that few measurements do not overturn them
+        evidence -= 0.5 * sum(float(np.log(getattr(prior, name) / getattr(USUAL, name))) ** 2 for name in ("amplitude", "length", "part"))
+        return cls(prior=prior, drops=x, parts=parts, alpha=alpha, factor=factor, evidence=evidence)
 
-    def predict(self, raw: Vector, images: int) -> tuple[Vector, Vector]:
-        """Return estimated drop and its sigma in points, each (designs,), for raw predicted drops (designs,).
+    def predict(self, raw: Vector, parts: NDArray[np.float64], images: int) -> tuple[Vector, Vector]:
+        """Return estimated drop and its sigma in points, each (designs,), for composed drops (designs,) and parts (designs, parts).
 
         Sigma is that of a measurement on `images` images: it holds the uncertainty of the calibration and of the sample.
         """
         x = compress(np.asarray(raw, float))
-        cross = _kernel(x, self.inputs, self.amplitude, self.length, self.slope)
+        cross = _kernel(self.prior, x, parts, self.drops, self.parts)
         mean = x + cross @ self.alpha
-        prior = self.amplitude**2 + (self.slope * x) ** 2
-        variance = prior - np.einsum("ij,ji->i", cross, cho_solve((self.factor, True), cross.T))
+        alone = self.prior.amplitude**2 + (self.prior.slope * x) ** 2 + self.prior.part**2 * (parts**2).sum(axis=1)
+        variance = alone - np.einsum("ij,ji->i", cross, cho_solve((self.factor, True), cross.T))
         drop = expand(mean)
         sigma = np.sqrt(np.maximum(variance, 0.0) + _noise(drop, images) ** 2)
         return drop, sigma * (SCALE + np.abs(drop))
 
 
-def _kernel(a: Vector, b: Vector, amplitude: float, length: float, slope: float) -> NDArray[np.float64]:
-    """Squared exponential plus a linear term through the origin."""
-    distance = (a[:, None] - b[None]) / length
-    return np.asarray(amplitude**2 * np.exp(-0.5 * distance**2) + slope**2 * a[:, None] * b[None])
+def _kernel(prior: Prior, a: Vector, a_parts: NDArray[np.float64], b: Vector, b_parts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the prior covariance of two sets of designs: smooth in the drop, linear in it, and by shared parts."""
+    distance = (a[:, None] - b[None]) / prior.length
+    smooth = prior.amplitude**2 * np.exp(-0.5 * distance**2)
+    return np.asarray(smooth + prior.slope**2 * a[:, None] * b[None] + prior.part**2 * (a_parts @ b_parts.T))
 
 
 def _noise(drop: Vector, images: int) -> Vector:

@@ -39,20 +39,22 @@ class Predictor:
 
     def predict(self, choices: Choices) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return estimated drop and sigma in points, each (designs,), for choices (designs, units)."""
-        return self.from_raw(self.effects.drops(choices))
+        return self.from_raw(self.effects.drops(choices), self.effects.parts(choices))
 
-    def from_raw(self, raw: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return estimated drop and sigma for drops of `effects` that are already known, (designs,)."""
-        return self._calibration.predict(raw, self.images)
+    def from_raw(self, raw: NDArray[np.float64], parts: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return estimated drop and sigma for drops and parts of `effects` that are already known, (designs,) and (designs, parts)."""
+        return self._calibration.predict(raw, parts, self.images)
 
     def _calibrate(self) -> None:
         # The exact design's drop is known to be 0: an anchor at no cost.
         measured = np.array([0.0, *self.measured])
+        observed = np.array(self.observed) if self.observed else np.zeros((0, len(self.effects.groups)), np.uint8)
+        parts = self.effects.parts(observed)
+        parts = np.vstack([np.zeros((1, parts.shape[1])), parts])
         best: Calibration | None = None
         for exponent in EXPONENTS if len(self.measured) >= 3 else (self.effects.exponent,):
             effects = self.effects.with_exponent(exponent)
-            raw = effects.drops(np.array(self.observed)) if self.observed else np.zeros(0)
-            found = Calibration.fit(np.array([0.0, *raw]), measured, self.images)
+            found = Calibration.fit(np.array([0.0, *effects.drops(observed)]), parts, measured, self.images)
             if best is None or found.evidence > best.evidence:
                 best, chosen = found, effects
         assert best is not None

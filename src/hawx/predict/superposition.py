@@ -85,6 +85,22 @@ class Effects:
             result[start : start + step] = base - self._accuracy(self.margins(rows[start : start + step]))
         return result
 
+    def parts(self, choices: Choices) -> NDArray[np.float64]:
+        """Return how far designs use each block in each layer, (designs, groups · blocks): shares of its units, 0 for exact blocks."""
+        rows = np.atleast_2d(choices)
+        blocks = self.delta.shape[1]
+        shares = np.zeros((len(rows), len(self._bounds), blocks))
+        for group, (first, last) in enumerate(self._bounds):
+            active = self._active[first:last]
+            for block in np.flatnonzero(active.any(axis=0)):
+                shares[:, group, block] = (rows[:, first:last] == block).mean(axis=1)
+        return shares.reshape(len(rows), len(self._bounds) * blocks)
+
+    @cached_property
+    def _active(self) -> NDArray[np.bool_]:
+        """Which (unit, block) change anything at all."""
+        return np.asarray(self.delta.any(axis=(2, 3)), np.bool_)
+
     def _one_hot(self, rows: Choices, first: int, last: int) -> Tensor:
         """Return the choices of units `first..last` as zeros and ones, (designs, units · blocks)."""
         blocks = self.delta.shape[1]

@@ -26,11 +26,11 @@ def hawx(problem: Problem, rng: np.random.Generator, predictor: Predictor) -> No
     Stops when the budget is spent, when the hypervolume of the measured front stagnates, or when nothing predicted is left.
     """
     pool, raw = build_pool(problem, predictor.effects, rng)
-    ratios = problem.ratios(pool)
+    ratios, parts = problem.ratios(pool), predictor.effects.parts(pool)
     known = np.array([problem.is_known(row) for row in pool])
     idle = 0
     while problem.remaining > 0 and idle < PATIENCE and not known.all():
-        drops, sigmas = predictor.from_raw(raw)
+        drops, sigmas = predictor.from_raw(raw, parts)
         before = problem.hypervolume()
         picked = _select(problem, drops, sigmas, ratios, known)
         if not len(picked):
