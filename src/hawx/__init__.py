@@ -23,7 +23,7 @@ _NAMES = {
     "Estimate": "hawx.estimates",
     "Measurement": "hawx.estimates",
     # networks
-    "quantize": "hawx.flow",
+    "quantize": "hawx.importers.networks",
     "QuantizedNetwork": "hawx.networks",
     # the flow
     "explore": "hawx.flow",
@@ -65,4 +65,10 @@ if TYPE_CHECKING:
     from hawx.errors import InputError as InputError
     from hawx.estimates import Estimate as Estimate
     from hawx.estimates import Measurement as Measurement
+    from hawx.flow import evaluate as evaluate
+    from hawx.flow import explore as explore
+    from hawx.flow import score as score
+    from hawx.importers.networks import quantize as quantize
+    from hawx.networks import QuantizedNetwork as QuantizedNetwork
+    from hawx.report.result import Result as Result
     from hawx.units import Granularity as Granularity
