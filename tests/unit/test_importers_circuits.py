@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import os
 import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -265,6 +266,31 @@ def test_unusable_c_is_refused_with_file_and_line(text, message):
     with pytest.raises(InputError) as caught:
         evaluate_c("f.c", text)
     assert str(caught.value) == f"'f.c' {message}"
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("suffix", [".v", ".c"])
+def test_mutilated_circuits_are_refused_or_evaluated_but_never_a_traceback(seed, suffix):
+    rng = random.Random(seed)
+    text = (HAND / f"mul8s_hand{suffix}").read_text()
+    pieces = re.findall(r"\s+|\w+|.", text, re.DOTALL)
+    refused: list[str] = []
+    for _ in range(40):
+        mutilated = list(pieces)
+        for _ in range(rng.randint(1, 4)):
+            place = rng.randrange(len(mutilated))
+            mutilated[place] = rng.choice(["", "(", ")", "[", "]", "{", "}", ";", ",", "'", "x", "9" * 30, "~", "?", "\0", "é", rng.choice(pieces)])
+        if rng.random() < 0.2:
+            mutilated = mutilated[: rng.randrange(1, len(mutilated))]
+        try:
+            if suffix == ".v":
+                evaluate_verilog("m.v", "".join(mutilated), "mul8s_hand")
+            else:
+                evaluate_c("m.c", "".join(mutilated))
+        except InputError as error:
+            refused.append(str(error))
+    assert len(refused) > 20
+    assert all(re.match(r"^'m\.[vc]' ", message) and "\n" not in message for message in refused)
 
 
 # ---------------------------------------------------------------- checkouts

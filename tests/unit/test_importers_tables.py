@@ -13,7 +13,7 @@ import pytest
 
 from hawx.blocks import Block, Library
 from hawx.errors import InputError
-from hawx.importers import load_block, save_library
+from hawx.importers import load_block, load_library, save_library
 
 S = np.arange(-128, 128)
 U = np.arange(256)
@@ -216,3 +216,27 @@ def test_described_tables_are_verified(tmp_path):
         InputError, match=r"^'.*lib\.npz' has no description beside it; expected '.*lib\.json'\. A single table can be given as \.npy\.$"
     ):
         load_block(tmp_path / "lib.npz")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_damaged_files_are_refused_or_read_but_never_a_traceback(tmp_path, seed):
+    """Flip bytes anywhere: an InputError of one line, or blocks whose hashes agree."""
+    rng = np.random.default_rng(seed)
+    save_library(load_library("mul8s_drum4"), tmp_path / "a.npz")
+    np.save(tmp_path / "t.npy", signed_table())
+    originals = {name: (tmp_path / name).read_bytes() for name in ("a.npz", "a.json", "t.npy")}
+    refused: list[str] = []
+    for _ in range(60):
+        name = str(rng.choice(list(originals)))
+        for other, content in originals.items():
+            (tmp_path / other).write_bytes(content)
+        damaged = bytearray(originals[name])
+        for place in rng.integers(0, min(len(damaged), 3000), rng.integers(1, 6)):
+            damaged[place] = rng.integers(256)
+        (tmp_path / name).write_bytes(bytes(damaged[: rng.integers(len(damaged))] if rng.random() < 0.2 else damaged))
+        try:
+            load_library(tmp_path / name.replace(".json", ".npz"))
+        except InputError as error:
+            refused.append(str(error))
+    assert len(refused) > 20
+    assert not any("\n" in message for message in refused)

@@ -18,7 +18,11 @@ import hashlib
 import io
 import json
 import re
+import struct
+import tokenize
+import warnings
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +40,11 @@ _NPY_BYTES = PAIRS * 8 + 4096
 _TEXT_BYTES = 8 << 20
 _NPZ_BYTES = 256 << 20
 _JSON_BYTES = 64 << 20
+_DAMAGED = (
+    *(ValueError, TypeError, LookupError, ArithmeticError, EOFError, OSError, SyntaxError, MemoryError, RuntimeError, Warning),
+    *(tokenize.TokenError, zipfile.BadZipFile, zlib.error, struct.error),
+)
+"""What numpy and zipfile raise on damaged bytes, found by flipping bits."""
 
 
 def block_name(path: Path) -> str:
@@ -69,11 +78,12 @@ def _checked(array: Any, where: str) -> Numbers:
 def read_npy(data: bytes, where: str) -> Numbers:
     """Return the table of an npy file's bytes; objects are refused, never unpickled."""
     try:
-        array = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise InputError(
-            f"{where} is not a readable npy table ({str(error).splitlines()[0]}); expected a (256, 256) integer array saved by numpy."
-        ) from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # numpy warns where it has to mend a header
+            array = np.load(io.BytesIO(data), allow_pickle=False)
+    except _DAMAGED as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{where} is not a readable npy table ({reason}); expected a (256, 256) integer array saved by numpy.") from error
     return _checked(array, where)
 
 
@@ -174,6 +184,8 @@ def json_beside(path: Path) -> tuple[Path, Any]:
         raise InputError(f"{str(path)!r} has no description beside it; expected {str(beside)!r}. A single table can be given as .npy.")
     try:
         return beside, json.loads(read_text(beside, "description", most=_JSON_BYTES))
+    except RecursionError:
+        raise InputError(f"{str(beside)!r} is nested too deep; expected the description of {path.name!r}.") from None
     except json.JSONDecodeError as error:
         raise InputError(f"{str(beside)!r} line {error.lineno} is not JSON ({error.msg}); expected the description of {path.name!r}.") from error
 
@@ -193,7 +205,9 @@ def npz_tables(path: Path) -> dict[str, Numbers]:
                 if member.file_size > _NPY_BYTES:
                     raise InputError(f"{where} has {member.file_size} bytes; expected a (256, 256) table of at most {_NPY_BYTES}.")
                 tables[member.filename.removesuffix(".npy")] = read_npy(archive.read(member), where)
-    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+    except InputError:
+        raise
+    except _DAMAGED as error:
         raise InputError(f"{str(path)!r} is not a readable npz ({error}); expected tables saved by numpy. Is the file truncated?") from error
     return tables
 
