@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hawx.cli.console import table, width
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from hawx.designs.design import Design
     from hawx.report.choice import Choice
     from hawx.report.result import Result
@@ -61,9 +65,21 @@ def choice_lines(result: Result, choice: Choice | None) -> list[str]:
     """Return what the marked design is and which block every layer of it uses."""
     if choice is None:
         return ["Nothing was measured."]
-    lines = [f"* {choice.design.id}: {choice.reason}."]
-    for layer, counts in zip(choice.design.assignment.layers, choice.design.assignment.counts, strict=True):
-        used = [(int(n), block) for n, block in zip(counts, choice.design.assignment.blocks, strict=True) if n]
-        said = used[0][1] if len(used) == 1 else ", ".join(f"{block} ×{n}" for n, block in sorted(used, reverse=True)[:6])
-        lines.append(f"    {layer}: {said}" + (" …" if len(used) > 6 else ""))
-    return lines if len(lines) <= 26 else [*lines[:25], f"    … and {len(lines) - 25} more layers in result.json"]
+    assignment = choice.design.assignment
+    said = [_blocks_of(row, assignment.blocks) for row in assignment.counts]
+    lines, start = [f"* {choice.design.id}: {choice.reason}."], 0
+    for end in range(1, len(said) + 1):  # layers in a row that use the same blocks share a line
+        if end == len(said) or said[end] != said[start]:
+            first, last = assignment.layers[start], assignment.layers[end - 1]
+            names = first if end - start == 1 else f"{first} … {last} ({end - start} layers)"
+            lines.append(f"    {names}: {said[start]}")
+            start = end
+    return lines if len(lines) <= 26 else [*lines[:25], f"    … and {len(lines) - 25} more lines: see design.json"]
+
+
+def _blocks_of(counts: NDArray[np.int64], blocks: Sequence[str]) -> str:
+    """Return the blocks of one layer in words, the most used first."""
+    used = sorted(((int(n), block) for n, block in zip(counts, blocks, strict=True) if n), reverse=True)
+    if len(used) == 1:
+        return used[0][1]
+    return ", ".join(f"{block} ×{n}" for n, block in used[:6]) + (" …" if len(used) > 6 else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from argparse import Namespace
 from dataclasses import asdict
 from pathlib import Path
@@ -54,6 +55,8 @@ def load_library(settings: ExploreSettings) -> Library:
 
 def load_network(settings: ExploreSettings) -> tuple[QuantizedNetwork, Dataset]:
     """Return the network and the images to work with."""
+    # What torch tells its own developers on import is not for the users of a command.
+    logging.getLogger("torch").setLevel(logging.ERROR)
     from hawx.importers.networks import load_with_data
 
     return load_with_data(

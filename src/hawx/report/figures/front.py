@@ -150,7 +150,7 @@ def _estimate(result: Result, plot: Plot, design: Design, x: float) -> list[Mark
 
 def _legend(result: Result, chosen: Design | None) -> list[Entry]:
     images = result.front[0].measurement.images if result.front and result.front[0].measurement else None
-    on = f" ({images:,} images, 95 %)".replace(",", "\u202f") if images else ""
+    on = " (" + f"{images:,}".replace(",", "\u202f") + " images, 95 %)" if images else ""
     entries = [
         Entry(element("g", {}, bar_y(0, -6, 6, "bar"), circle(0, 0, 4.4, "dot-front")), f"front, measured{on}"),
         Entry(circle(0, 0, 3, "dot-seen"), "measured in the search"),
