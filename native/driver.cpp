@@ -12,7 +12,8 @@ namespace hawx {
 namespace {
 
 constexpr int kBlockPairs = 256;  // pairs of operands per pass of a panel: 16 kB at 16 columns, half the first-level cache
-constexpr int kTableBlock = 16;   // positions k whose expanded tables are live at once: 256 kB at 32 columns
+constexpr int kTableBlock = 8;    // positions k whose expanded tables are live at once: 128 kB at 32 columns
+constexpr int kTablePixels = 4096;
 constexpr int kLookupBlock = 64;
 constexpr std::int64_t kSlack = 256;  // operands that kernels may read beyond the last
 
@@ -246,51 +247,135 @@ void conv_factored(const Kernels& k, const Shape& s, const Codes& x, const Map& 
   });
 }
 
+namespace {
+
+// Up to eight positions of the reduction whose codes lie side by side for every pixel.
+struct Step {
+  std::ptrdiff_t offset;  // of the first code from the pixel's first code in the same channel block
+  int block, count;
+  std::int64_t position[kTableBlock];  // in a filter's weights
+};
+
+// The input in blocks of eight channels, each a field of its own, so that pixels follow each other closely whatever the number of channels.
+struct ChannelBlock {
+  Field field;
+  std::int64_t first, count;
+};
+
+std::vector<ChannelBlock> channel_blocks(const Shape& s) {
+  std::vector<ChannelBlock> blocks;
+  for (std::int64_t first = 0; first < s.channels; first += kTableBlock) {
+    const auto count = std::min<std::int64_t>(kTableBlock, s.channels - first);
+    blocks.push_back({Field(s, count, 1), first, count});
+  }
+  return blocks;
+}
+
+std::vector<Step> steps_of(const Shape& s, const std::vector<ChannelBlock>& blocks) {
+  std::vector<Step> steps;
+  for (std::size_t b = 0; b < blocks.size(); ++b) {
+    const auto runs = blocks[b].field.runs();
+    const auto positions_per_run = s.taps() / static_cast<std::int64_t>(runs.size());
+    for (std::size_t r = 0; r < runs.size(); ++r)
+      for (std::int64_t start = 0; start < runs[r].length; start += kTableBlock) {
+        Step step{runs[r].offset + start, static_cast<int>(b), static_cast<int>(std::min<std::int64_t>(kTableBlock, runs[r].length - start)), {}};
+        for (int j = 0; j < step.count; ++j) {
+          const std::int64_t tap = static_cast<std::int64_t>(r) * positions_per_run + (start + j) / blocks[b].count;
+          step.position[j] = tap * s.channels + blocks[b].first + (start + j) % blocks[b].count;
+        }
+        steps.push_back(step);
+      }
+  }
+  return steps;
+}
+
+// A table restricted to the codes low .. high that occur, every row shifted to start at zero: short rows can be summed in 16 bits.
+struct Restricted {
+  int low = 0, high = -1;
+  std::vector<std::uint16_t> rows = std::vector<std::uint16_t>((kCodes + 1) * kCodes);  // the last row is all zeros
+  std::uint32_t least[kCodes], span[kCodes];
+
+  void update(const Table& table, int new_low, int new_high) {
+    if (new_low == low && new_high == high) return;
+    low = new_low, high = new_high;
+    for (int w = 0; w < kCodes; ++w) {
+      const std::uint16_t* row = table.rows + w * kCodes;
+      const auto [least_entry, greatest_entry] = std::minmax_element(row + low, row + high + 1);
+      least[w] = *least_entry, span[w] = *greatest_entry - *least_entry;
+      for (int a = 0; a < kCodes; ++a) rows[w * kCodes + a] = static_cast<std::uint16_t>(row[a] - least[w]);
+    }
+  }
+};
+
+}  // namespace
+
 void conv_table(const Kernels& k, const Shape& s, const Codes& x, const Table& table, const std::uint8_t* weights, int filters, const Epilogue& e,
                 int threads) {
-  const Field field(s, s.channels, 1);
-  const auto runs = field.runs();
+  const auto blocks = channel_blocks(s);
+  const auto steps = steps_of(s, blocks);
   const std::int64_t reduction = s.taps() * s.channels;
-  const auto chunks = cut(s, 8192, threads);
-  const std::vector<std::uint16_t> nothing(kCodes);
+  const auto chunks = cut(s, kTablePixels, threads);
   parallel(static_cast<std::int64_t>(chunks.size()), threads, [&](const auto& next) {
     std::vector<std::uint8_t> codes;
-    std::vector<std::ptrdiff_t> offsets;
-    std::vector<std::uint32_t> acc;
+    std::vector<std::ptrdiff_t> offsets[2];  // in full channel blocks, in the last one
+    std::vector<std::int64_t> base(blocks.size() + 1);
+    std::vector<std::uint32_t> acc, shift(k.table_columns);
     std::vector<const std::uint16_t*> rows(k.table_columns);
     std::vector<std::uint16_t> expanded(std::size_t(kTableBlock) * kCodes * k.table_columns);
+    Restricted restricted;
     for (std::int64_t i = 0; next(i);) {
       const Chunk& chunk = chunks[i];
-      codes.resize(field.size(chunk) + kSlack);
-      field.fill(chunk, x, nullptr, PutCodes{x.flip}, codes.data());
-      field.offsets(chunk, offsets);
+      for (std::size_t b = 0; b < blocks.size(); ++b) base[b + 1] = base[b] + blocks[b].field.size(chunk);
+      codes.resize(base.back() + kSlack);
+      for (std::size_t b = 0; b < blocks.size(); ++b) {
+        Codes part = x;
+        part.data += blocks[b].first * x.strides[1];
+        blocks[b].field.fill(chunk, part, nullptr, PutCodes{x.flip}, codes.data() + base[b]);
+      }
+      blocks.front().field.offsets(chunk, offsets[0]);
+      blocks.back().field.offsets(chunk, offsets[1]);
       std::uint8_t low = 255, high = 0;
-      for (std::int64_t j = 0, size = field.size(chunk); j < size; ++j) {
+      for (std::int64_t j = 0; j < base.back(); ++j) {
         low = std::min(low, codes[j]);
         high = std::max(high, codes[j]);
       }
-      const int pixels = static_cast<int>(offsets.size());
+      restricted.update(table, low, high);
+      const int pixels = static_cast<int>(offsets[0].size());
       acc.resize(std::size_t(pixels) * k.table_columns + kSlack);
       const std::int64_t first_pixel = chunk.image * s.pixels() + chunk.row * s.out[1];
       for (int column = 0; column < filters;) {
         const int columns = filters - column > k.table_columns / 2 ? k.table_columns : k.table_columns / 2;
-        const std::uint8_t* position = weights + column * reduction;
-        bool resume = false;
-        for (const auto& run : runs) {
-          for (std::int64_t start = 0; start < run.length; start += kTableBlock) {
-            const int count = static_cast<int>(std::min<std::int64_t>(kTableBlock, run.length - start));
-            std::uint16_t* out = expanded.data();
-            for (int j = 0; j < count; ++j, ++position, out += kCodes * columns) {
-              for (int c = 0; c < columns; ++c) rows[c] = column + c < filters ? table.rows + position[c * reduction] * kCodes : nothing.data();
-              k.expand(rows.data(), columns, low, high, out);
+        const int used = std::min(columns, filters - column);
+        std::fill(shift.begin(), shift.end(), 0);
+        for (const Step& step : steps) {
+          std::uint32_t widest[3] = {};  // greatest sums of 2, 4 and 8 consecutive spans
+          for (int c = 0; c < used; ++c) {
+            const std::uint8_t* filter = weights + (column + c) * reduction;
+            std::uint32_t span[kTableBlock] = {};
+            for (int j = 0; j < step.count; ++j) {
+              shift[c] += restricted.least[filter[step.position[j]]];
+              span[j] = restricted.span[filter[step.position[j]]];
             }
-            if (count % 2) std::fill_n(out, kCodes * columns, std::uint16_t{0});
-            k.add_rows(codes.data() + run.offset + start, offsets.data(), pixels, expanded.data(), columns, count, table.pairs_fit, acc.data(), resume);
-            resume = true;
+            for (int level = 0; level < 3; ++level)
+              for (int j = 0; j < kTableBlock >> (level + 1); ++j) widest[level] = std::max(widest[level], span[j] = span[2 * j] + span[2 * j + 1]);
           }
+          int group = 1;
+          for (const auto sum : widest)
+            if (sum < 1 << 16 && group < step.count) group *= 2;
+            else break;
+          const int count = static_cast<int>(ceil_div(step.count, group)) * group;
+          std::uint16_t* out = expanded.data();
+          for (int j = 0; j < count; ++j, out += kCodes * columns) {
+            for (int c = 0; c < columns; ++c)
+              rows[c] = restricted.rows.data() + kCodes * (j < step.count && c < used ? weights[(column + c) * reduction + step.position[j]] : kCodes);
+            if (j < step.count) k.expand(rows.data(), columns, low, high, out);
+            else std::fill_n(out, kCodes * columns, std::uint16_t{0});  // read at any code
+          }
+          const auto& at = offsets[step.block + 1 == static_cast<int>(blocks.size())];
+          k.add_rows(codes.data() + base[step.block] + step.offset, at.data(), pixels, expanded.data(), columns, count, group, acc.data(), &step != steps.data());
         }
-        k.join(acc.data(), pixels, columns);
-        k.finish(reinterpret_cast<const std::int32_t*>(acc.data()), columns, first_pixel, pixels, column, std::min(columns, filters - column), e);
+        k.join(acc.data(), pixels, columns, shift.data());
+        k.finish(reinterpret_cast<const std::int32_t*>(acc.data()), columns, first_pixel, pixels, column, used, e);
         column += columns;
       }
     }

@@ -21,7 +21,6 @@ struct Piece {
 struct Table {
   const std::uint16_t* rows;
   const std::uint8_t* planes;
-  bool pairs_fit;  // the sum of two entries fits 16 bits
 };
 
 enum class Output { kAccumulators, kReals, kSigned, kUnsigned };
@@ -47,12 +46,13 @@ struct Kernels {
   // out[code][column] = rows[column][code] for low <= code <= high (rounded outwards); `columns` is 16 or `table_columns`.
   void (*expand)(const std::uint16_t* const* rows, int columns, int low, int high, std::uint16_t* out);
 
-  // acc[pixel] (+)= sum over k < count of expanded[k][codes[offsets[pixel] + k]]; `acc` in the split form that `join` undoes.
+  // acc[pixel] (+)= sum over k < count of expanded[k][codes[offsets[pixel] + k]]; `acc` in the split form that `join` undoes. Sums of `group`
+  // (1, 2, 4 or 8) consecutive entries fit 16 bits, and `count` is a multiple of it.
   void (*add_rows)(const std::uint8_t* codes, const std::ptrdiff_t* offsets, int pixels, const std::uint16_t* expanded, int columns, int count,
-                   bool pairs_fit, std::uint32_t* acc, bool resume);
+                   int group, std::uint32_t* acc, bool resume);
 
-  // Turns the split sums of `add_rows` into [pixel][column], in place.
-  void (*join)(std::uint32_t* acc, int pixels, int columns);
+  // Turns the split sums of `add_rows` into [pixel][column], in place, and adds `shift[column]`.
+  void (*join)(std::uint32_t* acc, int pixels, int columns, const std::uint32_t* shift);
 
   // acc[pixel][width / 2] = sums over taps of products of adjacent operands; `weights` is [tap][width], width a multiple of 32.
   void (*depthwise)(const std::int16_t* field, const std::ptrdiff_t* offsets, int pixels, const std::ptrdiff_t* taps, int count,

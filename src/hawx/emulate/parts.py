@@ -72,7 +72,7 @@ def prepare(
         table = packed_table(block)
         offset = table.low * weight[0].size
         flat = np.ascontiguousarray(weight.reshape(len(weight), -1))
-        arguments = (window, table.rows, table.planes, table.pairs_fit, flat)
+        arguments = (window, table.rows, table.planes, flat)
         nbytes = flat.nbytes
         if multiplier is None:
             call = _table_call(native, arguments, stationary=engine is Engine.LOOKUP)
@@ -88,17 +88,15 @@ class PackedTable:
     low: int
     rows: NDArray[np.uint16]
     planes: NDArray[np.uint8]
-    pairs_fit: bool
-    """The sum of any two entries fits 16 bits."""
 
 
 @lru_cache(maxsize=256)
 def packed_table(block: Block) -> PackedTable:
     """Return the table of a block whose entries span at most 16 bits."""
-    low, high = int(block.table.min()), int(block.table.max())
+    low = int(block.table.min())
     rows = np.ascontiguousarray((block.table.T - low).astype(np.uint16))
     planes = np.concatenate([rows & 255, rows >> 8], axis=1).astype(np.uint8)
-    return PackedTable(low, rows, planes, 2 * (high - low) < 1 << 16)
+    return PackedTable(low, rows, planes)
 
 
 def _maps(factors: Factors, products: int) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
