@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +87,7 @@ def _npz(source: Path, part: str, preprocessing: Preprocessing | None, limit: in
     try:
         with np.load(source, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, EOFError, KeyError) as error:
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
         raise InputError(f"data set {str(source)!r} is not a readable .npz without pickled objects; expected arrays of images and labels.") from error
     images, labels = (_pick(arrays, keys, part) for keys in (_IMAGE_KEYS, _LABEL_KEYS))
     if images is None or labels is None:

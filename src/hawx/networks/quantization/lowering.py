@@ -233,7 +233,8 @@ def _facts(node: Node, name: str, weight: Tensor) -> tuple[Layer, Arrangement]:
         return Layer(name=name, kind=LayerKind.LINEAR, in_channels=weight.shape[1], filters=weight.shape[0]), Arrangement.FEATURES
     dims = weight.ndim - 2
     given: list[Any] = [(1,) * dims, (0,) * dims, (1,) * dims, 1]
-    given[: len(node.args) - 3] = node.args[3:]
+    rest = node.args[3:]
+    given[: len(rest)] = rest
     stride, padding, dilation = (_pair(value, dims, neutral) for value, neutral in zip(given[:3], (1, 0, 1), strict=True))
     groups = int(given[3])
     in_channels = weight.shape[1] * groups

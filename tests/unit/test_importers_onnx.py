@@ -1,0 +1,341 @@
+"""Float ONNX against onnxruntime, QDQ ONNX against onnxruntime without graph optimizations, the same integers as through PyTorch, bad files."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_networks import MODULES, images, module
+from torch import nn
+
+from hawx.errors import InputError
+from hawx.importers.networks import load_network, quantize, save_network
+from hawx.importers.onnx_operators import OPERATORS
+
+onnx = pytest.importorskip("onnx")
+ort = pytest.importorskip("onnxruntime")
+helper, numpy_helper = onnx.helper, onnx.numpy_helper
+TensorProto = onnx.TensorProto
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("onnx")
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in MODULES:
+            shapes = ({0: torch.export.Dim.DYNAMIC},)
+            example = (torch.from_numpy(images(2)),)
+            torch.onnx.export(module(name), example, folder / f"{name}.onnx", dynamo=True, dynamic_shapes=shapes, verbose=False)
+    return {name: folder / f"{name}.onnx" for name in MODULES}
+
+
+def run_ort(path: Path | bytes, x: np.ndarray, *, optimize: bool = True) -> np.ndarray:
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    if not optimize:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = ort.InferenceSession(path if isinstance(path, bytes) else str(path), options)
+    return session.run(None, {session.get_inputs()[0].name: x})[0]
+
+
+@pytest.mark.parametrize("name", list(MODULES))
+def test_float_files_agree_with_onnxruntime(exported, name) -> None:
+    from hawx.importers.onnx_module import load_onnx
+
+    expected = run_ort(exported[name], images(5))
+    with torch.no_grad():
+        found = load_onnx(exported[name])(torch.from_numpy(images(5))).numpy()
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("name", list(MODULES))
+def test_the_same_network_gives_the_same_integers_through_onnx(exported, name) -> None:
+    """Exactly, but for layers with a folded batch normalization: the exporter folds in float32, we fold in float64, which moves a few weights by
+    one code and scales by a few units in the last place. Everything after such a layer sees slightly other calibration values."""
+    direct = quantize(module(name), images(48), name=name)
+    through = quantize(exported[name], images(48), name=name)
+    assert through.layers == direct.layers
+    assert len(through.unconverted) == len(direct.unconverted)
+    for layer in direct.layer_names:
+        a, b = direct.quantized[layer], through.quantized[layer]
+        difference = (a.weight.int() - b.weight.int()).abs()
+        assert int(difference.max()) <= 1
+        assert float(difference.float().mean()) <= 0.01
+        torch.testing.assert_close(a.scale, b.scale, rtol=1e-5, atol=0)
+        torch.testing.assert_close(a.bias * a.scale, b.bias * b.scale, rtol=1e-4, atol=1e-5)
+        if name != "residual":
+            assert torch.equal(a.weight, b.weight)
+    assert torch.equal(direct(images(20)).argmax(1), through(images(20)).argmax(1))
+
+
+@pytest.mark.parametrize("activation", ["QUInt8", "QInt8"])
+@pytest.mark.parametrize("name", list(MODULES))
+def test_qdq_files_are_read_as_the_integers_they_hold(exported, tmp_path, name, activation) -> None:
+    from onnxruntime import quantization as q
+
+    class Reader(q.CalibrationDataReader):
+        def __init__(self) -> None:
+            self.batches = iter([{"x": images(48)[i : i + 16]} for i in range(0, 48, 16)])
+
+        def get_next(self):
+            return next(self.batches, None)
+
+    path = tmp_path / "q.onnx"
+    logging.getLogger().setLevel(logging.ERROR)
+    kind = getattr(q.QuantType, activation)
+    q.quantize_static(exported[name], path, Reader(), quant_format=q.QuantFormat.QDQ, per_channel=True, activation_type=kind)
+    network = quantize(path)
+    held = [numpy_helper.to_array(i) for i in onnx.load(path).graph.initializer]
+    weights = [array for array in held if array.dtype == np.int8 and array.ndim > 1]
+    integers = {array.tobytes() for array in weights} | {np.ascontiguousarray(array.T).tobytes() for array in weights}
+    for layer in network.quantized.values():
+        assert layer.weight.numpy().tobytes() in integers
+    expected = run_ort(path, images(20), optimize=False)
+    found = network(images(20)).numpy()
+    step = np.unique(np.abs(np.diff(np.unique(expected)))).min()  # the file quantizes its output: one code
+    flips = np.abs(found - expected) / step
+    if name == "squeeze":  # it averages codes, whose ties fall either way: onnxruntime divides by the scale, we multiply by its inverse
+        assert flips.max() <= 2.01
+        assert (flips > 0.5).mean() <= 0.1
+    else:
+        assert flips.max() == 0.0
+
+
+def small_onnx(nodes: list, constants: dict[str, np.ndarray], *, opset: int = 17, shape: tuple = ("N", 3, 8, 8)) -> onnx.ModelProto:
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(v, k) for k, v in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+RNG = np.random.default_rng(0)
+W = RNG.normal(size=(4, 3, 3, 3)).astype(np.float32)
+
+
+def I64(*values: int) -> np.ndarray:
+    return np.array(values, np.int64)
+
+
+def F32(*values: float) -> np.ndarray:
+    return np.array(values, np.float32)
+
+
+CASES = {
+    "conv_same_upper": (11, [("Conv", ["x", "w"], {"auto_pad": "SAME_UPPER", "strides": [2, 2], "kernel_shape": [3, 3]})], {"w": W}),
+    "conv_same_lower": (13, [("Conv", ["x", "w"], {"auto_pad": "SAME_LOWER", "strides": [2, 2]})], {"w": W}),
+    "conv_asymmetric": (17, [("Conv", ["x", "w", "b"], {"pads": [0, 1, 2, 1], "dilations": [2, 1]})], {"w": W, "b": F32(1, 2, 3, 4)}),
+    "clip_attributes": (11, [("Clip", ["x", "lo", "hi"], {})], {"lo": np.float32(-0.3), "hi": np.float32(0.5)}),
+    "hard": (17, [("HardSigmoid", ["x"], {"alpha": 0.3, "beta": 0.4}), ("HardSwish", ["t0"], {})], {}),
+    "leaky": (17, [("LeakyRelu", ["x"], {"alpha": 0.2}), ("Elu", ["t0"], {"alpha": 0.5})], {}),
+    "prelu": (17, [("PRelu", ["x", "s"], {})], {"s": RNG.normal(size=(3, 1, 1)).astype(np.float32)}),
+    "softmax_old": (11, [("Softmax", ["x"], {"axis": 1})], {}),
+    "softmax_new": (13, [("Softmax", ["x"], {"axis": 1})], {}),
+    "max_pool_ceil": (17, [("MaxPool", ["x"], {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1})], {}),
+    "max_pool_asymmetric": (17, [("MaxPool", ["x"], {"kernel_shape": [2, 2], "strides": [2, 2], "pads": [0, 0, 1, 1]})], {}),
+    "avg_pool_counts": (17, [("AveragePool", ["x"], {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1})], {}),
+    "avg_pool_plain": (17, [("AveragePool", ["x"], {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]})], {}),
+    "global_pools": (17, [("GlobalAveragePool", ["x"], {}), ("GlobalMaxPool", ["x"], {}), ("Add", ["t0", "t1"], {})], {}),
+    "batch_norm": (
+        15,
+        [("BatchNormalization", ["x", "a", "b", "a", "c"], {"epsilon": 0.01})],
+        {"a": F32(1, 2, 3), "b": F32(0, 1, -1), "c": F32(1, 4, 2)},
+    ),
+    "layer_norm": (17, [("LayerNormalization", ["x", "a", "b"], {"axis": -1})], {"a": RNG.normal(size=8).astype(np.float32), "b": F32(*range(8))}),
+    "instance_norm": (17, [("InstanceNormalization", ["x", "a", "b"], {})], {"a": F32(1, 2, 3), "b": F32(0, 1, -1)}),
+    "reduce": (17, [("ReduceMean", ["x"], {"axes": [2, 3], "keepdims": 0})], {}),
+    "reduce_new": (18, [("ReduceMean", ["x", "axes"], {"keepdims": 1})], {"axes": I64(1)}),
+    "reduce_l2": (18, [("ReduceL2", ["x", "axes"], {"keepdims": 1})], {"axes": I64(1)}),
+    "slice_concat": (
+        13,
+        [("Slice", ["x", "s", "e", "ax", "st"], {}), ("Concat", ["t0", "t0"], {"axis": 1})],
+        {"s": I64(1, 0), "e": I64(8, 3), "ax": I64(2, 1), "st": I64(2, 1)},
+    ),
+    "split": (13, [("Split", ["x", "parts"], {"axis": 1}, 2), ("Sub", ["t0", "t0b"], {})], {"parts": I64(1, 2)}),
+    "split_equal": (18, [("Split", ["x"], {"axis": 2, "num_outputs": 2}, 2), ("Mul", ["t0", "t0b"], {})], {}),
+    "transpose_matmul": (
+        13,
+        [("Transpose", ["x"], {"perm": [0, 2, 3, 1]}), ("MatMul", ["t0", "m"], {}), ("Add", ["t1", "b"], {})],
+        {"m": RNG.normal(size=(3, 5)).astype(np.float32), "b": F32(1, 2, 3, 4, 5)},
+    ),
+    "gemm": (
+        13,
+        [("Flatten", ["x"], {}), ("Gemm", ["t0", "m", "b"], {"alpha": 0.5, "beta": 2.0})],
+        {"m": RNG.normal(size=(192, 5)).astype(np.float32), "b": F32(1, 2, 3, 4, 5)},
+    ),
+    "gemm_transposed": (13, [("Flatten", ["x"], {}), ("Gemm", ["t0", "m"], {"transB": 1})], {"m": RNG.normal(size=(5, 192)).astype(np.float32)}),
+    "shape_arithmetic": (
+        13,
+        [
+            ("Shape", ["x"], {}),
+            ("Gather", ["t0", "zero"], {}),
+            ("Unsqueeze", ["t1", "axis"], {}),
+            ("Concat", ["t2", "rest"], {"axis": 0}),
+            ("Reshape", ["x", "t3"], {}),
+        ],
+        {"zero": np.array(0, np.int64), "axis": I64(0), "rest": I64(-1)},
+    ),
+    "unsqueeze_squeeze": (13, [("Unsqueeze", ["x", "ax"], {}), ("Squeeze", ["t0", "ax"], {})], {"ax": I64(2)}),
+    "pad": (13, [("Pad", ["x", "p", "v"], {})], {"p": I64(0, 0, 1, 2, 0, 0, 0, 1), "v": np.float32(0.5)}),
+    "pad_reflect": (13, [("Pad", ["x", "p"], {"mode": "reflect"})], {"p": I64(0, 0, 1, 2, 0, 0, 0, 1)}),
+    "resize_nearest": (
+        13,
+        [("Resize", ["x", "", "scales"], {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"})],
+        {"scales": F32(1, 1, 2, 2)},
+    ),
+    "resize_linear": (13, [("Resize", ["x", "", "scales"], {"mode": "linear"})], {"scales": F32(1, 1, 2, 2)}),
+    "erf_gelu": (13, [("Erf", ["x"], {}), ("Mul", ["t0", "h"], {}), ("Gelu", ["t1"], {"approximate": "tanh"})], {"h": np.float32(0.7)}),
+    "pow_sqrt": (13, [("Pow", ["x", "two"], {}), ("Sqrt", ["t0"], {}), ("Div", ["x", "t1"], {})], {"two": np.float32(2)}),
+    "where": (13, [("Greater", ["x", "z"], {}), ("Where", ["t0", "x", "z"], {})], {"z": np.float32(0.1)}),
+    "min_max": (13, [("Min", ["x", "h"], {}), ("Max", ["t0", "l"], {})], {"h": np.float32(0.7), "l": np.float32(-0.2)}),
+    "depth_to_space": (13, [("Concat", ["x", "x", "x", "x"], {"axis": 1}), ("DepthToSpace", ["t0"], {"blocksize": 2, "mode": "CRD"})], {}),
+    "conv_transpose": (
+        13,
+        [("ConvTranspose", ["x", "w"], {"strides": [2, 2], "pads": [1, 1, 1, 1]})],
+        {"w": np.ascontiguousarray(W.transpose(1, 0, 2, 3))},
+    ),
+    "expand_tile": (13, [("ReduceMean", ["x"], {"axes": [1], "keepdims": 1}), ("Tile", ["t0", "r"], {})], {"r": I64(1, 2, 1, 1)}),
+    "folded": (
+        13,
+        [("Mul", ["c", "c"], {}), ("Sub", ["t0", "c"], {}), ("Add", ["x", "t1"], {})],
+        {"c": RNG.normal(size=(3, 1, 1)).astype(np.float32)},
+    ),
+}
+"""Opset, nodes as (type, inputs, attributes[, number of outputs]), constants. Outputs are t0, t1, …; the last is `y`."""
+
+
+def build(case: str) -> onnx.ModelProto:
+    opset, nodes, constants = CASES[case]
+    opset = max(opset, 20) if case == "erf_gelu" else opset
+    made = []
+    for index, (kind, inputs, attributes, *count) in enumerate(nodes):
+        outputs = [f"t{index}", f"t{index}b"][: count[0] if count else 1]
+        if index == len(nodes) - 1:
+            outputs[0] = "y"
+        if kind == "HardSwish":
+            opset = max(opset, 14)
+        made.append(helper.make_node(kind, inputs, outputs, f"{kind}_{index}", **attributes))
+    return small_onnx(made, constants, opset=opset)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_operators_agree_with_onnxruntime(tmp_path, case) -> None:
+    from hawx.importers.onnx_module import load_onnx
+    from hawx.networks.quantization.exporting import trace
+
+    path = tmp_path / "case.onnx"
+    onnx.save(build(case), path)
+    x = np.random.default_rng(1).normal(size=(2, 3, 8, 8)).astype(np.float32)
+    expected = run_ort(path, x, optimize=False)
+    loaded = load_onnx(path)
+    with torch.no_grad():
+        found = loaded(torch.from_numpy(x)).numpy()
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-6)
+    graph = trace(loaded, torch.from_numpy(x), name=case)
+    other = np.random.default_rng(2).normal(size=(3, 3, 8, 8)).astype(np.float32)
+    with torch.no_grad():
+        np.testing.assert_allclose(graph(torch.from_numpy(other)).numpy(), run_ort(path, other, optimize=False), rtol=2e-5, atol=2e-6)
+
+
+def test_every_operator_is_tried() -> None:
+    tried = {kind for _, nodes, _ in CASES.values() for kind, *_ in nodes}
+    trivial = {"Relu", "Sigmoid", "Tanh", "Exp", "Log", "Abs", "Floor", "Ceil", "Reciprocal", "Softplus", "Softsign", "Mish", "Sin", "Cos", "Sign"}
+    trivial |= {"Round", "Not", "Neg", "Equal", "Less", "Mod", "LogSoftmax", "Identity", "Dropout", "Cast", "ReduceSum", "ReduceMax"}
+    elsewhere = {"QuantizeLinear", "DequantizeLinear", "GroupNormalization", "ConstantOfShape", "Range", "Expand", "Upsample"}
+    assert set(OPERATORS) - tried - trivial - elsewhere == set()
+    assert len(OPERATORS) >= 55
+
+
+def test_a_file_made_for_one_image_takes_any_number(tmp_path) -> None:
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], "conv"),
+        helper.make_node("Reshape", ["c", "shape"], ["f"], "flat"),
+        helper.make_node("Gemm", ["f", "m"], ["y"], "head"),
+    ]
+    constants = {"w": W, "shape": I64(1, -1), "m": RNG.normal(size=(4 * 36, 5)).astype(np.float32)}
+    path = tmp_path / "one.onnx"
+    onnx.save(small_onnx(nodes, constants, shape=(1, 3, 8, 8)), path)
+    x = np.random.default_rng(1).normal(size=(6, 3, 8, 8)).astype(np.float32)
+    network = quantize(path, x)
+    expected = np.concatenate([run_ort(path, x[i : i + 1]) for i in range(6)])
+    assert np.abs(network(x).numpy() - expected).max() < 0.05 * np.abs(expected).max()
+
+
+def test_bad_files(tmp_path, exported) -> None:
+    damaged = tmp_path / "damaged.onnx"
+    damaged.write_bytes(exported["squeeze"].read_bytes()[:900])
+    with pytest.raises(
+        InputError, match=r"^network '.*damaged\.onnx' (is not a readable ONNX file|holds no ONNX graph).+ Export it again\.$|^.*export it again\.$"
+    ):
+        quantize(damaged, images(4))
+    with pytest.raises(
+        InputError, match=r"^network '.*missing\.onnx' does not exist; did you mean '.*damaged\.onnx'\?$|^.*expected a file or folder\.$"
+    ):
+        quantize(tmp_path / "missing.onnx", images(4))
+    unknown = tmp_path / "unknown.onnx"
+    onnx.save(small_onnx([helper.make_node("Det", ["x"], ["y"], "the_node")], {}), unknown)
+    with pytest.raises(
+        InputError,
+        match=r"^network '.*unknown\.onnx' uses ONNX node 'the_node' \(Det\), which is not known; expected one of: Abs, Add, .+\. "
+        r"Export it with those, or ask for it\.$",
+    ):
+        quantize(unknown, images(4))
+    custom = tmp_path / "custom.onnx"
+    onnx.save(small_onnx([helper.make_node("Thing", ["x"], ["y"], "n", domain="my.ops")], {}), custom)
+    with pytest.raises(InputError, match=r"^network '.*custom\.onnx' uses my\.ops::Thing at node 'n'; expected standard ONNX operators\.$"):
+        quantize(custom, images(4))
+    old = tmp_path / "old.onnx"
+    onnx.save(small_onnx([helper.make_node("Relu", ["x"], ["y"], "n")], {}, opset=7), old)
+    with pytest.raises(InputError, match=r"^network '.*old\.onnx' uses ONNX opset 7; expected 11 to 25\. Use onnx\.version_converter\.$"):
+        quantize(old, images(4))
+
+
+def test_external_data(tmp_path) -> None:
+    path = tmp_path / "outside.onnx"
+    nodes = [helper.make_node("Conv", ["x", "w"], ["c"], "conv"), helper.make_node("ReduceMean", ["c"], ["y"], "mean", axes=[2, 3], keepdims=0)]
+    proto = small_onnx(nodes, {"w": W}, shape=("N", 3, 8, 8))
+    onnx.save(proto, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    x = np.random.default_rng(1).normal(size=(4, 3, 8, 8)).astype(np.float32)
+    assert quantize(path, x).layer_names
+    (tmp_path / "weights.bin").unlink()
+    with pytest.raises(
+        InputError,
+        match=r"^network '.*outside\.onnx' keeps tensor 'w' in 'weights\.bin', which does not exist beside it; expected that file\. "
+        r"Copy it there, or export the network as one file\.$",
+    ):
+        quantize(path, x)
+
+
+def test_pt2_files_and_saved_networks(tmp_path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.export.export(module("squeeze"), (torch.from_numpy(images(4)),), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
+        torch.export.save(program, tmp_path / "squeeze.pt2")
+    direct = quantize(module("squeeze"), images(48), name="squeeze")
+    through = quantize(tmp_path / "squeeze.pt2", images(48))
+    assert torch.equal(direct(images(9)), through(images(9)))
+    save_network(direct, tmp_path / "squeeze.safetensors")
+    assert torch.equal(load_network(tmp_path / "squeeze.safetensors")(images(9)), direct(images(9)))
+    (tmp_path / "cut.pt2").write_bytes((tmp_path / "squeeze.pt2").read_bytes()[:1000])
+    with pytest.raises(
+        InputError, match=r"^network '.*cut\.pt2' is not a readable \.pt2 file \(.+\); expected one written by torch\.export\.save\. .+$"
+    ):
+        quantize(tmp_path / "cut.pt2", images(4))
+    torch.save(nn.Linear(2, 2), tmp_path / "pickled.pt")
+    with pytest.raises(
+        InputError, match=r"^network '.*pickled\.pt' has an unknown ending; expected \.pt2 \(torch\.export\.save\) or \.onnx\. A pickled .+$"
+    ):
+        quantize(tmp_path / "pickled.pt", images(4))
+    with pytest.raises(InputError, match=r"^network 'Squeeze' needs calibration images and has none; expected some hundreds of typical images\.$"):
+        quantize(module("squeeze"))
