@@ -85,7 +85,7 @@ def _spread(count: int, limit: int | None) -> NDArray[np.int64]:
 
 def _npz(source: Path, part: str, preprocessing: Preprocessing | None, limit: int | None) -> tuple[Pixels, Labels]:
     try:
-        with np.load(source, allow_pickle=False) as archive:
+        with source.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
     except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
         raise InputError(f"data set {str(source)!r} is not a readable .npz without pickled objects; expected arrays of images and labels.") from error

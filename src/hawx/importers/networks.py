@@ -154,6 +154,11 @@ def load_with_data(
     if in_zoo:
         preprocessing = zoo.describe(text).preprocessing
     evaluation = load_dataset(data, preprocessing=preprocessing, limit=limit)
+    if in_zoo and evaluation.images.shape[1:] != zoo.describe(text).input_shape:
+        raise InputError(
+            f"images of data set {fspath(data)!r} have shape {evaluation.images.shape[1:]}; "
+            f"network {text!r} expects {zoo.describe(text).input_shape}. Is it the data set of another network?"
+        )
     calibration = _training_part(data, preprocessing, calibration_images)
     if calibration is None:
         order = np.random.default_rng(seed).permutation(len(evaluation)).astype(np.int64)

@@ -1,12 +1,15 @@
-"""`hawx networks`: what the zoo holds."""
+"""`hawx networks`: what the zoo holds, and how its small networks are trained."""
 
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from hawx.cli.console import out, print_json, table
+from hawx.cli.console import out, print_json, say, table
 from hawx.cli.parser import Commands, Parser, add_command, add_json
+from hawx.errors import InputError
 
 
 def add(commands: Commands) -> None:
@@ -14,6 +17,12 @@ def add(commands: Commands) -> None:
     parent = add_command(commands, "networks", lambda _: _help(parent), "networks of the zoo")
     inner = parent.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
     add_json(add_command(inner, "list", run_list, "list the networks of the zoo and where their weights come from"))
+    trained = add_command(inner, "train", run_train, "train a network of the zoo on a CPU, reproducibly from its seed")
+    trained.add_argument("name", metavar="NAME")
+    trained.add_argument("--data", required=True, metavar="PATH", help="training images: the training part where the source has two, else all")
+    trained.add_argument("--out", type=Path, required=True, metavar="FILE.safetensors", help="where the weights go; use them with --weights")
+    trained.add_argument("--epochs", type=float, metavar="X", help="passes over the data [default: the recipe's]")
+    trained.add_argument("--seed", type=int, default=0, metavar="N", help="seed of initialization, order and augmentation [default: 0]")
 
 
 def _help(parser: Parser) -> int:
@@ -43,4 +52,38 @@ def run_list(arguments: Namespace) -> int:
         return 0
     rows = [[str(f["name"]), "×".join(map(str, f["input_shape"])), str(f["classes"]), str(f["data"]), str(f["weights"])] for f in facts]
     out(*table(["network", "input", "classes", "data", "weights"], rows, left=5))
+    return 0
+
+
+def run_train(arguments: Namespace) -> int:
+    """Train a network and write its weights."""
+    target: Path = arguments.out
+    if target.suffix != ".safetensors":
+        raise InputError(f"--out {str(target)!r} has another ending; expected FILE.safetensors.")
+    if arguments.epochs is not None and not 0 < arguments.epochs < float("inf"):
+        raise InputError(f"--epochs {arguments.epochs:g} cannot be used; expected a positive number.")
+    if not target.parent.is_dir():
+        raise InputError(f"folder {str(target.parent)!r} does not exist; expected a place for {target.name!r}.")
+    from safetensors.torch import save_file
+
+    from hawx.importers.datasets import has_two_parts, load_dataset
+    from hawx.networks import zoo
+
+    entry = zoo.describe(arguments.name)
+    data = Path(arguments.data)
+    part = "train" if has_two_parts(data) or data.suffix == ".npz" else "test"
+    images = load_dataset(data, part=part, classes=entry.classes, preprocessing=entry.preprocessing)
+    recipe = entry.recipe if entry.recipe is None or arguments.epochs is None else replace(entry.recipe, epochs=arguments.epochs)
+    weights = zoo.train(
+        arguments.name,
+        images,
+        seed=arguments.seed,
+        recipe=recipe,
+        report=lambda p: say(f"hawx {p.epoch:8.2f} of {p.epochs:g} epochs  loss {p.loss:.4f}"),
+    )
+    save_file(weights, target)
+    out(
+        f"{arguments.name}, {len(images)} images, seed {arguments.seed}: {target}",
+        f"use it   hawx explore {arguments.name} --weights {target} --data PATH",
+    )
     return 0
