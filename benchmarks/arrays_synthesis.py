@@ -57,7 +57,7 @@ TRAINING = [
 ]
 HELD_OUT = [
     systolic("2x2 drum4", 2, *["mul8s_drum4"] * 2),
-    systolic("2x2 mixed", 2, "mul8s_bam_v6h2", "mul8s_or6d8"),
+    systolic("2x2 mixed", 2, "mul8s_bam_v7h3", "mul8s_or6d8"),
     systolic("3x2 tc8", 3, *["mul8s_tc8"] * 2),
     systolic("2x3 mixed", 2, "mul8s_exact", "mul8s_ot1", "mul8s_vct7"),
     systolic("2x2 tc4+mitchell multi-mode", 2, *[("mul8s_tc4", "mul8s_mitchell")] * 2),
@@ -72,7 +72,7 @@ LARGE = [
     systolic("8x8 exact", 8, *["mul8s_exact"] * 8),
     systolic("8x8 mixed", 8, *["mul8s_exact", "mul8s_tc7", "mul8s_mitchell", "mul8s_bam_v7h3"] * 2),
     systolic("16x16 mixed", 16, *["mul8s_exact", "mul8s_ot1", "mul8s_tcc6", "mul8s_tc8"] * 4),
-    spatial("simd 25 mixed", 25, "mul8s_exact", "mul8s_tc5", "mul8s_ot1", "mul8s_bam_v6h2"),
+    spatial("simd 25 mixed", 25, "mul8s_exact", "mul8s_tc5", "mul8s_ot1", "mul8s_bam_v7h3"),
 ]
 REDUCTION = 1 << 20
 """Products per output in the prediction: long enough that filling and draining the array vanish."""

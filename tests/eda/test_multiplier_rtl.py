@@ -37,6 +37,7 @@ QUICK = [
     "mul8s_mitchell",
     "mul8s_roba",
     "mul8s_kulkarni",
+    "mul8s_booth7",
     "mul8s_or6d8",
     "mul8s_ac7",
 ]

@@ -126,9 +126,9 @@ OSU018 = LaneConstants(
     lane_ns=0.73,
     carry_ns=0.126,
     level_ns=0.4,
-    exact_area_um2=8607.0,
-    exact_energy_fj=11547.37,
-    exact_delay_ns=3.703,
+    exact_area_um2=8479.0,
+    exact_energy_fj=11272.83,
+    exact_delay_ns=3.9757,
     origin="lane constants of osu018, fitted on synthesized arrays (benchmarks/arrays_synthesis.py)",
 )
 

@@ -100,7 +100,7 @@ def characterize(
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise InputError(f"Verilog file {str(path)!r} cannot be read: {reason}; expected a multiplier in Verilog.") from error
-        return characterize_text(text, liberty, source=str(path), top=top, formats=formats, use_cache=use_cache)
+        return characterize_text(text, liberty, source=str(path), top=top or _only_top(text, path), formats=formats, use_cache=use_cache)
     from hawx.blocks.families import builtin_families, from_name, is_family_name
     from hawx.errors import UnknownNameError
     from hawx.rtl.multipliers import verilog
@@ -113,6 +113,22 @@ def characterize(
     if not np.array_equal(result.block.table, family.block().table):
         raise InputError(f"RTL of block {family.name!r} does not compute its table; expected equality on all operand pairs. Report this as a bug.")
     return result
+
+
+def _only_top(text: str, path: Path) -> str | None:
+    """Return the module called like the file, else None where one module is instantiated by no other.
+
+    Raises:
+        InputError: several modules are candidates.
+    """
+    plain = re.sub(r"//[^\n]*|/\*.*?\*/", " ", text, flags=re.DOTALL)
+    names = re.findall(r"\bmodule\s+([A-Za-z_][\w$]*)", plain)
+    if path.stem in names:
+        return path.stem
+    tops = [name for name in names if len(re.findall(rf"(?<![\w$]){re.escape(name)}(?![\w$])", plain)) == 1]
+    if len(tops) > 1:
+        raise InputError(f"Verilog file {str(path)!r} has top modules {', '.join(tops)}; expected one. Name it with --top.")
+    return None
 
 
 def characterize_text(

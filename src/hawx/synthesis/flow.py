@@ -96,7 +96,7 @@ MAPPINGS: Mapping[str, tuple[str, ...]] = {
 
 def _script(top: str | None, mappings: Sequence[str]) -> str:
     hierarchy = "hierarchy -check -auto-top" if top is None else f"hierarchy -check -top {yosys.check_module_name(top)}"
-    lines = [f"read_verilog -sv {yosys.SOURCE}", hierarchy, "proc", "flatten", "write_json elaborated.json"]
+    lines = [f"read_verilog -sv {yosys.SOURCE}", hierarchy, "proc", "flatten", "write_json elaborated.json", "check -assert"]
     lines += ["synth -flatten -noabc", "read_liberty -lib cells.lib", "design -save gates"]
     for mapping in mappings:
         lines += ["design -load gates", *MAPPINGS[mapping], f"write_json {mapping}.json"]

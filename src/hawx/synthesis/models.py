@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from hawx.errors import InputError
 from hawx.synthesis.liberty import Cell, CellLibrary
 from hawx.synthesis.logic import Expression
+from hawx.synthesis.netlist import Netlist
 from hawx.synthesis.yosys import check_module_name
 
 _MARKS = {"and": " & ", "or": " | ", "xor": " ^ "}
@@ -19,6 +20,21 @@ def cell_models(library: CellLibrary, kinds: Iterable[str]) -> str:
         InputError: a cell is not of the library or its function is unknown.
     """
     return "".join(_model(library, kind) for kind in sorted(set(kinds)))
+
+
+def netlist_verilog(netlist: Netlist, library: CellLibrary) -> str:
+    """Return a combinational netlist as structural Verilog over the library's cells."""
+    ports = [f"input [{len(nets) - 1}:0] {port}" for port, nets in netlist.inputs.items()]
+    ports += [f"output [{len(nets) - 1}:0] {port}" for port, nets in netlist.outputs.items()]
+    lines = [f"module {check_module_name(netlist.name)} ({', '.join(ports)});", f"  wire [{netlist.nets - 1}:0] n;"]
+    lines += ["  assign n[0] = 1'b0;", "  assign n[1] = 1'b1;"]
+    lines += [f"  assign n[{net}] = {port}[{bit}];" for port, nets in netlist.inputs.items() for bit, net in enumerate(nets)]
+    lines += [f"  assign {port}[{bit}] = n[{net}];" for port, nets in netlist.outputs.items() for bit, net in enumerate(nets)]
+    for number, gate in enumerate(netlist.gates):
+        cell = library.cells[gate.cell]
+        pins = [*zip(cell.inputs, gate.inputs, strict=True), *((pin, net) for pin, net in zip(cell.outputs, gate.outputs, strict=True) if net >= 0)]
+        lines.append(f"  {gate.cell} g{number} ({', '.join(f'.{pin}(n[{net}])' for pin, net in pins)});")
+    return "\n".join([*lines, "endmodule"]) + "\n"
 
 
 def _model(library: CellLibrary, kind: str) -> str:

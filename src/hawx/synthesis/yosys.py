@@ -125,6 +125,10 @@ def _message(log: str, source: str, version: str) -> str:
     match = re.search(r"^(?:(\S+?):(\d+)(?:\.\d+(?:-[\d.]+)?)?:\s*)?ERROR:\s*(.*)$", log, re.MULTILINE)
     if match is None:
         return f"{version} ended abnormally on {source!r}; its log ends: {log.strip()[-300:]!r}"
-    reason = match[3].replace(SOURCE, source).replace("\\", "").rstrip(".! ")
+    reason = match[3]
+    warnings = re.findall(r"^Warning: (.*)$", log[: match.start()], re.MULTILINE)
+    if "check -assert" in reason and warnings:  # the reason stands in the warnings before
+        reason = warnings[-1] if "logic loop" not in log else "it has a combinational loop"
+    reason = reason.replace(SOURCE, source).replace("\\", "").rstrip(".!: ")
     where = f"{source!r} line {match[2]}" if match[1] == SOURCE else repr(source)
     return f"Verilog file {where} cannot be synthesized: {reason}; expected a combinational multiplier in synthesizable Verilog."

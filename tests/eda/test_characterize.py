@@ -1,0 +1,160 @@
+"""Characterization with real Yosys: figures, function, timing against OpenSTA, caching, and every kind of bad input."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hawx.blocks.families import builtin_library
+from hawx.errors import HawxError, InputError, ToolMissingError
+from hawx.synthesis import characterize, yosys
+from hawx.synthesis.liberty import OSU018_PATH
+from hawx.synthesis.models import netlist_verilog
+from hawx.synthesis.timing import static_timing
+
+pytestmark = [pytest.mark.eda, pytest.mark.usefixtures("needs_yosys")]
+BUILT_IN = builtin_library()
+
+STAR = "module star (input signed [7:0] A, input signed [7:0] B, output signed [15:0] O);\n  assign O = A * B;\nendmodule\n"
+
+
+def test_a_built_in_block_gives_the_shipped_figures():
+    block = BUILT_IN["mul8s_ot2"]
+    found = characterize("mul8s_ot2")
+    assert found.block.sha256 == block.sha256
+    shipped = block.costs["osu018"]
+    if found.costs.origin != shipped.origin:
+        pytest.skip(f"another tool or cell library than the shipped figures': {found.costs.origin}")
+    for name in ("area_um2", "delay_ns", "energy_fj", "leakage_nw", "luts", "constant_lsbs"):
+        assert getattr(found.costs, name) == pytest.approx(getattr(shipped, name), rel=1e-4), name
+
+
+def test_own_verilog_of_an_exact_multiplier(tmp_path):
+    path = tmp_path / "star.v"
+    path.write_text(STAR)
+    found = characterize(path)
+    assert found.block.is_exact
+    assert [f.name for f in found.block.formats] == ["s8", "s8"]
+    exact = BUILT_IN.exact.costs["osu018"]
+    assert exact.area_um2 < found.costs.area_um2 < 2 * exact.area_um2  # Yosys's * is poor: the baseline must be the best exact circuit
+    assert exact.energy_fj < found.costs.energy_fj
+    assert found.costs.technology == "osu018"
+    assert found.full_adders > 0
+    assert re.match(r"^synthesized: \w+ [\d.]+.*, flow \d+, osu018 [0-9a-f]{12}, pre-layout, zero-delay switching$", found.costs.origin)
+
+
+def test_the_weight_is_the_second_operand(tmp_path):
+    path = tmp_path / "lopsided.v"
+    path.write_text("module lopsided (input [7:0] x, input [7:0] y, output [15:0] p); assign p = {8'd0, x} * {12'd0, y[7:4]} << 4; endmodule\n")
+    found = characterize(path)
+    a, w = np.meshgrid(np.arange(256), np.arange(256), indexing="ij")
+    np.testing.assert_array_equal(found.block.table, a * (w & 0xF0))
+
+
+def test_results_are_cached_by_content(tmp_path, monkeypatch):
+    path = tmp_path / "star.v"
+    path.write_text(STAR)
+    first = characterize(path)
+    monkeypatch.setattr("hawx.synthesis.flow.yosys.run", lambda *_, **__: pytest.fail("Yosys ran again on the same content"))
+    again = characterize(path)
+    assert again.to_dict() == first.to_dict()
+    assert again.circuit.netlist.gates == first.circuit.netlist.gates
+
+
+@pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA (sta) is not installed")
+@pytest.mark.parametrize("name", ["mul8s_exact", "mul8s_ot3", "mul8s_mitchell"])
+def test_delay_is_that_of_opensta(name, osu018, tmp_path):
+    netlist = characterize(name).circuit.netlist
+    (tmp_path / "netlist.v").write_text(netlist_verilog(netlist, osu018))
+    (tmp_path / "run.tcl").write_text(
+        f"read_liberty {OSU018_PATH}\nread_verilog netlist.v\nlink_design {netlist.name}\nset_max_delay 0 -from [all_inputs] -to [all_outputs]\n"
+        "set_input_transition 0 [all_inputs]\nreport_checks -path_delay max -digits 6\nexit\n"
+    )
+    said = subprocess.run(["sta", "-exit", "run.tcl"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True).stdout
+    arrival = float(re.search(r"([\d.]+)\s+data arrival time", said)[1])
+    assert static_timing(netlist, osu018).delay_ns == pytest.approx(arrival, rel=0.01)
+
+
+MULTIPLIER = "expected a combinational multiplier in synthesizable Verilog."
+PORTS = "expected two 8-bit inputs (activation, then weight) and one 16-bit output."
+BAD = {
+    "syntax": ("module m (input [7:0] A, input [7:0] B, output [15:0] O);\n  assign O = A * ;\nendmodule\n",
+               "FILE line 2 cannot be synthesized: syntax error, unexpected ';'; " + MULTIPLIER),
+    "latch": ("module m (input [7:0] A, input [7:0] B, output reg [15:0] O);\n  always @*\n    if (A[0]) O = A * B;\nendmodule\n",
+              "FILE line 2 holds a latch; expected a purely combinational multiplier. Remove the clock, or assign in every branch."),
+    "clock": ("module m (input clk, input [7:0] A, input [7:0] B, output reg [15:0] O);\n  always @(posedge clk)\n    O <= A * B;\nendmodule\n",
+              "FILE line 2 holds a clocked register; expected a purely combinational multiplier. Remove the clock, or assign in every branch."),
+    "unused clock": ("module m (input clk, input [7:0] A, input [7:0] B, output [15:0] O);\n  assign O = A * B;\nendmodule\n",
+                     "FILE module 'm' has ports input clk[1], input A[8], input B[8], output O[16]; " + PORTS),
+    "narrow": ("module m (input [6:0] A, input [7:0] B, output [15:0] O);\n  assign O = A * B;\nendmodule\n",
+               "FILE module 'm' has ports input A[7], input B[8], output O[16]; " + PORTS),
+    "loop": ("module m (input [7:0] A, input [7:0] B, output [15:0] O);\n  wire [15:0] x = (x & {A, A}) ^ {B, B};\n  assign O = x;\nendmodule\n",
+             "FILE cannot be synthesized: it has a combinational loop; " + MULTIPLIER),
+    "undriven": ("module m (input [7:0] A, input [7:0] B, output [15:0] O);\n  wire t;\n  assign O = {A, B} ^ {16{t}};\nendmodule\n",
+                 "FILE cannot be synthesized: Wire m.t is used but has no driver; " + MULTIPLIER),
+    "two": ("module m (input [7:0] A, input [7:0] B, output [15:0] O); assign O = A * B; endmodule\nmodule n (input a, output b); endmodule\n",
+            "FILE has top modules m, n; expected one. Name it with --top."),
+    "nothing": ("", "FILE has no single top module; expected one. Name it with top=."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_verilog_is_one_line_that_names_file_line_and_way_out(case, tmp_path):
+    text, message = BAD[case]
+    path = tmp_path / "bad.v"
+    path.write_text(text)
+    with pytest.raises(InputError, match="^" + re.escape("Verilog file " + message.replace("FILE", repr(str(path)))) + "$"):
+        characterize(path)
+
+
+def test_no_name_reaches_a_shell(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    hostile = Path("$(touch pwned); touch pwned; `touch pwned`.v")
+    hostile.write_text(STAR)
+    assert characterize(hostile).block.is_exact
+    library = Path("cells;touch pwned;$(touch pwned).lib")
+    shutil.copyfile(OSU018_PATH, library)
+    assert characterize(hostile, library, use_cache=False).costs.technology == "osu018"
+    with pytest.raises(
+        InputError, match=r"^module name 'star; touch pwned' is not a plain Verilog identifier; expected letters, digits, '_' and '\$'\.$"
+    ):
+        characterize(hostile, top="star; touch pwned")
+    escaped = Path("escaped.v")
+    escaped.write_text(STAR.replace("module star", 'module \\star;touch${IFS}pwned;" '))
+    assert characterize(escaped).block.is_exact
+    assert not list(tmp_path.rglob("pwned*"))
+
+
+def test_yosys_absent(monkeypatch, tmp_path):
+    path = tmp_path / "star.v"
+    path.write_text(STAR)
+    monkeypatch.setattr(yosys.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(yosys.shutil, "which", lambda _: None)
+    yosys.tool.cache_clear()
+    try:
+        with pytest.raises(
+            ToolMissingError, match=r"^Yosys is not installed; run `pip install pyosys` \(or install yosys, or set HAWX_YOSYS to its path\)\.$"
+        ):
+            characterize(path)
+    finally:
+        yosys.tool.cache_clear()
+
+
+def test_cell_library_absent(monkeypatch):
+    monkeypatch.setattr("hawx.synthesis.liberty.OSU018_PATH", Path("/nowhere/osu018.lib"))
+    with pytest.raises(
+        ToolMissingError,
+        match=r"^the default cell library '/nowhere/osu018\.lib' is not installed; "
+        r"run `apt install qflow-tech-osu018` or give a Liberty file with --liberty\.$",
+    ):
+        characterize("mul8s_exact")
+
+
+def test_a_synthesis_that_does_not_end_is_ended():
+    with pytest.raises(HawxError, match=r"^.+ did not finish on 'slow\.v' within 0\.01 s; give it more time or a smaller circuit\.$"):
+        yosys.run("help", {}, [], source="slow.v", timeout_s=0.01)
