@@ -1,0 +1,69 @@
+"""Calibration: measures the coefficients of the cost model on this machine, in about half a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import thread_time
+
+import numpy as np
+import torch
+from scipy.optimize import nnls
+
+from hawx.blocks import Block
+from hawx.emulate import layers
+from hawx.emulate.cost import COUNTS, CostModel, built_in
+from hawx.emulate.engine import Engine, products_of
+from hawx.emulate.geometry import Geometry
+from hawx.emulate.groups import group_filters
+from hawx.emulate.native import active_target
+from hawx.emulate.workloads import Shape
+
+SHAPES = (
+    (Shape(64, 64, 16), 8),
+    (Shape(16, 32, 24), 4),
+    (Shape(128, 32, 8), 32),
+    (Shape(256, 64, 4), 8),
+    (Shape(64, 16, 32, kernel=1), 4),
+    (Shape(96, 96, 24, groups=96), 2),
+    (Shape(32, 32, 28, kernel=5, groups=32), 2),
+)
+"""Shapes and batch sizes: wide and narrow, few pixels and many, depthwise."""
+
+
+def calibrate(*, repeats: int = 3, clock: Callable[[], float] = thread_time) -> CostModel:
+    """Return the cost model of the active target, measured on one thread.
+
+    Every engine runs a few shapes; the coefficients are the non-negative least-squares fit of relative times (Lawson and Hanson, 1974).
+    A count that no measurement determines keeps its built-in figure.
+    """
+    target = active_target()
+    model = built_in(target)
+    rng = np.random.default_rng(0)
+    rows, seconds = [], []
+    for rank in (1, 3):
+        u, v = rng.integers(-60, 60, (2, rank, 256))
+        block = Block.from_table(u.T @ v, name=f"rank{rank}")
+        for shape, images in SHAPES:
+            codes = torch.from_numpy(rng.integers(0, 128, (images, shape.size, shape.size, shape.channels)).astype(np.int8)).permute(0, 3, 1, 2)
+            weight = rng.integers(-128, 128, (shape.filters, shape.channels // shape.groups, shape.kernel, shape.kernel)).astype(np.int8)
+            geometry = Geometry(stride=(shape.stride,) * 2, padding=(shape.kernel // 2,) * 4, groups=shape.groups)
+            filters = shape.filters
+            operands = layers.Operands(
+                weight=torch.from_numpy(weight), geometry=geometry, constant=np.zeros(filters, np.int64), scale=np.ones(filters, np.float32)
+            )
+            groups = group_filters([block] * filters)
+            for engine in (Engine.FACTORED, Engine.TABLE, Engine.LOOKUP) if rank == 1 else (Engine.FACTORED,):
+                best = float("inf")
+                for round_ in range(repeats + 1):
+                    start = clock()
+                    layers.run(operands, codes, groups, int, engine, 1)
+                    best = min(best, clock() - start) if round_ else best
+                counts = model.counts(engine, layers.work_of(operands, codes, groups[0]), products_of(block) or 1)
+                rows.append([counts.get(name, 0.0) / best for name in COUNTS])
+                seconds.append(1.0)
+    matrix = np.array(rows)
+    scale = np.linalg.norm(matrix, axis=0)
+    scale[scale == 0] = 1.0
+    fitted = nnls(matrix / scale, np.array(seconds))[0] / scale
+    per_count = {name: float(value) if value > 0 else model.per_count[name] for name, value in zip(COUNTS, fitted, strict=True)}
+    return CostModel(target, per_count, model.columns, "calibrated on this machine")
