@@ -38,7 +38,7 @@ _NAMES = {
 
 _MODULES = ("accelerators", "blocks", "designs", "emulate", "networks", "pareto", "report")
 
-__all__ = [*_NAMES, *_MODULES, "__version__"]  # noqa: PLE0604
+__all__ = [*_NAMES, *_MODULES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -29,7 +29,7 @@ class Operands:
     """Per layer (filters, 256)."""
 
 
-def profile_operands(network: QuantizedNetwork, images: NDArray[np.generic], executor: Executor, *, batch: int = 64) -> Operands:
+def profile_operands(network: QuantizedNetwork, images: NDArray[np.uint8] | NDArray[np.float32], executor: Executor, *, batch: int = 64) -> Operands:
     """Return the operand distributions of `network` on `images` (N, C, H, W), by running it exactly once."""
     recorder = _Recorder(executor)
     for start in range(0, len(images), batch):
@@ -47,7 +47,7 @@ def weight_distributions(weight: Tensor) -> NDArray[np.float64]:
     codes = weight.flatten(1).to(torch.int64).numpy() + CODES // 2
     rows = np.arange(len(codes))[:, None] * CODES
     counts = np.bincount((codes + rows).ravel(), minlength=len(codes) * CODES).reshape(len(codes), CODES)
-    return counts / codes.shape[1]
+    return np.asarray(counts / codes.shape[1], np.float64)
 
 
 def activation_counts(layer: QuantizedLayer, codes: Tensor) -> NDArray[np.float64]:
@@ -73,7 +73,7 @@ def activation_counts(layer: QuantizedLayer, codes: Tensor) -> NDArray[np.float6
 
 
 def _normalized(counts: NDArray[np.float64]) -> Distribution:
-    return counts / counts.sum()
+    return np.asarray(counts / counts.sum(), np.float64)
 
 
 @dataclass(eq=False)

@@ -34,7 +34,7 @@ class FilterEffects:
 
 def filter_effects(
     network: QuantizedNetwork,
-    images: NDArray[np.generic],
+    images: NDArray[np.uint8] | NDArray[np.float32],
     competitors: Competitors,
     executors: Sequence[Executor | None],
     exact: Executor,

@@ -26,7 +26,7 @@ from hawx.units import Granularity
 class ScoringSet:
     """The scoring images with their competitors and the weight of each."""
 
-    images: NDArray[np.generic]
+    images: NDArray[np.uint8] | NDArray[np.float32]
     competitors: Competitors
     weights: NDArray[np.float64]
 
@@ -41,7 +41,7 @@ class Scored:
 
 
 def scoring_set(
-    images: NDArray[np.generic], labels: NDArray[np.int64], logits: Logits, count: int, competitors: int, rng: np.random.Generator
+    images: NDArray[np.uint8] | NDArray[np.float32], labels: NDArray[np.int64], logits: Logits, count: int, competitors: int, rng: np.random.Generator
 ) -> ScoringSet:
     """Return at most `count` search images to score on, given the exact logits of all of them."""
     rivals = Competitors.of(logits, labels, competitors)

@@ -30,7 +30,7 @@ def library_identity(library: Library) -> str:
     return hashlib.sha256("".join(sorted(f"{block.name}={block.sha256};" for block in library)).encode()).hexdigest()
 
 
-def images_identity(images: NDArray[np.generic], labels: NDArray[np.int64]) -> str:
+def images_identity(images: NDArray[np.uint8] | NDArray[np.float32], labels: NDArray[np.int64]) -> str:
     """Return a hash of images and labels, in order."""
     digest = hashlib.sha256(repr((images.shape, str(images.dtype), labels.shape)).encode())
     digest.update(np.ascontiguousarray(images).data)

@@ -26,7 +26,7 @@ class Task:
 
     network: QuantizedNetwork
     library: Library
-    images: NDArray[np.generic]
+    images: NDArray[np.uint8] | NDArray[np.float32]
     """(images, C, H, W)."""
     labels: NDArray[np.int64]
 
