@@ -87,7 +87,7 @@ def explore(
     exact = space.assignment(space.exact_choices())
     task = Task(network, library, search_set.images, search_set.labels)
     logits = task.evaluator.logits(exact)
-    one_evaluation = clock.elapsed()
+    measurer = Measurer(task=task, store=remembered, counter=counter)
 
     clock.stage("profile")
     sample_rng, search_rng = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))
@@ -106,7 +106,7 @@ def explore(
         costs=library.costs(),
         accelerator=accelerator,
         objectives=tuple(objectives),
-        measurer=Measurer(task=task, store=remembered, counter=counter),
+        measurer=measurer,
         images=len(search_set),
         baseline_correct=int((logits.argmax(axis=1) == search_set.labels).sum()),
         budget=budget,
@@ -124,7 +124,8 @@ def explore(
     )
     clock.stop()
 
-    other_work = clock.stages["profile"] + clock.stages["score"] + clock.stages["search"] - len(problem.evaluated) * one_evaluation
+    one_evaluation = measurer.seconds / measurer.fresh if measurer.fresh else clock.stages["baseline"]
+    other_work = clock.stages["profile"] + clock.stages["score"] + clock.stages["search"] - measurer.seconds
     return Result(
         network=network_facts(network),
         granularity=space.granularity.value,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,8 @@ class Measurer:
     counter: Counter = count_here
     fresh: int = 0
     """Designs really run by this object; the others came from the store."""
+    seconds: float = 0.0
+    """Wall time of those runs."""
 
     @cached_property
     def _identity(self) -> tuple[str, str, str]:
@@ -69,8 +72,11 @@ class Measurer:
         counts = [self.store.get(key) for key in keys]
         missing = [i for i, count in enumerate(counts) if count is None]
         if missing:
+            began = perf_counter()
+            counted = self.counter(self.task, [assignments[i] for i in missing])
+            self.seconds += perf_counter() - began
             self.fresh += len(missing)
-            for i, count in zip(missing, self.counter(self.task, [assignments[i] for i in missing]), strict=True):
+            for i, count in zip(missing, counted, strict=True):
                 self.store.put(keys[i], int(count))
                 counts[i] = int(count)
         return [int(count) for count in counts if count is not None]
