@@ -32,6 +32,7 @@ def run(arguments: Namespace) -> int:
         return 0 if facts["healthy"] else 2
     out(f"hawx {facts['packages']['hawx'] or 'not installed'}, Python {facts['python']}, {facts['system']}")
     out(f"processor   {facts['processor']}, {facts['cpus']} CPUs, {facts['threads']} threads, int8 GEMM {facts['arithmetic']}")
+    out(f"kernels     {facts['kernels']}")
     out("needed      " + ", ".join(f"{name} {found or 'MISSING'}" for name, found in facts["packages"].items()))
     for name, extra in OPTIONAL.items():
         found = facts["optional"][name]
@@ -56,6 +57,7 @@ def examine() -> dict[str, Any]:
         "programs": {name: shutil.which(name) for name in PROGRAMS},
         "threads": None,
         "arithmetic": "unknown",
+        "kernels": "not loaded: torch is missing",
         "self_check": "not run: torch is missing",
     }
     if packages["torch"]:
@@ -63,9 +65,20 @@ def examine() -> dict[str, Any]:
 
         facts["threads"] = torch.get_num_threads()
         facts["arithmetic"] = torch.backends.cpu.get_cpu_capability()
-        facts["self_check"] = check_arithmetic()
-    facts["healthy"] = all(packages.values()) and facts["self_check"].startswith("passed")
+        facts["kernels"], facts["self_check"] = kernels(), check_arithmetic()
+    facts["healthy"] = all(packages.values()) and facts["self_check"].startswith("passed") and not facts["kernels"].startswith("MISSING")
     return facts
+
+
+def kernels() -> str:
+    """Return which tier of native kernels is in use, of those that this processor has."""
+    from hawx.emulate import active_target, targets
+    from hawx.errors import ToolMissingError
+
+    try:
+        return f"{active_target()}, of {', '.join(targets())} (HAWX_FORCE_TARGET forces one)"
+    except ToolMissingError as error:
+        return f"MISSING: {error}"
 
 
 def check_arithmetic() -> str:
@@ -75,6 +88,7 @@ def check_arithmetic() -> str:
     from hawx.blocks import Block
     from hawx.blocks.families import builtin_library
     from hawx.emulate import matmul, reference
+    from hawx.errors import HawxError
 
     rng = np.random.default_rng(0)
     codes = np.arange(-128, 128)
@@ -82,7 +96,11 @@ def check_arithmetic() -> str:
     a, w = (rng.integers(-128, 128, shape, dtype=np.int8) for shape in ((9, 25), (5, 25)))
     blocks = [wild, *builtin_library()]
     for block in blocks:
-        if not np.array_equal(matmul(a, w, block), reference.matmul(a, w, [block] * len(w))):
+        try:
+            found = matmul(a, w, block)
+        except HawxError as error:
+            return f"FAILED: {error}"
+        if not np.array_equal(found, reference.matmul(a, w, [block] * len(w))):
             return f"FAILED: block {block.name} differs from the reference; please report this with `hawx doctor --json`"
     return f"passed: {len(blocks)} blocks equal the reference to the bit"
 
