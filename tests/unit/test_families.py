@@ -27,6 +27,7 @@ from hawx.blocks.families import (
     OrCompressed,
     Roba,
     Tosam,
+    TruncatedBooth,
     VariableTruncated,
     builtin_families,
     builtin_library,
@@ -109,7 +110,22 @@ def test_approximate_compressors_lose_one_on_mixed_pairs_and_on_all_ones(a, w, c
     assert entry(ApproximateCompressors(columns), a, w) == a * w - lost
 
 
-@pytest.mark.parametrize("family", [VariableTruncated(7), OrCompressed(6, 8), ApproximateCompressors(7), BrokenArray(6, 1, 2)], ids=lambda f: f.name)
+@given(codes, codes, st.integers(0, 8))
+def test_truncated_booth_cuts_every_row_towards_zero(a, w, columns):
+    unsigned, total, previous = w & 255, 0, 0
+    for i in range(4):  # digits from the recoding table, not from its formula
+        triplet = (unsigned >> (2 * i) & 3) << 1 | previous
+        previous = unsigned >> (2 * i + 1) & 1
+        digit = (0, 1, 1, 2, -2, -1, -1, 0)[triplet]
+        row = abs(digit) * a * 4**i // 2**columns * 2**columns
+        total += -row if digit < 0 else row
+    assert entry(TruncatedBooth(columns), a, w) == total
+    assert columns > 0 or total == a * w
+
+
+@pytest.mark.parametrize(
+    "family", [VariableTruncated(7), TruncatedBooth(7), OrCompressed(6, 8), ApproximateCompressors(7), BrokenArray(6, 1, 2)], ids=lambda f: f.name
+)
 def test_a_zero_operand_gives_zero(family):
     table = family.table()
     assert not table[128].any()

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from functools import singledispatch
 
-from hawx.blocks.families import ArrayFamily, Drum, Family, Kulkarni, Mitchell, Roba, Tosam
+from hawx.blocks.families import ArrayFamily, Drum, Family, Kulkarni, Mitchell, Roba, Tosam, TruncatedBooth
 from hawx.errors import InputError
 from hawx.rtl.multipliers.arrays import array_outputs
+from hawx.rtl.multipliers.booth import booth_outputs
 from hawx.rtl.multipliers.gates import Gates, Word
 from hawx.rtl.multipliers.magnitude import drum, kulkarni, mitchell, roba, signed_outputs, tosam
 
@@ -53,6 +54,11 @@ def _kulkarni(_: Kulkarni, gates: Gates) -> Word:
 @outputs.register
 def _tosam(family: Tosam, gates: Gates) -> Word:
     return signed_outputs(gates, tosam(family.product_bits, family.sum_bits))
+
+
+@outputs.register
+def _booth(family: TruncatedBooth, gates: Gates) -> Word:
+    return booth_outputs(gates, family.columns)
 
 
 def verilog(family: Family) -> str:
