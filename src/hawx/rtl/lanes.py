@@ -177,7 +177,7 @@ def layer_project(spec: LayerSpec, codes: Codes, weights: Codes) -> RtlProject:
         sources=sources,
         bench=testbench("layer", driven, len(spec.lanes), spec.bits) | memory_files([spec.multipliers[index] for index in used]),
         parts=tuple(lane_name(spec, index) for index in used),
-        checked=sum(value is not None for _, values in driven.checks for value in values),
-        cycles=driven.cycles,
+        stimulus=driven,
+        accumulator_bits=spec.bits,
         is_synthesizable=not any(spec.multipliers[index].is_table for index in used),
     )

@@ -95,10 +95,20 @@ class RtlProject:
     """File name -> testbench and its vectors."""
     parts: tuple[str, ...]
     """Modules that are synthesized one by one: the lanes."""
-    checked: int
-    """Accumulator values that the testbench compares."""
-    cycles: int
+    stimulus: Stimulus
+    """What the testbench drives and expects, as values."""
+    accumulator_bits: int
     is_synthesizable: bool
+
+    @property
+    def checked(self) -> int:
+        """Accumulator values that the testbench compares."""
+        return sum(value is not None for _, values in self.stimulus.checks for value in values)
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles of the testbench."""
+        return self.stimulus.cycles
 
 
 def constant_lsbs(table: Table) -> int:

@@ -205,7 +205,7 @@ def array_project(spec: ArraySpec, codes: Codes, weights: Codes, blocks: Sequenc
         bench=testbench("systolic_array", driven, spec.rows * len(spec.columns), spec.accumulator_bits)
         | memory_files([spec.multipliers[index] for index in used]),
         parts=tuple(lane_name(spec, modes) for modes in distinct),
-        checked=sum(value is not None for _, values in driven.checks for value in values),
-        cycles=driven.cycles,
+        stimulus=driven,
+        accumulator_bits=spec.accumulator_bits,
         is_synthesizable=not any(spec.multipliers[index].is_table for index in used),
     )
