@@ -15,6 +15,7 @@ constexpr int kBlockPairs = 256;  // pairs of operands per pass of a panel: 16 k
 constexpr int kTableBlock = 8;    // positions k whose expanded tables are live at once: 128 kB at 32 columns
 constexpr int kTablePixels = 4096;
 constexpr int kLookupBlock = 64;
+constexpr int kLookupPixels = 1024;
 constexpr std::int64_t kSlack = 256;  // operands that kernels may read beyond the last
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
@@ -104,9 +105,11 @@ class Field {
   template <class T, class Put>
   void fill(const Chunk& c, const Codes& x, const std::int32_t* channels, const Put& put, T* field) const {
     std::vector<T> padding(pixel_ + kSlack);
+    std::vector<std::uint8_t> chosen(channels == nullptr ? 0 : channels_);
     const std::uint8_t pad = s_.pad ^ x.flip;
     put(padding.data(), &pad, 0, channels_);
-    const bool dense = channels == nullptr && x.strides[1] == 1 && x.strides[3] == channels_;
+    const bool dense = channels == nullptr && (channels_ == 1 || (x.strides[1] == 1 && x.strides[3] == channels_));
+    const std::int64_t step = channels_ == 1 ? x.strides[3] : 1;
     for (std::int64_t n = 0; n < c.images; ++n)
       for (std::int64_t fy = 0; fy < rows(c); ++fy) {
         const std::int64_t y = c.row * s_.stride[0] - s_.origin[0] + fy;
@@ -116,7 +119,7 @@ class Field {
         const std::uint8_t* bytes = x.data + (c.image + n) * x.strides[0] + (inside ? y : 0) * x.strides[2] - s_.origin[1] * x.strides[3];
         for (std::int64_t fx = 0; fx < first; ++fx, field += pixel_) std::memcpy(field, padding.data(), pixel_ * sizeof(T));
         if (dense) {
-          put(field, bytes + first * channels_, 1, (last - first) * channels_);
+          put(field, bytes + first * x.strides[3], step, (last - first) * channels_);
           field += (last - first) * pixel_;
         } else {
           for (std::int64_t fx = first; fx < last; ++fx, field += pixel_) {
@@ -124,7 +127,8 @@ class Field {
             if (channels == nullptr) {
               put(field, pixel, x.strides[1], channels_);
             } else {
-              for (std::int64_t i = 0; i < channels_; ++i) put(field + i * (pixel_ / channels_), pixel + channels[i] * x.strides[1], 0, 1);
+              for (std::int64_t i = 0; i < channels_; ++i) chosen[i] = pixel[channels[i] * x.strides[1]];
+              put(field, chosen.data(), 1, channels_);
             }
           }
         }
@@ -167,6 +171,14 @@ struct PutCodes {
       for (std::int64_t i = 0; i < count; ++i) out[i] = bytes[i * stride] ^ flip;
   }
 };
+
+// Consecutive channels need no list: returns nullptr and moves `x` to the first of them.
+const std::int32_t* simplify(const std::int32_t* channels, std::int64_t count, Codes& x) {
+  for (std::int64_t i = 1; i < count; ++i)
+    if (channels[i] != channels[0] + i) return channels;
+  x.data += channels[0] * x.strides[1];
+  return nullptr;
+}
 
 std::vector<Piece> cut_runs(const Field& field) {
   std::vector<Piece> pieces;
@@ -397,59 +409,85 @@ void finish_planar(const Kernels& k, const std::uint32_t* acc, std::int64_t stri
     }
 }
 
-// Weight-stationary lookup over pixels laid out position by position; `depthwise` filters read one channel each.
-void lookup_all(const Kernels& k, const Shape& s, const Codes& x, const Table& table, const std::uint8_t* weights, const std::int32_t* channels,
-                bool depthwise, int filters, const Epilogue& e, int threads) {
-  const Field field(s, depthwise ? filters : s.channels, 1);
-  std::vector<std::ptrdiff_t> positions;
-  for (const auto tap : field.taps())
-    for (std::int64_t c = 0; c < (depthwise ? 1 : s.channels); ++c) positions.push_back(tap + c);
-  const auto chunks = cut(s, depthwise ? 2048 : 1024, threads);
-  const auto reduction = static_cast<std::int64_t>(positions.size());
-  parallel(static_cast<std::int64_t>(chunks.size()), threads, [&](const auto& next) {
-    std::vector<std::uint8_t> codes, planar;
-    std::vector<std::ptrdiff_t> offsets;
-    std::vector<std::uint32_t> acc;
-    for (std::int64_t i = 0; next(i);) {
-      const Chunk& chunk = chunks[i];
-      codes.resize(field.size(chunk) + kSlack);
-      field.fill(chunk, x, channels, PutCodes{x.flip}, codes.data());
-      field.offsets(chunk, offsets);
-      const int pixels = static_cast<int>(offsets.size());
-      const std::int64_t stride = ceil_div(pixels, 128) * 128;
-      planar.assign(std::size_t(stride) * kLookupBlock, 0);
-      acc.assign(std::size_t(stride) * filters, 0);
-      const auto lay_out = [&](std::int64_t first, std::int64_t count, std::int64_t channel) {
-        for (std::int64_t j = 0; j < count; ++j)
-          for (int p = 0; p < pixels; ++p) planar[j * stride + p] = codes[offsets[p] + positions[first + j] + channel];
-      };
-      for (std::int64_t first = 0; first < reduction; first += kLookupBlock) {
-        const auto count = std::min<std::int64_t>(kLookupBlock, reduction - first);
-        if (!depthwise) lay_out(first, count, 0);
-        for (int f = 0; f < filters; ++f) {
-          if (depthwise) lay_out(first, count, f);
-          k.lookup(planar.data(), stride, weights + f * reduction + first, static_cast<int>(count), static_cast<int>(stride), table, acc.data() + f * stride);
-        }
-      }
-      finish_planar(k, acc.data(), stride, chunk.image * s.pixels() + chunk.row * s.out[1], pixels, filters, e);
-    }
-  });
+// Codes position by position: planar[position][pixel], `stride` apart, for a block of positions.
+void lay_out(const std::uint8_t* codes, const std::vector<std::ptrdiff_t>& pixels, const std::ptrdiff_t* positions, std::int64_t count,
+             std::int64_t stride, std::vector<std::uint8_t>& planar) {
+  for (std::int64_t j = 0; j < count; ++j)
+    for (std::size_t p = 0; p < pixels.size(); ++p) planar[j * stride + p] = codes[pixels[p] + positions[j]];
 }
+
+struct LookupBuffers {
+  std::vector<std::uint8_t> codes, planar;
+  std::vector<std::ptrdiff_t> offsets;
+  std::vector<std::uint32_t> acc;
+
+  std::int64_t reset(const Field& field, const Chunk& chunk, int filters) {
+    codes.resize(field.size(chunk) + kSlack);
+    field.offsets(chunk, offsets);
+    const std::int64_t stride = ceil_div(static_cast<std::int64_t>(offsets.size()), 128) * 128;
+    planar.assign(std::size_t(stride) * kLookupBlock, 0);
+    acc.assign(std::size_t(stride) * filters, 0);
+    return stride;
+  }
+};
 
 }  // namespace
 
 void conv_lookup(const Kernels& k, const Shape& s, const Codes& x, const Table& table, const std::uint8_t* weights, int filters, const Epilogue& e,
                  int threads) {
-  lookup_all(k, s, x, table, weights, nullptr, false, filters, e, threads);
+  const Field field(s, s.channels, 1);
+  std::vector<std::ptrdiff_t> positions;
+  for (const auto tap : field.taps())
+    for (std::int64_t c = 0; c < s.channels; ++c) positions.push_back(tap + c);
+  const auto chunks = cut(s, kLookupPixels, threads);
+  const auto reduction = static_cast<std::int64_t>(positions.size());
+  parallel(static_cast<std::int64_t>(chunks.size()), threads, [&](const auto& next) {
+    LookupBuffers b;
+    for (std::int64_t i = 0; next(i);) {
+      const Chunk& chunk = chunks[i];
+      const std::int64_t stride = b.reset(field, chunk, filters);
+      field.fill(chunk, x, nullptr, PutCodes{x.flip}, b.codes.data());
+      for (std::int64_t first = 0; first < reduction; first += kLookupBlock) {
+        const auto count = std::min<std::int64_t>(kLookupBlock, reduction - first);
+        lay_out(b.codes.data(), b.offsets, positions.data() + first, count, stride, b.planar);
+        for (int f = 0; f < filters; ++f)
+          k.lookup(b.planar.data(), stride, weights + f * reduction + first, static_cast<int>(count), static_cast<int>(stride), table, b.acc.data() + f * stride);
+      }
+      finish_planar(k, b.acc.data(), stride, chunk.image * s.pixels() + chunk.row * s.out[1], static_cast<int>(b.offsets.size()), filters, e);
+    }
+  });
 }
 
 void depthwise_lookup(const Kernels& k, const Shape& s, const Codes& x, const Table& table, const std::uint8_t* weights, const std::int32_t* channels,
                       int filters, const Epilogue& e, int threads) {
-  lookup_all(k, s, x, table, weights, channels, true, filters, e, threads);
+  const Field plane(s, 1, 1);
+  const auto positions = plane.taps();
+  const auto chunks = cut(s, kLookupPixels, threads);
+  const auto reduction = static_cast<std::int64_t>(positions.size());
+  parallel(static_cast<std::int64_t>(chunks.size()), threads, [&](const auto& next) {
+    LookupBuffers b;
+    for (std::int64_t i = 0; next(i);) {
+      const Chunk& chunk = chunks[i];
+      const std::int64_t stride = b.reset(plane, chunk, filters);
+      for (int f = 0; f < filters; ++f) {
+        Codes channel = x;
+        channel.data += channels[f] * x.strides[1];
+        plane.fill(chunk, channel, nullptr, PutCodes{x.flip}, b.codes.data());
+        for (std::int64_t first = 0; first < reduction; first += kLookupBlock) {
+          const auto count = std::min<std::int64_t>(kLookupBlock, reduction - first);
+          lay_out(b.codes.data(), b.offsets, positions.data() + first, count, stride, b.planar);
+          k.lookup(b.planar.data(), stride, weights + f * reduction + first, static_cast<int>(count), static_cast<int>(stride), table, b.acc.data() + f * stride);
+        }
+      }
+      finish_planar(k, b.acc.data(), stride, chunk.image * s.pixels() + chunk.row * s.out[1], static_cast<int>(b.offsets.size()), filters, e);
+    }
+  });
 }
 
-void depthwise_factored(const Kernels& k, const Shape& s, const Codes& x, const Map& map, const std::int16_t* weights, const std::int32_t* channels,
-                        int filters, const Epilogue& e, int threads) {
+void depthwise_factored(const Kernels& k, const Shape& s, const Codes& input, const Map& map, const std::int16_t* weights,
+                        const std::int32_t* channels, int filters, const Epilogue& e, int threads) {
+  Codes x = input;
+  channels = simplify(channels, filters, x);
   const Field field(s, filters, map.products);
   const auto taps = field.taps();
   const int width = static_cast<int>(ceil_div(field.pixel_size(), 32) * 32), sums = width / 2, parts = map.products / 2;
