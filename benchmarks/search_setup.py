@@ -1,0 +1,141 @@
+"""The stages of `hawx.flow.explore` one by one, for benchmarks that look between them, and the networks they run on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hawx.accelerators import Accelerator, Spatial
+from hawx.blocks import Library
+from hawx.designs import SearchSpace
+from hawx.emulate import BlockExecutor
+from hawx.flow import COMPETITORS, PROFILE_IMAGES, SCORE_IMAGES, search_space
+from hawx.networks import Dataset, QuantizedNetwork, zoo
+from hawx.predict import Effects, Predictor
+from hawx.profile import profile_operands
+from hawx.score import score_network, scoring_set
+from hawx.search import Problem
+from hawx.synthesis.operands import operand_energies
+from hawx.verify import Measurer, Task, split_images
+
+DATA = Path(os.environ.get("HAWX_DATA", Path(__file__).parents[2] / "shared"))
+"""Weights and images that are not part of the package."""
+OBJECTIVES = ("energy_uj", "area_um2")
+
+
+@dataclass(eq=False, kw_only=True)
+class Prepared:
+    """Everything that stands before a search, and what it cost."""
+
+    problem: Problem
+    effects: Effects
+    task: Task
+    baseline_s: float
+    """Wall time of the first run of the exact design on the search images: not shared with anything."""
+    evaluation_s: float
+    """Wall time of one evaluation: median over random designs, each run from its first layer on."""
+    work_s: float
+    """Wall time of profile and scores."""
+
+    def predictor(self) -> Predictor:
+        return Predictor(self.effects, self.problem.images)
+
+
+def load(name: str) -> tuple[QuantizedNetwork, Dataset]:
+    """Return a network and its evaluation images. CIFAR-10 weights and images come from the data folder (`HAWX_DATA`)."""
+    if name == "lenet5":
+        return zoo.load(name), zoo.dataset(name)
+    train, test = (_cifar(part) for part in ("cifar10_train8k", "cifar10_test"))
+    network = zoo.load(name, weights=DATA / "models" / f"{name}_cifar10.safetensors", calibration=train.first(512))
+    return network, test
+
+
+def _cifar(part: str) -> Dataset:
+    with np.load(DATA / "data" / f"{part}.npz", allow_pickle=False) as archive:
+        return Dataset(part, np.ascontiguousarray(archive["x"].transpose(0, 3, 1, 2)), archive["y"].astype(np.int64), 10)
+
+
+def search_set(data: Dataset, count: int, seed: int = 0) -> Dataset:
+    """Return the search images that `hawx.flow.explore` would take."""
+    return split_images(data, count, len(data) - count, seed=seed)[0]
+
+
+def prepare(
+    network: QuantizedNetwork,
+    library: Library,
+    images: Dataset,
+    *,
+    granularity: str,
+    layers: Sequence[str] | None = None,
+    accelerator: Accelerator | None = None,
+    budget: int,
+    reference_drop: float,
+    seed: int,
+    space: SearchSpace | None = None,
+    evaluation_s: float | None = None,
+) -> Prepared:
+    """Run every stage before the search on `images`, all of them as search images."""
+    chosen = space if space is not None else search_space(network, library, granularity, layers)
+    exact = chosen.assignment(chosen.exact_choices())
+    task = Task(network, library, images.images, images.labels)
+    start = perf_counter()
+    logits = task.evaluator.logits(exact)
+    baseline_s = perf_counter() - start
+    evaluation_s = evaluation_s if evaluation_s is not None else time_evaluation(task, chosen)
+    start = perf_counter()
+    sample_rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(2)[0])
+    operands = profile_operands(network, images.images[:PROFILE_IMAGES], BlockExecutor(library, exact))
+    energies = operand_energies(library.blocks, library.costs(), operands.activations, operands.weights, exact=chosen.exact)
+    sample = scoring_set(images.images, images.labels, logits, SCORE_IMAGES, COMPETITORS, sample_rng)
+    scored = score_network(network, library, chosen, operands, sample)
+    effects = Effects(base=scored.base, delta=scored.delta, weights=sample.weights, groups=chosen.unit_layers)
+    work_s = perf_counter() - start
+    problem = Problem(
+        space=chosen,
+        layers=network.layers,
+        costs=library.costs(),
+        accelerator=accelerator or Spatial(),
+        objectives=OBJECTIVES,
+        measurer=Measurer(task=task),
+        images=len(images),
+        baseline_correct=int((logits.argmax(axis=1) == images.labels).sum()),
+        budget=budget,
+        energies=energies.values_fj,
+        reference_drop=reference_drop,
+    )
+    return Prepared(problem=problem, effects=effects, task=task, baseline_s=baseline_s, evaluation_s=evaluation_s, work_s=work_s)
+
+
+def time_evaluation(task: Task, space: SearchSpace, designs: int = 5) -> float:
+    """Return the median wall time of one evaluation of a random design, with no cached state to start from."""
+    rng = np.random.default_rng(99)
+    times = []
+    for row in space.random(rng, designs):
+        fresh = Task(task.network, task.library, task.images, task.labels)
+        start = perf_counter()
+        fresh.evaluator.correct(space.assignment(row))
+        times.append(perf_counter() - start)
+    return float(np.median(times))
+
+
+def search_rng(seed: int) -> np.random.Generator:
+    """Return the generator that `hawx.flow.explore` gives to its searcher."""
+    return np.random.default_rng(np.random.SeedSequence(seed).spawn(2)[1])
+
+
+def random_designs(space: SearchSpace, rng: np.random.Generator, count: int) -> NDArray[np.uint8]:
+    """Return random designs of every aggressiveness, (count, units): each draws which blocks it uses and the share of approximate units."""
+    rows = np.empty((count, len(space.units)), np.uint8)
+    for i in range(count):
+        share = rng.random()
+        used = rng.permutation(len(space.blocks))[: 1 + rng.integers(len(space.blocks))]
+        for u, candidates in enumerate(space.candidates):
+            options = [c for c in candidates if c in set(used)] or [space.exact]
+            rows[i, u] = rng.choice(options) if rng.random() < share else space.exact
+    return rows
