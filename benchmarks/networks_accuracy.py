@@ -11,15 +11,17 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from hawx.importers.datasets import load_dataset
-from hawx.networks import Dataset, zoo
+from hawx.networks import Dataset, Preprocessing, zoo
 
 NETWORKS = ("lenet5", "resnet20", "vgg11", "efficientnet_lite0")
 CALIBRATION_IMAGES = 256
@@ -40,16 +42,27 @@ def main() -> None:
         quantized_s = time.perf_counter() - start
         module, preprocessing = zoo.float_module(name, weights), zoo.describe(name).preprocessing
         with torch.inference_mode():
-            float_right, float_answers, float_s = top1(lambda x: module(preprocessing(torch.from_numpy(x))), evaluation)
+            float_right, float_answers, float_s = top1(FloatNetwork(module, preprocessing), evaluation)
         int8_right, int8_answers, int8_s = top1(network, evaluation)
         count = len(evaluation)
         gained, lost = int((int8_right & ~float_right).sum()), int((float_right & ~int8_right).sum())
         spread = 1.96 * sqrt(gained + lost - (gained - lost) ** 2 / count) / count
         print(
-            f"{name:<20}{count:>7}{100 * float_right.mean():>8.2f}{100 * int8_right.mean():>8.2f}{100 * (gained - lost) / count:>+8.2f}{100 * spread:>8.2f}"
+            f"{name:<20}{count:>7}{100 * float_right.mean():>8.2f}{100 * int8_right.mean():>8.2f}"
+            f"{100 * (gained - lost) / count:>+8.2f}{100 * spread:>8.2f}"
             f"{100 * (float_answers == int8_answers).mean():>8.2f}{quantized_s:>11.1f}{float_s:>9.1f}{int8_s:>8.1f}",
             flush=True,
         )
+
+
+@dataclass(frozen=True)
+class FloatNetwork:
+    module: nn.Module
+    preprocessing: Preprocessing
+
+    def __call__(self, images: NDArray[np.uint8]) -> torch.Tensor:
+        logits: torch.Tensor = self.module(self.preprocessing(torch.from_numpy(images)))
+        return logits
 
 
 def sources(name: str, folder: Path) -> tuple[Dataset, Dataset, Path | None]:
