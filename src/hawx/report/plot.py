@@ -9,7 +9,7 @@ from math import hypot
 from hawx.report.markup import Markup, element, join, text, titled
 from hawx.report.scale import Scale
 
-CHARACTER = 6.5
+CHARACTER = 6.6
 """Mean width of a character of the figures' 12 px text, in pixels: good enough to lay out legends."""
 
 
@@ -99,7 +99,7 @@ def _lay_out(entries: Sequence[Entry], width: float) -> tuple[Markup, float]:
         return Markup(""), 0.0
     parts, x, y = [], 62.0, 14.0
     for entry in entries:
-        needed = 20 + CHARACTER * len(entry.label) + 14
+        needed = 20 + CHARACTER * len(entry.label) + 20
         if x > 62.0 and x + needed > 62.0 + width:
             x, y = 62.0, y + 19.0
         sample = element("g", {"transform": f"translate({x + 7:g} {y - 4:g})"}, entry.sample)
@@ -115,6 +115,10 @@ def circle(x: float, y: float, radius: float, style: str) -> Markup:
 def diamond(x: float, y: float, radius: float, style: str) -> Markup:
     r = radius
     return element("path", {"class": style, "d": f"M{x:.2f} {y - r:.2f}l{r:g} {r:g}l{-r:g} {r:g}l{-r:g} {-r:g}z"})
+
+
+def square(x: float, y: float, half: float, style: str) -> Markup:
+    return element("rect", {"class": style, "x": x - half, "y": y - half, "width": 2 * half, "height": 2 * half})
 
 
 def bar_x(y: float, x1: float, x2: float, style: str) -> Markup:
@@ -157,4 +161,4 @@ def callout(plot: Plot, x: float, y: float, label: str) -> Markup:
     )
 
 
-__all__ = ["Axis", "Entry", "Plot", "bar_x", "bar_y", "callout", "circle", "diamond", "figure", "join", "line", "steps", "titled"]
+__all__ = ["Axis", "Entry", "Plot", "bar_x", "bar_y", "callout", "circle", "diamond", "figure", "join", "line", "square", "steps", "titled"]

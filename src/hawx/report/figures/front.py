@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hawx.designs.design import Design
 from hawx.report.choice import exact_design
 from hawx.report.markup import Markup, element, titled
-from hawx.report.plot import Axis, Entry, Plot, bar_y, callout, circle, diamond, steps
+from hawx.report.plot import Axis, Entry, Plot, bar_y, callout, circle, diamond, square, steps
 from hawx.report.quantities import quantity
 from hawx.report.result import Result
 from hawx.report.scale import span
@@ -46,6 +46,10 @@ def draw_front(result: Result, field: str, *, chosen: Design | None = None) -> M
     if result.max_drop is not None:
         y = plot.y(result.max_drop)
         marks.append(element("line", {"class": "goal", "x1": plot.left, "x2": plot.right, "y1": y, "y2": y}))
+    exact = exact_design(result)
+    if exact is not None and exact in inside and limit[0] <= 0.0 <= limit[1]:
+        x, y = plot.x(_value(exact, field) / factor), plot.y(0.0)
+        marks.append(titled(square(x, y, 4.0, "exact"), f"{exact.id}: every block exact, {shown.show(_value(exact, field))}"))
     ordered = sorted(front, key=lambda d: _value(d, field))
     marks.append(steps([(plot.x(_value(d, field) / factor), plot.y(result.drop(d))) for d in _staircase(result, ordered)], "line-front"))
     marks += [mark for design in ordered for mark in _estimate(result, plot, design, plot.x(_value(design, field) / factor))]
@@ -156,6 +160,7 @@ def _legend(result: Result, chosen: Design | None) -> list[Entry]:
         Entry(circle(0, 0, 3, "dot-seen"), "measured in the search"),
         Entry(diamond(0, 0, 4.6, "estimate"), "estimate before measuring, ±1σ"),
     ]
+    entries.append(Entry(square(0, 0, 4.0, "exact"), "all exact"))
     if chosen is not None:
         entries.append(Entry(circle(0, 0, 5, "ring"), "chosen"))
     if result.max_drop is not None:
