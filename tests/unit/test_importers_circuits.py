@@ -6,6 +6,7 @@ import operator
 import os
 import random
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,8 @@ B = A.T
         ("assign O = {8'b0, A[7:0]} + {B[3:0], 4'd9};", A + ((B & 15) << 4 | 9)),
         ("assign O = A[0] ? {16{B[7]}} : 16'hBEEF;", np.where(A & 1, (B >> 7) * 0xFFFF, 0xBEEF)),
         ("assign O = {13'b0, &A, |B, ^A};", (A == 255) * 4 + (B > 0) * 2 + np.bitwise_count(A) % 2),
+        ("assign O = !A;", A == 0),  # one bit, then extended
+        ("assign O = {13'b0, ~&A, ~|B, ~^A};", (A < 255) * 4 + (B == 0) * 2 + 1 - np.bitwise_count(A) % 2),
         ("assign O = {15'b0, A[1] ~^ B[1]};", 1 - ((A ^ B) >> 1 & 1)),
         ("wire [7:0] t = A & B; assign O = {8'd0, t} | 16'b1;", (A & B) | 1),
         ("assign O = {z, 15'h0}; assign z = ~y; assign y = A[3];", (1 - (A >> 3 & 1)) << 15),  # uses before definitions, implicit nets
@@ -326,6 +329,10 @@ def test_a_checkout_is_read_once_per_circuit(tmp_path):
     assert hand.provenance["pareto_sets"] == ["pareto_pwr_mae", "pareto_pwr_wce"]
     assert (hand.provenance["library"], hand.provenance["release"]) == ("EvoApproxLib", "unknown release")
     assert Library.load(f"{tmp_path}/evo#u8xu8").names == ("mul8u_exact",)
+    shutil.rmtree(tmp_path / "evo" / "multiplers" / "8x8_signed")
+    assert Library.load(tmp_path / "evo").names == ("mul8u_exact",)
+    with pytest.raises(InputError, match=r"^checkout '.*evo' has no such 8×8 multipliers; expected circuits below multiplers/8x8_signed\.$"):
+        Library.load(f"{tmp_path}/evo#s8xs8")
 
 
 def test_one_name_with_two_circuits_is_refused(tmp_path):

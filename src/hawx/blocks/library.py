@@ -46,9 +46,10 @@ class Library:
         """Return the library at one or more sources, in order, duplicates (same table) dropped.
 
         Args:
-            sources: `builtin`, a folder with an EvoApproxLib checkout, a Verilog or C file, a saved library (`.npz` with
-                a `.json` beside it), or a plain table (`.npy`, `.csv`, `.bin`, `.h`). The built-in exact block is added
-                where none of them is exact.
+            sources: `builtin`, a family member such as `mul8s_drum5`, a folder with an EvoApproxLib checkout, a Verilog or C
+                file, a saved library (`.npz` with a `.json` beside it), or a plain table (`.npy`, `.csv`, `.bin`, `.h`).
+                How to read one may follow a `#`, for example `evoapprox/#u8xu8` (docs/blocks.md). The built-in exact block
+                is added where none of them is exact.
 
         Raises:
             InputError: a source is missing or not usable; the message names it and what was expected.

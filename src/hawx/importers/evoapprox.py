@@ -17,11 +17,12 @@ from hawx.errors import InputError
 from hawx.importers.circuit import SUFFIXES, load_circuit
 from hawx.importers.files import read_bytes, read_text
 from hawx.importers.header import published_costs
+from hawx.importers.readings import SIGNED, UNSIGNED, Pair
 from hawx.importers.tokens import MAX_CIRCUIT_BYTES
 
 LIBRARY = "EvoApproxLib"
 ROOT = "multiplers"  # spelled so in every release
-FOLDERS = ("8x8_signed", "8x8_unsigned")
+FOLDERS = {SIGNED: "8x8_signed", UNSIGNED: "8x8_unsigned"}
 
 _META_BYTES = 64 << 20
 _RELEASES = {  # SHA-256 of meta.json -> release
@@ -48,7 +49,7 @@ def exact_costs(block: Block) -> Costs:
 
 
 def is_checkout(folder: Path) -> bool:
-    return any((folder / ROOT / name).is_dir() for name in FOLDERS)
+    return any((folder / ROOT / name).is_dir() for name in FOLDERS.values())
 
 
 def release(folder: Path) -> str:
@@ -60,20 +61,23 @@ def release(folder: Path) -> str:
     return _RELEASES.get(digest, "unknown release")
 
 
-def load_checkout(folder: Path) -> list[Block]:
-    """Return every 8×8 multiplier of a checkout, signed ones first, in the order of their names.
+def load_checkout(folder: Path, formats: Pair | None = None) -> list[Block]:
+    """Return the 8×8 multipliers of a checkout in the order of their names.
+
+    Args:
+        folder: the checkout.
+        formats: read the signed or the unsigned ones; None reads the signed ones where there are any, else the unsigned ones.
 
     Raises:
-        InputError: a file is not usable, or two files of one name hold different circuits.
+        InputError: there are none, a file is not usable, or two files of one name hold different circuits.
     """
     found = release(folder)
-    library = f"{LIBRARY} {found}"
-    blocks = []
-    for name in FOLDERS:
-        blocks += load_folder(folder / ROOT / name, library=library, provenance={"library": LIBRARY, "release": found})
-    if not blocks:
-        raise InputError(f"checkout {str(folder)!r} has no 8×8 multipliers; expected circuits below {ROOT}/8x8_signed or {ROOT}/8x8_unsigned.")
-    return blocks
+    for wanted in (SIGNED, UNSIGNED) if formats is None else (formats,):
+        blocks = load_folder(folder / ROOT / FOLDERS[wanted], library=f"{LIBRARY} {found}", provenance={"library": LIBRARY, "release": found})
+        if blocks:
+            return blocks
+    places = " or ".join(f"{ROOT}/{FOLDERS[wanted]}" for wanted in ((SIGNED, UNSIGNED) if formats is None else (formats,)))
+    raise InputError(f"checkout {str(folder)!r} has no such 8×8 multipliers; expected circuits below {places}.")
 
 
 def load_folder(folder: Path, *, library: str = "", provenance: dict[str, object] | None = None) -> list[Block]:

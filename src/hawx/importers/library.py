@@ -136,7 +136,7 @@ def _load_path(path: Path, source: Source) -> tuple[str, list[Block]]:
     wish = source.formats if source.formats in (SIGNED, UNSIGNED) else UNSIGNED if source.magnitude or source.formats == MIXED else None
     if path.is_dir():
         if is_checkout(path):
-            return path.resolve().name, load_checkout(path)
+            return path.resolve().name, load_checkout(path, wish)
         return path.resolve().name, _load_plain_folder(path)
     if path.suffix in SUFFIXES:
         return path.stem, [load_circuit(path, wish=wish)]

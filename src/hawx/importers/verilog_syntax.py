@@ -250,24 +250,34 @@ def _binary(tokens: Tokens, level: int) -> Expression:
     return left
 
 
+_REDUCTIONS: dict[str, tuple[Literal["all", "any", "odd"], bool]] = {
+    "&": ("all", False),
+    "|": ("any", False),
+    "^": ("odd", False),
+    "~&": ("all", True),
+    "~|": ("any", True),
+    "~^": ("odd", True),
+    "^~": ("odd", True),
+    "!": ("any", True),
+}
+"""Unary operators with a one-bit result: (kind, inverted)."""
+
+
 def _unary(tokens: Tokens) -> Expression:
     token = tokens.current
-    if token.text in ("~", "!") and token.kind == "op":
-        tokens.take()
-        tokens.descend()
-        operand = _unary(tokens)
-        tokens.ascend()
-        if token.text == "!":
-            operand = Expression("any", token.line, (operand,))
+    if token.kind != "op" or (token.text != "~" and token.text not in _REDUCTIONS):
+        return _primary(tokens)
+    tokens.take()
+    tokens.descend()
+    operand = _unary(tokens)
+    tokens.ascend()
+    if token.text == "~":
         return Expression("not", token.line, (operand,))
-    reductions: dict[str, Literal["all", "any", "odd"]] = {"&": "all", "|": "any", "^": "odd"}
-    if token.kind == "op" and token.text in reductions:
-        tokens.take()
-        tokens.descend()
-        operand = _unary(tokens)
-        tokens.ascend()
-        return Expression(reductions[token.text], token.line, (operand,))
-    return _primary(tokens)
+    kind, inverted = _REDUCTIONS[token.text]
+    result = Expression(kind, token.line, (operand,))
+    if inverted:  # the join keeps the inversion to the one bit, whatever the width around it
+        result = Expression("join", token.line, (Expression("not", token.line, (result,)),))
+    return result
 
 
 def _primary(tokens: Tokens) -> Expression:
