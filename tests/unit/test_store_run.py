@@ -35,6 +35,16 @@ def test_a_run_comes_back(granularity: str, tmp_path: Path) -> None:
     assert {p.name for p in (tmp_path / "new" / "run").iterdir()} == {"result.json", "front.csv", "scores.csv", "report.html", "design.json"}
 
 
+def test_a_layer_without_filter_scores_comes_back(tmp_path: Path) -> None:
+    result = toy_result(granularity="filter")
+    kept = {name: (*getattr(result.scores, name)[:-1], np.zeros((0, 6))) for name in ("filter_bias", "filter_std", "filter_margin")}
+    result = replace(result, scores=replace(result.scores, **kept))
+    save_run(result, tmp_path)
+    back = load_run(tmp_path).scores
+    assert [m.shape for m in back.filter_margin] == [m.shape for m in result.scores.filter_margin]
+    assert all(np.array_equal(a, b) for a, b in zip(back.filter_std, result.scores.filter_std, strict=True))
+
+
 @pytest.mark.parametrize("images", [1, 7, 999, 10_000, 50_000])
 def test_counts_survive_percentages(images: int, tmp_path: Path) -> None:
     from hawx.store.run import _measurement

@@ -61,6 +61,8 @@ def gallery(result: Result) -> dict[str, Markup]:
     found["scores-layer"] = layer_figure(result)
     found["scores-operator"] = operator_figure(result)
     for i, layer in enumerate(result.scores.layers if result.scores.filter_margin else ()):
+        if not result.scores.filter_margin[i].size:  # a layer that may not be approximated
+            continue
         rows = list(range(len(result.scores.blocks)))
         name = "".join(c if c.isalnum() or c in "-_." else "-" for c in layer)
         found[f"scores-filters-{i:03d}-{name}"] = draw_filter_scores(result.scores, i, block_rows=rows, title=f"Filters of {layer}")

@@ -170,7 +170,8 @@ def _filters(result: Result, choice: Choice | None) -> Section | None:
     if not scores.filter_margin:
         return None
     size = [float(np.nan_to_num(np.abs(m)).max()) if m.size else 0.0 for m in scores.filter_margin]
-    shown = sorted(sorted(range(len(size)), key=lambda i: -size[i])[:8])
+    scored = [i for i, margin in enumerate(scores.filter_margin) if margin.size]
+    shown = sorted(sorted(scored, key=lambda i: -size[i])[:8])
     approximate = [b for b in range(len(scores.blocks)) if np.any(scores.operator_std[:, b] > 0)][:16]
     figures = [
         panel(
@@ -184,8 +185,8 @@ def _filters(result: Result, choice: Choice | None) -> Section | None:
         "Predicted change of the classification margin when one filter alone uses a block: warm cells lose margin, cool cells gain. "
         "Each layer has its own color scale."
     )
-    if len(shown) < len(size):
-        words += f" The {len(shown)} most sensitive of {len(size)} layers are drawn; scores.csv holds all."
+    if len(shown) < len(scored):
+        words += f" The {len(shown)} most sensitive of {len(scored)} layers are drawn; scores.csv holds all."
     return Section("filters", "Filter scores", join([element("p", {}, text(words)), *figures]))
 
 

@@ -47,7 +47,8 @@ def load_scores(path: str | PathLike[str], *, filters: Mapping[str, int], blocks
         ) from error
 
     def of_filters(name: str) -> tuple[Matrix, ...]:
-        return tuple(per_filter[name]) if found else ()
+        # A layer that may not be approximated has no filter scores.
+        return tuple(array[:0] if np.isnan(array).all() else array for array in per_filter[name]) if found else ()
 
     return Scores(
         layers=layers,
