@@ -19,12 +19,13 @@ from hawx.emulate.native import active_target
 from hawx.emulate.workloads import Shape
 
 SHAPES = (
-    (Shape(64, 64, 16), 8),
+    (Shape(64, 64, 16), 16),
+    (Shape(32, 96, 16), 32),
     (Shape(16, 32, 24), 4),
     (Shape(128, 32, 8), 32),
     (Shape(256, 64, 4), 8),
     (Shape(64, 16, 32, kernel=1), 4),
-    (Shape(96, 96, 24, groups=96), 2),
+    (Shape(96, 96, 24, groups=96), 4),
     (Shape(32, 32, 28, kernel=5, groups=32), 2),
 )
 """Shapes and batch sizes: wide and narrow, few pixels and many, depthwise."""
@@ -45,7 +46,7 @@ def calibrate(*, repeats: int = 3, clock: Callable[[], float] = thread_time) -> 
         block = Block.from_table(u.T @ v, name=f"rank{rank}")
         for shape, images in SHAPES:
             codes = torch.from_numpy(rng.integers(0, 128, (images, shape.size, shape.size, shape.channels)).astype(np.int8)).permute(0, 3, 1, 2)
-            weight = rng.integers(-128, 128, (shape.filters, shape.channels // shape.groups, shape.kernel, shape.kernel)).astype(np.int8)
+            weight = rng.normal(0, 40, (shape.filters, shape.channels // shape.groups, shape.kernel, shape.kernel)).clip(-127, 127).astype(np.int8)
             geometry = Geometry(stride=(shape.stride,) * 2, padding=(shape.kernel // 2,) * 4, groups=shape.groups)
             filters = shape.filters
             operands = layers.Operands(

@@ -30,7 +30,9 @@ def run(arguments: Namespace) -> int:
         progress.stage("load")
         from hawx.emulate.bench import bench
         from hawx.emulate.workloads import WORKLOADS
+        from hawx.store.calibration import ensure_calibrated
 
+        ensure_calibrated()
         networks = arguments.networks or list(WORKLOADS)
         progress.stage("bench", sum(len(WORKLOADS.get(name, ())) for name in networks))
         report = bench(networks, engine=arguments.engine, threads=arguments.threads, repeats=arguments.repeats, advance=progress.advance)

@@ -1,0 +1,133 @@
+"""The cost model ranks engines from counts; calibration fits it, survives damaged caches and never changes a result."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+from blocks import exact, full_rank, low_rank
+
+from hawx import emulate
+from hawx.emulate import cost
+from hawx.emulate.bench import bench
+from hawx.emulate.calibrate import calibrate
+from hawx.emulate.cost import COUNTS, CostModel, Work, built_in
+from hawx.emulate.engine import AUTO, Engine, choose
+from hawx.emulate.workloads import WORKLOADS
+from hawx.errors import InputError, UnknownNameError
+from hawx.store.calibration import ensure_calibrated, read_model, write_model
+
+WORK = Work(pixels=64000, reduction=576, filters=64, codes=4_096_000)
+
+
+@pytest.fixture(autouse=True)
+def _models(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cost, "_models", {})
+
+
+def test_counts_of_a_factored_layer() -> None:
+    model = CostModel("t", MappingProxyType(dict.fromkeys(COUNTS, 1.0)), (16, 16))
+    work = Work(pixels=10, reduction=27, filters=17, codes=90)
+    every = {"call": 1, "output": 10 * 17}
+    assert model.counts("factored", work, 3) == every | {"factored_mac": 10 * 27 * 32 * 3, "factored_code": 90}
+    assert model.counts("table", work, 1) == every | {"table_product": 10 * 27 * 32, "table_entry": 256 * 27 * 32}
+    assert model.counts("table", Work(pixels=4097, reduction=1, filters=1, codes=1), 1)["table_entry"] == 2 * 256 * 16
+    assert model.counts("lookup", work, 1) == every | {"lookup_product": 10 * 27 * 17}
+    deep = Work(pixels=10, reduction=9, filters=17, codes=90, depthwise=True)
+    assert model.counts("factored", deep, 3) == every | {"depthwise_mac": 10 * 9 * 17 * 4, "depthwise_code": 90}
+    assert model.counts("table", deep, 3) == every | {"depthwise_product": 10 * 9 * 17}
+
+
+@pytest.mark.parametrize("target", ["scalar", "avx2", "avx512", "avx512_vnni"])
+def test_the_exact_block_is_factored_and_full_rank_is_not(target: str) -> None:
+    if target != "scalar":  # where a multiplication costs as much as a lookup, either may win
+        assert choose(exact(), WORK, built_in(target), AUTO).engine is Engine.FACTORED
+    chosen = choose(full_rank(), WORK, built_in(target), AUTO)
+    assert chosen.engine in (Engine.TABLE, Engine.LOOKUP)
+    assert Engine.FACTORED not in chosen.seconds
+    assert chosen.seconds[chosen.engine] == min(chosen.seconds.values())
+
+
+def test_few_pixels_do_not_pay_for_expanding_a_table() -> None:
+    few = Work(pixels=4, reduction=576, filters=64, codes=2304)
+    assert choose(full_rank(), few, built_in("avx2"), AUTO).engine is Engine.LOOKUP
+    assert choose(full_rank(), WORK, built_in("avx2"), AUTO).engine is Engine.TABLE
+
+
+def test_a_table_that_no_kernel_holds_runs_in_torch() -> None:
+    table = np.random.default_rng(0).integers(0, 1 << 20, (256, 256))
+    assert choose(emulate.reference.Block.from_table(table, name="b"), WORK, built_in("avx2"), AUTO).engine is Engine.TORCH
+
+
+def test_calibration_measures_this_machine_and_results_stay(tmp_path: Path) -> None:
+    model = calibrate(repeats=1)
+    assert model.target == emulate.active_target()
+    assert set(model.per_count) == set(COUNTS)
+    assert all(0 < value < 1e-6 for name, value in model.per_count.items() if name != "call")
+    a, w = np.random.default_rng(0).integers(-128, 128, (2, 30, 40)).astype(np.int8)
+    before = emulate.matmul(a, w, low_rank(3))
+    slow = CostModel(model.target, dict.fromkeys(COUNTS, 1e-9) | {"factored_mac": 1.0}, model.columns)
+    cost.use_model(slow)
+    np.testing.assert_array_equal(emulate.matmul(a, w, low_rank(3)), before)
+
+
+def test_the_cache_is_kept_read_and_mistrusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = emulate.active_target()
+    model = CostModel(target, MappingProxyType({name: 1e-9 * (i + 1) for i, name in enumerate(COUNTS)}), (16, 16))
+    monkeypatch.setattr("hawx.store.calibration.calibrate", lambda: model)
+    assert ensure_calibrated(tmp_path) is model
+    (path,) = tmp_path.iterdir()
+    monkeypatch.setattr("hawx.store.calibration.calibrate", lambda: pytest.fail("measured again although a good file exists"))
+    assert dict(ensure_calibrated(tmp_path).per_count) == dict(model.per_count)
+    good = json.loads(path.read_text())
+    for damage in (
+        "",
+        "{",
+        "[]",
+        "null",
+        json.dumps({**good, "target": "neon"}),
+        json.dumps({**good, "processor": "other"}),
+        json.dumps({**good, "columns": []}),
+        json.dumps({**good, "columns": [0, 16]}),
+        json.dumps({**good, "per_count": {**good["per_count"], "factored_mac": -1}}),
+        json.dumps({**good, "per_count": {**good["per_count"], "factored_mac": "x"}}),
+        json.dumps({**good, "per_count": {**good["per_count"], "factored_mac": None}}),
+    ):
+        path.write_text(damage)
+        assert read_model(path, target) is None, damage
+    path.write_bytes(b"\xff\xfe\x00")
+    assert read_model(path, target) is None
+
+
+def test_a_folder_that_cannot_be_written_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    write_model(tmp_path / "file" / "x.json", built_in("scalar"))
+    assert (tmp_path / "file").read_text() == ""
+
+
+def test_bench_reports_ratios_of_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(WORKLOADS, "tiny", (WORKLOADS["vgg11"][-1], WORKLOADS["efficientnet_lite0"][-3]))
+    report = bench(("tiny",), repeats=1)
+    assert len(report.rows) == 8
+    for row in report.rows:
+        assert row.to_float32 == pytest.approx(row.gmacs / row.float32_gmacs)
+        if row.gather_gmacs is not None:
+            assert row.to_gather == pytest.approx(row.gmacs / row.gather_gmacs)
+    assert {row.products for row in report.rows} == {1, 4, 5, None}
+    assert json.loads(json.dumps(report.to_dict()))["target"] == emulate.active_target()
+
+
+def test_bench_refuses_what_it_cannot_time() -> None:
+    with pytest.raises(UnknownNameError, match=r"^unknown network 'resnet81'; did you mean 'resnet18'\?$"):
+        bench(("resnet81",))
+    with pytest.raises(InputError, match=r"^0 repeats on 1 threads cannot be timed; expected at least one of each\.$"):
+        bench(("resnet18",), repeats=0)
+
+
+def test_macs_of_the_workloads_agree_with_the_papers() -> None:
+    """One 3×3 layer of ResNet-18 on 32×32 is 37.7 million; the first of EfficientNet-Lite0 is 10.8 million."""
+    assert WORKLOADS["resnet18"][1].macs == 37_748_736
+    assert WORKLOADS["efficientnet_lite0"][0].macs == 10_838_016
