@@ -3,18 +3,17 @@
 The subset is what EvoApproxLib's behavioural files use and a little more: integer declarations, assignments
 (`=`, `|=`, `&=`, `^=`, `+=`, `-=`, `<<=`, `>>=`), `return`, and the operators `~ ! + - * << >> < > <= >= == != & ^ | ?:` with casts.
 No loops, calls, arrays, pointers or preprocessor beyond `#include`.
-Values are held in int64 and wrapped to the declared type when they are stored.
+Types, promotion and wrapping are those of C (`c_arithmetic`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hawx.formats import CODES
+from hawx.importers.c_arithmetic import Type, Typed, binary, choose, convert, literal, shift, unary, wrap
 from hawx.importers.tokens import Tokens
 from hawx.importers.verilog import Raw, operand_order
 
@@ -28,19 +27,6 @@ _TYPES = {f"{u}int{n}_t": (n, not u) for n in (8, 16, 32, 64) for u in ("", "u")
 _WORDS = {"signed", "unsigned", "char", "short", "int", "long"}
 _STATEMENTS = {"for", "while", "do", "if", "else", "switch", "goto", "break", "continue", "struct", "typedef", "asm", "sizeof"}
 
-Value = NDArray[np.int64] | np.int64
-"""A constant, or one value per operand pair, (256, 256)."""
-Type = tuple[int, bool]
-"""(bits, signed)."""
-
-
-def _wrap(value: Value, kind: Type) -> Value:
-    bits, signed = kind
-    if bits == 64:
-        return value
-    low = value & np.int64((1 << bits) - 1)
-    return low - ((low >> (bits - 1)) << bits) if signed else low
-
 
 class _Function:
     """Interprets one function while it is parsed: straight-line code needs no tree."""
@@ -48,7 +34,7 @@ class _Function:
     def __init__(self, tokens: Tokens) -> None:
         self.tokens = tokens
         self.types: dict[str, Type] = {}
-        self.values: dict[str, Value] = {}
+        self.values: dict[str, Typed] = {}
 
     def type_name(self) -> Type | None:
         """Take a type if there is one here."""
@@ -68,7 +54,7 @@ class _Function:
             tokens.take()
         return kind
 
-    def statement(self) -> Value | None:
+    def statement(self) -> Typed | None:
         """Interpret one statement; return the value of a `return`."""
         tokens = self.tokens
         token = tokens.current
@@ -104,7 +90,7 @@ class _Function:
                 tokens.fail(f"variable {name!r} is declared twice; expected one declaration.")
             self.types[name] = kind
             if tokens.accept("="):
-                self.values[name] = _wrap(self.expression(), kind)
+                self.values[name] = convert(self.expression(), kind)
             if not tokens.accept(","):
                 return
 
@@ -120,26 +106,26 @@ class _Function:
         value = self.expression()
         if operator.text != "=":
             value = self.binary(operator.text[:-1], self.read(name, line), value, line)
-        self.values[name] = _wrap(value, self.types[name])
+        self.values[name] = convert(value, self.types[name])
 
-    def read(self, name: str, line: int) -> Value:
+    def read(self, name: str, line: int) -> Typed:
         if name not in self.values:
             what = "is read before it is set" if name in self.types else "is not declared"
             self.tokens.fail(f"variable {name!r} {what}; expected a value.", line)
         return self.values[name]
 
-    def expression(self) -> Value:
+    def expression(self) -> Typed:
         tokens = self.tokens
         tokens.descend()
         value = self.level(0)
         if tokens.accept("?"):
             one = self.expression()
             tokens.expect(":")
-            value = np.where(value != 0, one, self.expression())
+            value = choose(value, one, self.expression())
         tokens.ascend()
         return value
 
-    def level(self, level: int) -> Value:
+    def level(self, level: int) -> Typed:
         if level == len(_PRECEDENCE):
             return self.unary()
         left = self.level(level + 1)
@@ -148,55 +134,44 @@ class _Function:
             left = self.binary(token.text, left, self.level(level + 1), token.line)
         return left
 
-    def binary(self, operator: str, left: Value, right: Value, line: int) -> Value:
-        if operator in ("<<", ">>"):
-            if np.any((np.asarray(right) < 0) | (np.asarray(right) > 63)):
-                self.tokens.fail("a shift amount is outside 0 to 63; expected a smaller one.", line)
-            if operator == ">>" and (64, False) in self.types.values() and np.any(np.asarray(left) < 0):
-                self.tokens.fail(
-                    "a negative value is shifted right beside 64-bit unsigned variables, where C's result depends on types; mask it first.", line
-                )
-        with np.errstate(over="ignore"):
-            return _OPERATORS[operator](left, right)
+    def binary(self, operator: str, left: Typed, right: Typed, line: int) -> Typed:
+        if operator not in ("<<", ">>"):
+            return binary(operator, left, right)
+        shifted = shift(operator, left, right)
+        if shifted is None:
+            self.tokens.fail("a shift amount is negative or not below the width of the shifted type; expected a smaller one.", line)
+        return shifted
 
-    def unary(self) -> Value:
+    def unary(self) -> Typed:
         tokens = self.tokens
         token = tokens.current
         if token.kind == "op" and token.text in ("~", "-", "+", "!"):
             tokens.take()
             tokens.descend()
-            value = self.unary()
+            value = unary(token.text, self.unary())
             tokens.ascend()
-            if token.text == "!":
-                return np.asarray(value == 0).astype(np.int64)
-            return ~value if token.text == "~" else -value if token.text == "-" else value
+            return value
         if tokens.accept("("):
             kind = self.type_name()
+            tokens.descend()
             if kind is not None:
                 tokens.expect(")")
-                tokens.descend()
-                value = _wrap(self.unary(), kind)
-                tokens.ascend()
-                return value
-            value = self.expression()
-            tokens.expect(")")
+                value = convert(self.unary(), kind)
+            else:
+                value = self.expression()
+                tokens.expect(")")
+            tokens.ascend()
             return value
         if token.kind == "number":
-            tokens.take()
-            digits = token.text.rstrip("uUlL")
-            number = int(digits, 8) if re.fullmatch(r"0[0-7]+", digits) else int(digits, 0) if not re.fullmatch(r"0\d+", digits) else -1
-            if not 0 <= number < 1 << 64:
+            number = literal(tokens.take().text)
+            if number is None:
                 tokens.fail(f"number {token.text!r} is not usable; expected a C integer below 2^64.", token.line)
-            return np.int64(number - (number >> 63 << 64))  # the 64-bit pattern
+            return number
         name = tokens.name("a value")
         if tokens.at("(", "["):
             what = "a call" if tokens.at("(") else "an array"
             tokens.fail(f"{name!r} is {what}, which is outside the straight-line C subset; expected variables and operators.", token.line)
         return self.read(name, token.line)
-
-
-def _compared(relation: Callable[[Value, Value], object]) -> Callable[[Value, Value], Value]:
-    return lambda p, q: np.asarray(relation(p, q)).astype(np.int64)
 
 
 _PRECEDENCE: tuple[tuple[str, ...], ...] = (
@@ -212,25 +187,6 @@ _PRECEDENCE: tuple[tuple[str, ...], ...] = (
     ("*",),
 )
 """Binary operators, loosest first."""
-
-_OPERATORS: dict[str, Callable[[Value, Value], Value]] = {
-    "||": _compared(lambda p, q: (p != 0) | (q != 0)),
-    "&&": _compared(lambda p, q: (p != 0) & (q != 0)),
-    "|": lambda p, q: p | q,
-    "^": lambda p, q: p ^ q,
-    "&": lambda p, q: p & q,
-    "==": _compared(lambda p, q: p == q),
-    "!=": _compared(lambda p, q: p != q),
-    "<": _compared(lambda p, q: p < q),
-    ">": _compared(lambda p, q: p > q),
-    "<=": _compared(lambda p, q: p <= q),
-    ">=": _compared(lambda p, q: p >= q),
-    "<<": lambda p, q: p << q,
-    ">>": lambda p, q: p >> q,
-    "+": lambda p, q: p + q,
-    "-": lambda p, q: p - q,
-    "*": lambda p, q: p * q,
-}
 
 
 def evaluate_c(path: str, text: str) -> tuple[str, Raw]:
@@ -267,9 +223,10 @@ def evaluate_c(path: str, text: str) -> tuple[str, Raw]:
         tokens.fail(f"function {name!r} has {len(names)} parameters; expected two operands.", line)
     code = np.arange(CODES, dtype=np.int64)
     for parameter_name, grid in zip(operand_order(names), (code[:, None], code[None, :]), strict=True):
-        function.values[parameter_name] = _wrap(np.broadcast_to(grid, (CODES, CODES)), function.types[parameter_name])
+        kind_of = function.types[parameter_name]
+        function.values[parameter_name] = Typed(wrap(np.broadcast_to(grid, (CODES, CODES)), kind_of), kind_of)
     tokens.expect("{")
-    result: Value | None = None
+    result: Typed | None = None
     while not tokens.accept("}"):
         if result is not None:
             tokens.fail("a statement follows 'return'; expected '}'.")
@@ -278,4 +235,4 @@ def evaluate_c(path: str, text: str) -> tuple[str, Raw]:
         tokens.fail(f"{tokens.shown()} after the function; expected one function per file.")
     if result is None:
         tokens.fail(f"function {name!r} has no return; expected a product.")
-    return name, np.broadcast_to(_wrap(result, kind) & np.int64(0xFFFF), (CODES, CODES)).astype(np.int64)
+    return name, np.broadcast_to(convert(result, kind).value & np.int64(0xFFFF), (CODES, CODES)).astype(np.int64)
