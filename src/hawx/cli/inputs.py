@@ -53,8 +53,8 @@ def load_library(settings: ExploreSettings) -> Library:
     return library.select(settings.blocks) if settings.blocks else library
 
 
-def load_network(settings: ExploreSettings) -> tuple[QuantizedNetwork, Dataset]:
-    """Return the network and the images to work with."""
+def load_network(settings: ExploreSettings, library: Library) -> tuple[QuantizedNetwork, Dataset]:
+    """Return the network, its activations in the format of the library's first operand, and the images to work with."""
     # What torch tells its own developers on import is not for the users of a command.
     logging.getLogger("torch").setLevel(logging.ERROR)
     from hawx.importers.networks import load_with_data
@@ -66,6 +66,7 @@ def load_network(settings: ExploreSettings) -> tuple[QuantizedNetwork, Dataset]:
         preprocessing=None if settings.preprocessing is None else _preprocessing(settings.preprocessing),
         calibration_images=CALIBRATION_IMAGES,
         limit=None if settings.images is None else settings.images + CALIBRATION_IMAGES,
+        activations=library.formats[0].name,
         seed=settings.seed,
     )
 

@@ -98,6 +98,7 @@ def load_network(
     weights: str | PathLike[str] | None = None,
     calibration: Dataset | Images | None = None,
     preprocessing: Preprocessing | None = None,
+    activations: Activations | str = Activations.SIGNED,
 ) -> QuantizedNetwork:
     """Return the network that `source` names: one of the zoo, a `.pt2` or `.onnx` file, or a network saved by `save_network`.
 
@@ -106,6 +107,7 @@ def load_network(
         weights: file with the weights of a zoo network.
         calibration: images that fix the activations' ranges, where the network brings none.
         preprocessing: how pixels become input, for files (zoo networks and saved networks declare theirs).
+        activations: format of the activations, where the network is quantized here.
 
     Raises:
         InputError: nothing of that name, or something is missing or does not fit.
@@ -113,12 +115,12 @@ def load_network(
     text = fspath(source)
     suffix = Path(text).suffix
     if suffix not in FILES:
-        return zoo.load(text, weights=weights, calibration=calibration)
+        return zoo.load(text, weights=weights, calibration=calibration, activations=activations)
     if weights is not None:
         raise InputError(f"weights {fspath(weights)!r} are given for {text!r}, which holds its own; expected weights for a network of the zoo only.")
     if suffix == ".safetensors":
         return from_bytes(read_bytes(Path(text), "network", most=LARGEST_NETWORK), source=text)
-    return quantize(text, calibration, preprocessing=preprocessing)
+    return quantize(text, calibration, preprocessing=preprocessing, activations=activations)
 
 
 def load_with_data(
@@ -127,6 +129,7 @@ def load_with_data(
     weights: str | PathLike[str] | None = None,
     data: str | PathLike[str] | None = None,
     preprocessing: Preprocessing | None = None,
+    activations: Activations | str = Activations.SIGNED,
     calibration_images: int = 256,
     limit: int | None = None,
     seed: int = 0,
@@ -137,6 +140,7 @@ def load_with_data(
         source: as in `load_network`.
         weights: as in `load_network`.
         data: as in `importers.datasets.load_dataset`; default the images that the package embeds with the network.
+        activations: format of the activations: that of the library's first operand.
         preprocessing: for files, see `load_network`; zoo networks declare theirs.
         calibration_images: how many images fix the ranges. They are taken from the training part of `data` where it has one.
         limit: read at most so many images, evenly spread over `data`.
@@ -150,7 +154,7 @@ def load_with_data(
     if data is None:
         if not in_zoo or text not in zoo.embedded.EMBEDDED:
             raise InputError(f"network {text!r} brings no images; expected a data set: an .npz, an image folder or tar, or a standard archive.")
-        return zoo.load(text, weights=weights), zoo.dataset(text)
+        return zoo.load(text, weights=weights, activations=activations), zoo.dataset(text)
     if in_zoo:
         preprocessing = zoo.describe(text).preprocessing
     evaluation = load_dataset(data, preprocessing=preprocessing, limit=limit)
@@ -164,7 +168,7 @@ def load_with_data(
         order = np.random.default_rng(seed).permutation(len(evaluation)).astype(np.int64)
         count = min(calibration_images, max(2, len(evaluation) // 4))
         calibration, evaluation = evaluation.take(order[:count]), evaluation.take(np.sort(order[count:]))
-    network = load_network(text, weights=weights, calibration=calibration, preprocessing=preprocessing)
+    network = load_network(text, weights=weights, calibration=calibration, preprocessing=preprocessing, activations=activations)
     if evaluation.classes > network.classes:
         raise InputError(
             f"data set {fspath(data)!r} has labels up to {evaluation.classes - 1} and network {network.name!r} has {network.classes} classes; "

@@ -42,7 +42,7 @@ def run(arguments: Namespace) -> int:
         from hawx.verify import split_images
 
         library = load_library(settings)
-        network, dataset = load_network(settings)
+        network, dataset = load_network(settings, library)
         check_tables(saved, library)
         assignment = Assignment.from_dict(saved.assignment, network.filters, library.names)
         data = Dataset("images", dataset.images, dataset.labels, network.classes)

@@ -65,7 +65,7 @@ def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
         library = load_library(settings)
         library.costs()  # says which block has no figures, before anything long begins
         accelerator = load_accelerator(settings.accelerator)
-        network, dataset = load_network(settings)
+        network, dataset = load_network(settings, library)
         search_images, report_images = split_sizes(settings)
         begin(folder, settings)
         with SqliteStore(folder / MEASUREMENTS) as store, counter_for(jobs=settings.jobs, dask=settings.dask) as counter:

