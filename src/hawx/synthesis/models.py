@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from hawx.errors import InputError
 from hawx.synthesis.liberty import Cell, CellLibrary
 from hawx.synthesis.logic import Expression
-from hawx.synthesis.netlist import Netlist
+from hawx.synthesis.netlist import ONE, ZERO, Netlist, register_outputs
 from hawx.synthesis.yosys import check_module_name
 
 _MARKS = {"and": " & ", "or": " | ", "xor": " ^ "}
@@ -22,18 +22,28 @@ def cell_models(library: CellLibrary, kinds: Iterable[str]) -> str:
     return "".join(_model(library, kind) for kind in sorted(set(kinds)))
 
 
-def netlist_verilog(netlist: Netlist, library: CellLibrary) -> str:
-    """Return a combinational netlist as structural Verilog over the library's cells."""
+def netlist_verilog(netlist: Netlist, library: CellLibrary, clock: str = "clk") -> str:
+    """Return a netlist as structural Verilog over the library's cells, every net a wire of its own (simulators copy wide nets whole).
+
+    Args:
+        netlist: combinational, or with registers.
+        library: its cells.
+        clock: port that clocks the registers.
+    """
     ports = [f"input [{len(nets) - 1}:0] {port}" for port, nets in netlist.inputs.items()]
     ports += [f"output [{len(nets) - 1}:0] {port}" for port, nets in netlist.outputs.items()]
-    lines = [f"module {check_module_name(netlist.name)} ({', '.join(ports)});", f"  wire [{netlist.nets - 1}:0] n;"]
-    lines += ["  assign n[0] = 1'b0;", "  assign n[1] = 1'b1;"]
-    lines += [f"  assign n[{net}] = {port}[{bit}];" for port, nets in netlist.inputs.items() for bit, net in enumerate(nets)]
-    lines += [f"  assign {port}[{bit}] = n[{net}];" for port, nets in netlist.outputs.items() for bit, net in enumerate(nets)]
-    for number, gate in enumerate(netlist.gates):
+    lines = [f"module {check_module_name(netlist.name)} ({', '.join(ports)});"]
+    lines += [f"  wire n{net};" for net in range(netlist.nets)]
+    lines += [f"  assign n{ZERO} = 1'b0;", f"  assign n{ONE} = 1'b1;"]
+    lines += [f"  assign n{net} = {port}[{bit}];" for port, nets in netlist.inputs.items() for bit, net in enumerate(nets)]
+    lines += [f"  assign {port} = {{{', '.join(f'n{net}' for net in reversed(nets))}}};" for port, nets in netlist.outputs.items()]
+    for number, gate in enumerate((*netlist.gates, *netlist.registers)):
         cell = library.cells[gate.cell]
-        pins = [*zip(cell.inputs, gate.inputs, strict=True), *((pin, net) for pin, net in zip(cell.outputs, gate.outputs, strict=True) if net >= 0)]
-        lines.append(f"  {gate.cell} g{number} ({', '.join(f'.{pin}(n[{net}])' for pin, net in pins)});")
+        pins = list(zip(netlist.cells[gate.cell].inputs, gate.inputs, strict=True))
+        outputs = cell.outputs if cell.register is None else register_outputs(cell)
+        pins += [(pin, net) for pin, net in zip(outputs, gate.outputs, strict=True) if net >= 0]
+        wires = [f".{pin}(n{net})" for pin, net in pins] + ([] if cell.register is None else [f".{cell.register.clock}({clock})"])
+        lines.append(f"  {gate.cell} g{number} ({', '.join(wires)});")
     return "\n".join([*lines, "endmodule"]) + "\n"
 
 

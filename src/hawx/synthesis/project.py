@@ -21,7 +21,7 @@ from hawx.synthesis import yosys
 from hawx.synthesis.energy import clock_energy, toggle_energies, toggle_rates
 from hawx.synthesis.flow import MAPPINGS, adder_map, mapped_area
 from hawx.synthesis.liberty import CellLibrary
-from hawx.synthesis.models import cell_models
+from hawx.synthesis.models import cell_models, netlist_verilog
 from hawx.synthesis.netlist import Netlist, from_yosys
 from hawx.synthesis.timing import static_timing
 
@@ -69,30 +69,25 @@ def run_vectors(synthesis: ProjectSynthesis, project: RtlProject) -> GateLevel:
     """Return whether the mapped netlist computes what the testbench expects, and what that costs."""
     netlist, stimulus, bits = synthesis.netlist, project.stimulus, project.accumulator_bits
     checks = dict(stimulus.checks)
-    output = np.array(netlist.outputs["acc"])
-    state = np.zeros((netlist.nets, 1), np.uint64)
-    taken = np.zeros((len(netlist.registers), 1), np.uint64)
-    before = state.copy()
+    output = netlist.outputs["acc"]
+    values, taken = [0] * netlist.nets, [0] * len(netlist.registers)
+    before = np.zeros(netlist.nets, np.int8)
     toggles = np.zeros(netlist.nets)
     passed = True
     for cycle in range(stimulus.cycles + 1):
-        for port, width in stimulus.widths.items():
-            value = stimulus.inputs[port][min(cycle, stimulus.cycles - 1)]
-            state[list(netlist.inputs[port]), 0] = [value >> bit & 1 for bit in range(width)]
-        for gate, held in zip(netlist.registers, taken, strict=True):
-            state[gate.outputs[0]] = held
-        netlist.evaluate(state)
-        state &= np.uint64(1)  # one stream: the lowest bit
-        taken = netlist.next_state(state)
-        if cycle - 1 in checks:  # what stood after the previous edge
-            word = state[output, 0].astype(bool)
-            for place, wanted in enumerate(checks[cycle - 1]):
-                if wanted is not None:
-                    found = sum(1 << bit for bit in range(bits) if word[place * bits + bit])
-                    passed = passed and found == wanted % (1 << bits)
+        for port in stimulus.widths:
+            word = stimulus.inputs[port][min(cycle, stimulus.cycles - 1)]
+            for bit, net in enumerate(netlist.inputs[port]):
+                values[net] = word >> bit & 1
+        taken = netlist.step(values, taken)
+        for place, wanted in enumerate(checks.get(cycle - 1, ())):  # what stood after the previous edge
+            if wanted is not None:
+                found = sum(values[net] << bit for bit, net in enumerate(output[place * bits : (place + 1) * bits]))
+                passed = passed and found == wanted % (1 << bits)
+        now = np.array(values, np.int8)
         if cycle:
-            toggles += (state != before)[:, 0]
-        before[...] = state
+            toggles += now != before
+        before = now
     energy = float(synthesis.toggle_fj @ toggles) / stimulus.cycles + synthesis.clock_fj
     return GateLevel(passed=passed, comparisons=len(checks), energy_per_cycle_fj=energy)
 
@@ -126,7 +121,7 @@ def synthesize_project(
 
     def run(mapping: str) -> dict[str, str]:
         script = _script(project, mapping, keep_lanes)
-        return yosys.run(script, files, ["mapped.json", "mapped.v"], source=project.top, timeout_s=timeout_s)
+        return yosys.run(script, files, ["mapped.json"], source=project.top, timeout_s=timeout_s)
 
     with ThreadPoolExecutor(len(mappings)) as pool:
         written = list(pool.map(run, mappings))
@@ -147,7 +142,7 @@ def synthesize_project(
         gates=len(netlist.gates),
         tool=yosys.tool().version,
         technology=library.name,
-        sources={"mapped.v": written[best]["mapped.v"], "cells.v": cell_models(library, (gate.cell for gate in cells))},
+        sources={"mapped.v": netlist_verilog(netlist, library), "cells.v": cell_models(library, (gate.cell for gate in cells))},
     )
 
 
@@ -165,6 +160,5 @@ def _script(project: RtlProject, mapping: str, keep_lanes: bool) -> str:
         "flatten",
         "opt_clean -purge",
         "write_json mapped.json",
-        "write_verilog -noattr mapped.v",
     ]
     return "\n".join(lines) + "\n"
