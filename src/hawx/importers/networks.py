@@ -153,6 +153,8 @@ def load_with_data(
     in_zoo = Path(text).suffix not in FILES
     if data is None:
         if not in_zoo or text not in zoo.embedded.EMBEDDED:
+            if in_zoo:
+                zoo.describe(text)  # an unknown name is told before its missing images
             raise InputError(f"network {text!r} brings no images; expected a data set: an .npz, an image folder or tar, or a standard archive.")
         return zoo.load(text, weights=weights, activations=activations), zoo.dataset(text)
     if in_zoo:
