@@ -172,6 +172,12 @@ def test_power_times_time_is_energy():
     np.testing.assert_allclose(result.power_uw * result.latency_us * 1e-6, result.energy_uj, rtol=1e-12)
 
 
+def test_the_held_operand_is_one_that_energy_understands():
+    from hawx.synthesis import Held
+
+    assert [Held(accelerator.held).value for accelerator in ACCELERATORS] == ["none", "none", "weight", "activation", "none", "none", "none"]
+
+
 def test_memory_is_an_own_labelled_term():
     bare = Spatial(multipliers=64).evaluate(LAYERS, all_exact(), COSTS, exact=EXACT)
     with_memory = Spatial(multipliers=64, memory=Memory(area_um2_per_bit=2.0, energy_fj_per_bit=3.0)).evaluate(

@@ -67,6 +67,11 @@ class Accelerator(Protocol):
         """Plain JSON values from which the accelerator can be built again."""
         ...
 
+    @property
+    def held(self) -> str:
+        """Which operand a multiplier keeps while the other streams: `none`, `weight` or `activation`; decides operand-aware energy."""
+        ...
+
     def evaluate(
         self, layers: Sequence[LayerShape], counts: ArrayLike, costs: Sequence[Costs], *, exact: int, energies: ArrayLike | None = None
     ) -> ArchitectureCosts:

@@ -69,6 +69,11 @@ class Spatial:
             values["memory"] = self.memory.params
         return values
 
+    @property
+    def held(self) -> str:
+        """Filters take turns on a lane, so both operands are new in every cycle."""
+        return "none"
+
     def evaluate(
         self, layers: Sequence[LayerShape], counts: ArrayLike, costs: Sequence[Costs], *, exact: int, energies: ArrayLike | None = None
     ) -> ArchitectureCosts:

@@ -68,6 +68,11 @@ class Systolic:
             values["memory"] = self.memory.params
         return values
 
+    @property
+    def held(self) -> str:
+        """The operand that the dataflow keeps still."""
+        return {Dataflow.WEIGHT: "weight", Dataflow.OUTPUT: "none", Dataflow.INPUT: "activation"}[self.dataflow]
+
     def evaluate(
         self, layers: Sequence[LayerShape], counts: ArrayLike, costs: Sequence[Costs], *, exact: int, energies: ArrayLike | None = None
     ) -> ArchitectureCosts:
@@ -190,6 +195,11 @@ class Simt:
         if self.memory is not None:
             values["memory"] = self.memory.params
         return values
+
+    @property
+    def held(self) -> str:
+        """Instructions stand between two products of a lane, so both operands are new."""
+        return "none"
 
     def evaluate(
         self, layers: Sequence[LayerShape], counts: ArrayLike, costs: Sequence[Costs], *, exact: int, energies: ArrayLike | None = None
