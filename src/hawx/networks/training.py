@@ -33,7 +33,7 @@ class Recipe:
     """Largest random shift in pixels, in each direction."""
     mirror: bool = False
     bfloat16: bool = False
-    """Multiply in bfloat16 (helps where the CPU has AMX or AVX512-BF16, hurts elsewhere)."""
+    """Multiply in bfloat16 where the CPU has instructions for it (AMX or AVX512-BF16; elsewhere it would only be slower)."""
     small_epochs: float = 0.0
     """The first so many epochs see images of half the size, at a quarter of the cost (progressive resizing)."""
     average: float = 0.0
@@ -96,7 +96,7 @@ def train(
             batch = F.avg_pool2d(batch, 2)
         for group in optimizer.param_groups:
             group["lr"] = recipe.peak_rate * _triangle(step / total, recipe.warmup)
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16 and _multiplies_bfloat16()):
             logits = module(batch.contiguous(memory_format=torch.channels_last))
             loss = F.cross_entropy(logits.float(), labels[chosen], label_smoothing=recipe.smoothing)
         optimizer.zero_grad(set_to_none=True)
@@ -122,6 +122,10 @@ def top1(module: nn.Module, data: Dataset, preprocessing: Preprocessing, *, batc
             logits = module.eval()(preprocessing(torch.from_numpy(data.images[start : start + batch])))
             correct += int((logits.argmax(1).numpy() == data.labels[start : start + batch]).sum())
     return 100.0 * correct / len(data.labels)
+
+
+def _multiplies_bfloat16() -> bool:
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def _update_average(average: dict[str, Tensor], module: nn.Module, decay: float) -> None:

