@@ -29,6 +29,7 @@ def choose(result: Result) -> Choice | None:
     if not result.front:
         return None
     allowed = UNASKED if result.max_drop is None else result.max_drop
+    points = "point" if allowed == 1 else "points"
     objective = result.objectives[0].rsplit("_", 1)[0] if result.objectives else "cost"
     try:
         design = result.best(allowed)
@@ -36,10 +37,10 @@ def choose(result: Result) -> Choice | None:
         closest = min(result.front, key=result.drop)
         if result.max_drop is None:
             return Choice(closest, "the most accurate design of the front; none loses at most one point")
-        return Choice(closest, f"the closest to the goal: no design loses at most {allowed:g} points", met=False)
+        return Choice(closest, f"the closest to the goal: no design loses at most {allowed:g} {points}", met=False)
     if result.max_drop is None:
-        return Choice(design, f"least {objective} that loses at most {allowed:g} point (no goal was stated)")
-    return Choice(design, f"least {objective} that loses at most {allowed:g} points, as asked")
+        return Choice(design, f"least {objective} that loses at most {allowed:g} {points} (no goal was stated)")
+    return Choice(design, f"least {objective} that loses at most {allowed:g} {points}, as asked")
 
 
 def exact_design(result: Result) -> Design | None:

@@ -164,5 +164,10 @@ def _legend(result: Result, chosen: Design | None) -> list[Entry]:
     if chosen is not None:
         entries.append(Entry(circle(0, 0, 5, "ring"), "chosen"))
     if result.max_drop is not None:
-        entries.append(Entry(element("line", {"class": "goal", "x1": -8.0, "x2": 8.0, "y1": 0.0, "y2": 0.0}), f"at most {result.max_drop:g} points"))
+        entries.append(
+            Entry(
+                element("line", {"class": "goal", "x1": -8.0, "x2": 8.0, "y1": 0.0, "y2": 0.0}),
+                f"at most {result.max_drop:g} point{'' if result.max_drop == 1 else 's'}",
+            )
+        )
     return entries

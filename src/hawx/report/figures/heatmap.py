@@ -32,8 +32,7 @@ def draw_scores(values: Values, layers: Sequence[str], blocks: Sequence[str], *,
         marks.append(element("text", turned, text(block)))
     for i, layer in enumerate(layers):
         y = top + i * cell_h
-        if cell_h > 20 or i % 2 == 0:
-            marks.append(element("text", {"class": "name", "x": left - 8, "y": y + cell_h / 2 + 4, "text-anchor": "end"}, text(_short(layer, 26))))
+        marks.append(element("text", {"class": "name", "x": left - 8, "y": y + cell_h / 2 + 4, "text-anchor": "end"}, text(_short(layer, 26))))
         for b, block in enumerate(blocks):
             marks.append(
                 _cell(left + b * cell_w, y, cell_w, cell_h, float(values[i, b]), peak, f"{layer}, {block}", unit, show if cell_h > 20 else None)
