@@ -65,8 +65,9 @@ class Yardstick:
         return np.asarray(order[np.flatnonzero(np.diff(cell[order], prepend=-1))])
 
 
-def volume(drops: NDArray[np.float64], ratios: NDArray[np.float64], reference: float) -> float:
-    return hypervolume(np.column_stack([drops / reference, ratios]), np.ones(1 + ratios.shape[1]))
+def volume(problem: Problem, drops: NDArray[np.float64], ratios: NDArray[np.float64]) -> float:
+    points = np.array([problem.point(float(drop), row) for drop, row in zip(drops, ratios, strict=True)])
+    return hypervolume(points, np.ones(points.shape[1]))
 
 
 def fresh(problem: Problem, reference: float, budget: int) -> Problem:
@@ -77,12 +78,12 @@ def before(made: Prepared, stick: Yardstick, reference: float, seed: int, best: 
     """Return how good the predicted front is, with nothing measured but the exact design."""
     problem = fresh(made.problem, reference, 1)
     start = perf_counter()
-    pool, raw = build_pool(problem, made.effects, search_rng(seed))
-    predicted = made.predictor().from_raw(raw)[0]
+    pool, _ = build_pool(problem, made.effects, search_rng(seed))
+    predicted = made.predictor().predict(pool)[0]
     ratios = problem.ratios(pool)
     chosen = thin(np.column_stack([predicted, ratios]), PREDICTED_FRONT)
     took = perf_counter() - start
-    found = volume(stick.drops(pool[chosen]), ratios[chosen], reference)
+    found = volume(problem, stick.drops(pool[chosen]), ratios[chosen])
     equivalents = (made.work_s + took) / made.evaluation_s
     return {"hypervolume_ratio": found / best, "designs": len(chosen), "evaluations": 1, "evaluation_equivalents": equivalents, "pool_s": took}
 
@@ -154,7 +155,7 @@ def main() -> None:
         ratios = made.problem.ratios(truth.choices(candidates))
         true_drops = (float(counts[0]) - counts[candidates].astype(float)) * 100.0 / len(images)
         for reference in REFERENCES:
-            best = volume(true_drops, ratios, reference)
+            best = volume(fresh(made.problem, reference, 1), true_drops, ratios)
             row: dict[str, Any] = {"seed": seed, "reference_drop": reference, "evaluation_s": made.evaluation_s, "scoring_s": made.work_s}
             row["true_front"] = int(non_dominated(np.column_stack([true_drops, ratios])).sum())
             row["before"] = before(made, stick, reference, seed, best)

@@ -1,0 +1,96 @@
+"""S3: how many evaluations HAWX needs to reach the measured front of NSGA-II, at filter level.
+
+    python -m benchmarks.search_nsga2 [--network resnet20] [--images 200] [--nsga2-budget 600] [--budget 40] [--seeds 1]
+
+Both searchers measure on the same images through the same evaluator. NSGA-II spends its whole budget; "reached" means that the hypervolume of
+what HAWX has measured is at least that of everything NSGA-II measured. Evaluation-equivalents are HAWX's other work divided by the wall time of
+one evaluation. NSGA-II's hypervolume over evaluations is written too, so that one sees whether its budget was enough to converge. Written:
+`benchmarks/results/search_nsga2_NETWORK.json`. CIFAR-10 networks need the data folder (`HAWX_DATA`).
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from time import perf_counter
+from typing import Any
+
+from benchmarks.common import save
+from benchmarks.search_prediction import BLOCKS
+from benchmarks.search_setup import load, prepare, search_rng, search_set
+from hawx.blocks.families import builtin_library
+from hawx.search import Problem, search
+
+
+def fresh(problem: Problem, budget: int) -> Problem:
+    """Return the same problem with nothing measured; its measurer remembers."""
+    return replace(problem, budget=budget, evaluated=[], history=[], _known={})
+
+
+def curve(problem: Problem) -> list[tuple[int, float]]:
+    """Return hypervolume over evaluations, where it grew."""
+    points: list[tuple[int, float]] = []
+    for evaluations, _, volume in problem.history:
+        if not points or volume > points[-1][1]:
+            points.append((evaluations, round(volume, 6)))
+    return points
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--network", default="resnet20")
+    parser.add_argument("--blocks", default=BLOCKS)
+    parser.add_argument("--images", type=int, default=200)
+    parser.add_argument("--nsga2-budget", type=int, default=600)
+    parser.add_argument("--budget", type=int, default=40)
+    parser.add_argument("--seeds", type=int, default=1)
+    options = parser.parse_args()
+    network, data = load(options.network)
+    library = builtin_library().select(["mul8s_exact", *options.blocks.split(",")])
+    chosen = search_set(data, options.images)
+    rows: list[dict[str, Any]] = []
+    for seed in range(options.seeds):
+        made = prepare(network, library, chosen, granularity="filter", budget=options.budget, reference_drop=10.0, seed=seed)
+        ours = fresh(made.problem, options.budget)
+        start = perf_counter()
+        ours.measure(ours.space.exact_choices())
+        search("hawx", ours, search_rng(seed), made.predictor())
+        ours_s = perf_counter() - start
+        theirs = fresh(made.problem, options.nsga2_budget)
+        start = perf_counter()
+        theirs.measure(theirs.space.exact_choices())
+        search("nsga2", theirs, search_rng(seed))
+        theirs_s = perf_counter() - start
+        goal = theirs.hypervolume()
+        reached = next((evaluations for evaluations, volume in curve(ours) if volume >= goal), None)
+        equivalents = made.work_s / made.evaluation_s + max(ours_s / made.evaluation_s - len(ours.evaluated), 0.0)
+        row = {
+            "seed": seed,
+            "space_log10": ours.space.log10_size,
+            "hawx": {"evaluations": len(ours.evaluated), "hypervolume": ours.hypervolume(), "wall_s": made.work_s + ours_s, "curve": curve(ours)},
+            "nsga2": {"evaluations": len(theirs.evaluated), "hypervolume": goal, "wall_s": theirs_s, "curve": curve(theirs)},
+            "hawx_evaluations_to_reach_nsga2": reached,
+            "evaluation_equivalents_of_hawx": equivalents,
+            "fewer_evaluations": len(theirs.evaluated) / reached if reached else None,
+            "fewer_with_equivalents": len(theirs.evaluated) / (reached + equivalents) if reached else None,
+            "evaluation_s": made.evaluation_s,
+        }
+        rows.append(row)
+        said = f"{row['fewer_evaluations']:.0f}x fewer, {row['fewer_with_equivalents']:.1f}x with equivalents" if reached else "not reached"
+        print(
+            f"{options.network} seed {seed}, 10^{ours.space.log10_size:.0f} designs: NSGA-II {goal:.4f} after {len(theirs.evaluated)} evaluations "
+            f"({theirs_s:.0f} s); HAWX {ours.hypervolume():.4f} after {len(ours.evaluated)} + {equivalents:.0f} equivalents "
+            f"({made.work_s + ours_s:.0f} s), reached after {reached}: {said}",
+            flush=True,
+        )
+    goal_text = "NSGA-II's measured front reached with >= 300x fewer evaluations"
+    print(
+        save(
+            f"search_nsga2_{options.network}",
+            {"goal": goal_text, "network": network.name, "blocks": list(library.names), "images": options.images, "runs": rows},
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
