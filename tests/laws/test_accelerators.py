@@ -178,6 +178,17 @@ def test_the_held_operand_is_one_that_energy_understands():
     assert [Held(accelerator.held).value for accelerator in ACCELERATORS] == ["none", "none", "weight", "activation", "none", "none", "none"]
 
 
+def test_utilization_is_work_over_capacity():
+    layer = LAYERS[2:]  # 10 filters of 40 products, one pixel
+    counts = [[0, 10, 0]]
+    array = Systolic(rows=4, columns=6).evaluate(layer, counts, COSTS, exact=EXACT)
+    assert array.utilization == pytest.approx(400 / (24 * (2 * (4 + 6 + 40 - 2) - 1)))  # 10 filters on 6 columns: two folds
+    assert Spatial(folding={"fc": Folding(5, 8)}).evaluate(layer, counts, COSTS, exact=EXACT).utilization == pytest.approx(1.0)
+    # a second block takes a sixth lane for a single filter: 400 products in 10 cycles of 48 multipliers
+    mixed = Spatial(folding={"fc": Folding(5, 8)}).evaluate(layer, [[1, 9, 0]], COSTS, exact=EXACT)
+    assert mixed.utilization == pytest.approx(400 / (10 * 48))
+
+
 def test_memory_is_an_own_labelled_term():
     bare = Spatial(multipliers=64).evaluate(LAYERS, all_exact(), COSTS, exact=EXACT)
     with_memory = Spatial(multipliers=64, memory=Memory(area_um2_per_bit=2.0, energy_fj_per_bit=3.0)).evaluate(

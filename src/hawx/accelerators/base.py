@@ -107,6 +107,8 @@ class Load:
     """Cycles between two images in a stream; equals `cycles` unless layers overlap."""
     critical_path_ns: Figures
     multipliers: Figures
+    slots: Figures
+    """Products per cycle when nothing idles: lanes, however many blocks each holds."""
 
 
 class CostLaw(Protocol):
@@ -166,17 +168,18 @@ def evaluate_law(
                     load.critical_path_ns,
                     load.cycles,
                     load.multipliers,
+                    macs @ [layer.filters for layer in layers] / (load.interval * load.slots),
                     uniform_fj,
                     own_fj,
                 ]
             )
         )
-    table = np.concatenate(parts, axis=1) if parts else np.zeros((9, 0))
+    table = np.concatenate(parts, axis=1) if parts else np.zeros((10, 0))
     baseline = macs * np.array([layer.filters for layer in layers])
-    uniform, owned = table[7] / (baseline.sum() * figures.energy_fj[exact]), table[8] / (baseline @ own[:, exact])
+    uniform, owned = table[8] / (baseline.sum() * figures.energy_fj[exact]), table[9] / (baseline @ own[:, exact])
     if energies is None:
         owned = np.full_like(owned, np.nan)
-    area, power, energy, latency, critical, cycles, multipliers = (row.reshape(shape) for row in table[:7])
+    area, power, energy, latency, critical, cycles, multipliers, utilization = (row.reshape(shape) for row in table[:8])
     return ArchitectureCosts(
         area_um2=area,
         power_uw=power,
@@ -185,6 +188,7 @@ def evaluate_law(
         critical_path_ns=critical,
         cycles=cycles,
         multipliers=multipliers,
+        utilization=utilization,
         mult_power_ratio=uniform.reshape(shape),
         mult_energy_ratio=owned.reshape(shape),
         memory_area_um2=memory_area,

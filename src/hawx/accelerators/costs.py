@@ -17,7 +17,7 @@ Figures = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchitectureCosts:
-    """Figures of many designs on one accelerator, each an array of shape (...,). Smaller is better for all of them."""
+    """Figures of many designs on one accelerator, each an array of shape (...,). Smaller is better for all but `utilization`."""
 
     area_um2: Figures
     """Multipliers, their lanes (registers, adders, selection), and `memory_area_um2` where memories are declared."""
@@ -33,6 +33,8 @@ class ArchitectureCosts:
     """Clock cycles of `latency_us`."""
     multipliers: Figures
     """Multiplier instances; a multi-mode lane counts every block it holds."""
+    utilization: Figures
+    """Multiply-accumulates over what all lanes could do in the cycles of a streaming image, 0..1; larger is better."""
     mult_power_ratio: Figures
     """MAC-weighted multiplier energy over that of the all-exact design, uniform operands (comparable with the literature)."""
     mult_energy_ratio: Figures

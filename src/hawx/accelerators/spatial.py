@@ -128,6 +128,7 @@ class Spatial:
             area_um2=totals[:, 0],
             leakage_nw=totals[:, 1],
             multipliers=totals[:, 2],
+            slots=totals[:, 2],
             flip_flops=totals[:, 3],
             lane_fj=lane_fj,
             cycles=np.full(len(counts), float(whole)),

@@ -110,6 +110,7 @@ class Systolic:
             interval=cycles,
             critical_path_ns=load.critical_path_ns,
             multipliers=load.multipliers,
+            slots=load.slots,
         )
 
     def array_bits(self, constant_lsbs: Figures) -> tuple[Figures, Figures]:
@@ -241,6 +242,7 @@ class Simt:
             interval=cycles,
             critical_path_ns=load.critical_path_ns,
             multipliers=load.multipliers,
+            slots=load.slots,
         )
 
     def traffic(self, layers: tuple[LayerShape, ...]) -> Traffic:
@@ -255,7 +257,7 @@ def partition(counts: NDArray[np.int64], macs: Figures, total: int) -> NDArray[n
     In proportion to the block's multiply-accumulates by largest remainder, at least one for a used block and none for others.
     A design with more used blocks than `total` gets one each: the row then sums to more than `total`.
     """
-    share = np.tensordot(counts, macs, axes=(1, 0))
+    share = np.matmul(macs, counts.astype(np.float64))
     used = share > 0
     wanted = share / np.maximum(share.sum(axis=1, keepdims=True), 1.0) * total
     granted = np.where(used, np.maximum(np.floor(wanted), 1.0), 0.0)
@@ -295,6 +297,7 @@ def _multi_mode(
         interval=np.zeros(len(counts)),
         critical_path_ns=_path(used, adders / lanes, figures) + np.where(several, lane.select_ns, 0.0),
         multipliers=lanes * held,
+        slots=np.full(len(counts), lanes),
     )
 
 
@@ -322,6 +325,7 @@ def _partitioned(
         interval=np.zeros(len(counts)),
         critical_path_ns=_path(np.asarray(shares > 0, np.bool_), adders, figures),
         multipliers=lanes,
+        slots=lanes,
     )
 
 
