@@ -31,6 +31,8 @@ from hawx.blocks.families import (
     VariableTruncated,
     builtin_families,
     builtin_library,
+    characterized_families,
+    family_block,
     from_name,
 )
 from hawx.blocks.families import costs as family_costs
@@ -289,6 +291,14 @@ def test_builtin_library_is_diverse_and_starts_exact():
     steps = [b - a for a, b in pairwise(saved) if b >= 0 and a <= 0.6]
     assert max(steps) < 0.09, "the front from 0 to 60 % energy saved has a gap"
     assert builtin_library() is library
+
+
+def test_every_family_has_a_member_with_figures_and_no_two_have_one_table():
+    members = characterized_families()
+    assert {type(member) for member in members} == set(FAMILIES)
+    blocks = [family_block(member) for member in members]
+    assert all(block.costs for block in blocks)
+    assert len({block.sha256 for block in blocks}) == len(blocks)
 
 
 def test_every_output_fits_the_16_bit_port():

@@ -89,9 +89,19 @@ def builtin_families() -> tuple[Family, ...]:
     )
 
 
+MORE_WITH_FIGURES = (
+    *("tc1", "tc9", "tcc4", "tcc5", "tcc7", "vct4", "vct5"),
+    *("ot_a0w1", "ot_a0w2", "ot_a1w2", "ot_a1w3", "ot_a2w3", "ot_a3w0", "ot_a4w1", "ot_a4w2", "ot_a4w3", "ot4"),
+    *("bam_v3a1", "bam_v4h1", "bam_v5h2", "bam_v5a1", "bam_v5a2", "bam_v6a1", "bam_v6a2", "bam_v7h2"),
+    *("booth4", "booth5", "booth7", "or4d8", "or5d8", "or6d2", "or7d8", "ac6"),
+    *("drum3", "drum5", "drum6", "roba", "kulkarni", "tosam_h0t3", "tosam_h1t5"),
+)
+"""Members outside the built-in library that come with figures, so that they can join an exploration without characterizing."""
+
+
 def characterized_families() -> tuple[Family, ...]:
-    """Return the families whose figures the package ships: the built-in library and the exact unsigned block (the unsigned anchor)."""
-    return (*builtin_families(), Exact(signed=False))
+    """Return the families whose figures the package ships: the built-in library, more members, and the exact unsigned block."""
+    return (*builtin_families(), *(from_name(f"mul8s_{name}") for name in MORE_WITH_FIGURES), Exact(signed=False))
 
 
 def family_block(family: Family) -> Block:
