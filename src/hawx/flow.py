@@ -115,7 +115,8 @@ def explore(
         progress=clock.progress,
     )
     problem.measure(space.exact_choices())
-    predictor = Predictor(Effects(base=scored.base, delta=scored.delta, weights=sample.weights, groups=space.unit_layers), problem.images)
+    effects = Effects(base=scored.base, delta=scored.delta, weights=sample.weights, groups=space.unit_layers)
+    predictor = Predictor(effects.with_exponent(1.0) if scored.is_two_ended else effects, problem.images)
     search(searcher, problem, search_rng, predictor)
 
     clock.stage("verify", 1 + len(problem.front()))

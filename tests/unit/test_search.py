@@ -9,7 +9,7 @@ from hawx.pareto import hypervolume, non_dominated
 from hawx.predict import Predictor
 from hawx.search import SEARCHERS, search
 from hawx.search.acquisition import exclusive_volume
-from hawx.search.pool import build_pool, is_additive, prune, unit_costs
+from hawx.search.pool import build_pool, is_additive, near_front, prune, unit_costs
 from hawx.units import Granularity
 from toy import World
 
@@ -128,3 +128,8 @@ def test_an_array_that_holds_every_block_it_uses_is_given_few_blocks() -> None:
     evolved = world.problem(100, accelerator=Systolic(rows=8, columns=8))
     search("nsga2", evolved, np.random.default_rng(0))
     assert problem.hypervolume() > evolved.hypervolume()
+
+
+def test_the_pool_keeps_designs_that_the_prediction_may_wrong() -> None:
+    points = np.array([[0.0, 1.0], [1.0, 0.5], [1.2, 0.5], [3.0, 0.5], [1.1, 0.9]])
+    assert near_front(points).tolist() == [True, True, True, False, True]

@@ -2,7 +2,7 @@
 
 from hawx.score.competitors import Competitors, correct
 from hawx.score.filter import FilterEffects, filter_effects
-from hawx.score.layer import measured_effects
+from hawx.score.layer import measured_effects, two_ended_effects
 from hawx.score.operator import error_moments
 from hawx.score.sample import Sample, stratified_sample
 from hawx.score.scores import Scores
@@ -22,6 +22,7 @@ __all__ = [
     "score_network",
     "scoring_set",
     "stratified_sample",
+    "two_ended_effects",
     "unit_effects",
     "work",
 ]

@@ -15,11 +15,14 @@ from hawx.networks import QuantizedNetwork
 from hawx.profile import Operands
 from hawx.score.competitors import Competitors, Logits
 from hawx.score.filter import FilterEffects, filter_effects
-from hawx.score.layer import measured_effects
+from hawx.score.layer import measured_effects, two_ended_effects
 from hawx.score.operator import error_moments
 from hawx.score.sample import stratified_sample
 from hawx.score.scores import Scores
 from hawx.units import Granularity
+
+MEASURED_PAIRS = 64
+"""Filter spaces with at most this many (unit, approximate block) pairs are scored by exact runs from both ends."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -38,6 +41,8 @@ class Scored:
     scores: Scores
     base: NDArray[np.float32]
     delta: NDArray[np.float32]
+    is_two_ended: bool
+    """Effects hold the interactions of units on average (see `two_ended_effects`): they compose by addition."""
 
 
 def scoring_set(
@@ -70,13 +75,15 @@ def score_network(
     layer_space = layer_space.restricted([_candidates_of(space, layer) for layer in range(len(space.layers))])
     base, layer_delta = measured_effects(evaluator.logits, layer_space, sample.competitors, advance=advance)
     filters: FilterEffects | None = None
+    is_two_ended = False
     if space.granularity is Granularity.LAYER:
         delta = layer_delta[[unit.layers[0] for unit in space.units]]
     elif space.granularity is Granularity.NETWORK:
         delta = measured_effects(evaluator.logits, space, sample.competitors, advance=advance)[1]
     else:
         filters = _filters(network, library, space, sample, advance)
-        delta = unit_effects(space, filters, layer_delta)
+        is_two_ended = len(space.units) * (len(space.blocks) - 1) <= MEASURED_PAIRS
+        delta = two_ended_effects(evaluator.logits, space, sample.competitors)[1] if is_two_ended else unit_effects(space, filters, layer_delta)
     mean, std = error_moments(library.blocks, np.stack(operands.activations), np.stack(operands.weights))
     scores = Scores(
         layers=space.layers,
@@ -90,7 +97,7 @@ def score_network(
         filter_std=filters.std if filters else (),
         filter_margin=tuple(m.mean(axis=(2, 3)).astype(np.float64) for m in filters.margin) if filters else (),
     )
-    return Scored(scores=scores, base=base, delta=delta)
+    return Scored(scores=scores, base=base, delta=delta, is_two_ended=is_two_ended)
 
 
 def work(space: SearchSpace, images: int) -> int:

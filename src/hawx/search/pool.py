@@ -17,6 +17,10 @@ ENUMERATE = 50_000
 """Spaces up to this size are enumerated on the predictor: nothing can be missed."""
 FAVORITES = 5
 """Blocks from which small sets are formed where few distinct blocks pay."""
+SLACK_POINTS, SLACK_SHARE = 0.3, 0.3
+"""How far behind the predicted front a design stays in the pool: points, and share of its own predicted drop."""
+POOL_LIMIT = 2000
+"""Designs near the predicted front that evolution keeps."""
 POPULATION = 400
 GENERATIONS = 12
 EXCHANGE = 0.2
@@ -139,11 +143,36 @@ def _evolve(problem: Problem, effects: Effects, space: SearchSpace, pool: Choice
         pool = np.concatenate([pool, children])
         drops = np.concatenate([drops, child_drops])
         points = np.concatenate([points, np.column_stack([child_drops, problem.ratios(children)])])
-        pool, first = np.unique(pool, axis=0, return_index=True)
-        drops, points = drops[first], points[first]
-        keep = non_dominated(points)
-        pool, drops, points = pool[keep], drops[keep], points[keep]
+        merged = pool
+        first = np.unique(merged, axis=0, return_index=True)[1]
+        keep = first[_kept(points[first], rng)]
+        pool, drops, points = merged[keep], drops[keep], points[keep]
     return pool, drops
+
+
+def _kept(points: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return indices of the designs near the predicted front: all non-dominated ones, and others at random up to `POOL_LIMIT`."""
+    near = np.flatnonzero(near_front(points))
+    if len(near) <= POOL_LIMIT:
+        return near
+    front = non_dominated(points[near])
+    others = rng.choice(near[~front], size=max(POOL_LIMIT - int(front.sum()), 0), replace=False)
+    return np.sort(np.concatenate([near[front], others]))
+
+
+def near_front(points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which designs may be on the front although the prediction puts them behind it, (designs,).
+
+    A design stays when it would be non-dominated with its drop smaller by `SLACK_POINTS` and `SLACK_SHARE`: predictions err by about as
+    much, and calibration changes the order. `points` (designs, 1 + objectives) have the drop in points first.
+    """
+    front = points[non_dominated(points)]
+    hopeful = points.copy()
+    hopeful[:, 0] -= SLACK_POINTS + SLACK_SHARE * np.abs(points[:, 0])
+    beaten = np.zeros(len(points), bool)
+    for point in front:
+        beaten |= (point <= hopeful).all(axis=1) & (point < hopeful).any(axis=1)
+    return ~beaten
 
 
 def _offspring(parents: Choices, space: SearchSpace, rng: np.random.Generator, count: int) -> Choices:
