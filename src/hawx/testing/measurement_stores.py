@@ -1,0 +1,79 @@
+"""Conformance of measurement stores: what anything that remembers measurements must keep.
+
+    class TestMyStore(MeasurementStoreSuite):
+        def open(self, folder: Path) -> MeasurementStore:
+            return MyStore(folder / "measurements")
+
+The contract: nothing is there that was not put; every part of the key counts; the same measurement may come again, another count for
+the same key may not; several threads may put at once; and, where a store is `durable`, what was put is there when it is opened anew.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from hawx.errors import InputError
+from hawx.verify.store import MeasurementKey, MeasurementStore
+
+
+def measurement_key(assignment: str = "a", *, network: str = "n", blocks: str = "b", images: str = "i") -> MeasurementKey:
+    """Return a key that differs from the default one in what is given."""
+    return MeasurementKey(network=network, blocks=blocks, assignment=assignment, images=images)
+
+
+class MeasurementStoreSuite:
+    """Test class for any measurement store; override `open`, and `durable` for one that forgets when it is closed."""
+
+    durable = True
+
+    def open(self, folder: Path) -> MeasurementStore:
+        """Return the store that lives in `folder`, made if it is not there yet."""
+        raise NotImplementedError("a measurement store suite says where its store comes from: override open()")
+
+    def close(self, store: MeasurementStore) -> None:
+        """Release what `open` took; override where that is something."""
+
+    def test_every_part_of_the_key_counts(self, tmp_path: Path) -> None:
+        store = self.open(tmp_path)
+        keys = [
+            measurement_key(),
+            measurement_key("c"),
+            measurement_key(network="m"),
+            measurement_key(blocks="d"),
+            measurement_key(images="j"),
+        ]
+        assert [store.get(key) for key in keys] == [None] * len(keys)
+        for count, key in enumerate(keys):
+            store.put(key, count)
+        assert [store.get(key) for key in keys] == list(range(len(keys)))
+        self.close(store)
+
+    def test_a_measurement_may_come_again_but_not_differ(self, tmp_path: Path) -> None:
+        store = self.open(tmp_path)
+        store.put(measurement_key(), 7)
+        store.put(measurement_key(), 7)
+        try:
+            store.put(measurement_key(), 8)
+        except InputError as error:
+            assert "7" in str(error), error
+            assert "8" in str(error), error
+        else:
+            raise AssertionError("another count for the same key was accepted")
+        assert store.get(measurement_key()) == 7
+        self.close(store)
+
+    def test_threads_may_put_at_once(self, tmp_path: Path) -> None:
+        store = self.open(tmp_path)
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda i: store.put(measurement_key(str(i % 25)), i % 25), range(100)))
+        assert [store.get(measurement_key(str(i))) for i in range(25)] == list(range(25))
+        self.close(store)
+
+    def test_what_was_put_is_there_when_opened_anew(self, tmp_path: Path) -> None:
+        store = self.open(tmp_path)
+        store.put(measurement_key("kept"), 3)
+        self.close(store)
+        again = self.open(tmp_path)
+        assert again.get(measurement_key("kept")) == (3 if self.durable else None)
+        self.close(again)
