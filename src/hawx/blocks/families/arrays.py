@@ -72,5 +72,5 @@ class ArrayFamily(Family):
     def product(self, a: Integers, w: Integers) -> Integers:
         """Return `constant + Σ_ij weight_ij·a_i·w_j`, wrapped to the 16 output bits."""
         weights = cell_weights(self.placement(), self.formats)
-        total = self.constant + np.einsum("...i,ij,...j->...", bits(a), weights, bits(w))
-        return wrapped(total, self.formats[0])
+        rows = bits(a) @ weights  # what each weight bit adds, given the activation
+        return wrapped(self.constant + (rows * bits(w)).sum(axis=-1), self.formats[0])
