@@ -30,8 +30,10 @@ SHAPES = (
 )
 """Shapes and batch sizes: wide and narrow, few pixels and many, depthwise."""
 
+LOOKUP_PRODUCTS = 20_000_000
 
-def calibrate(*, repeats: int = 3, clock: Callable[[], float] = thread_time) -> CostModel:
+
+def calibrate(*, repeats: int = 8, clock: Callable[[], float] = thread_time) -> CostModel:
     """Return the cost model of the active target, measured on one thread.
 
     Every engine runs a few shapes; the coefficients are the non-negative least-squares fit of relative times (Lawson and Hanson, 1974).
@@ -53,7 +55,7 @@ def calibrate(*, repeats: int = 3, clock: Callable[[], float] = thread_time) -> 
                 weight=torch.from_numpy(weight), geometry=geometry, constant=np.zeros(filters, np.int64), scale=np.ones(filters, np.float32)
             )
             groups = group_filters([block] * filters)
-            for engine in (Engine.FACTORED, Engine.TABLE, Engine.LOOKUP) if rank == 1 else (Engine.FACTORED,):
+            for engine in _engines(rank, shape.macs * images):
                 best = float("inf")
                 for round_ in range(repeats + 1):
                     start = clock()
@@ -68,3 +70,10 @@ def calibrate(*, repeats: int = 3, clock: Callable[[], float] = thread_time) -> 
     fitted = nnls(matrix / scale, np.array(seconds))[0] / scale
     per_count = {name: float(value) if value > 0 else model.per_count[name] for name, value in zip(COUNTS, fitted, strict=True)}
     return CostModel(target, per_count, model.columns, "calibrated on this machine")
+
+
+def _engines(rank: int, products: int) -> tuple[Engine, ...]:
+    """Return the engines to time: tables once, whatever the rank, and slow lookups only where they end soon."""
+    if rank > 1:
+        return (Engine.FACTORED,)
+    return (Engine.FACTORED, Engine.TABLE, *((Engine.LOOKUP,) if products < LOOKUP_PRODUCTS else ()))

@@ -44,7 +44,7 @@ class Evaluator:
         labels: NDArray[np.int64],
         *,
         batch: int = 250,
-        memory_mb: int = 1024,
+        memory_mb: int = 512,
         engine: str = "auto",
         threads: int | None = None,
     ) -> None:
