@@ -128,7 +128,7 @@ def test_a_block_that_destroys_the_network_stays_off_the_accurate_end() -> None:
 def test_unknown_names_are_refused_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match=r"^unknown granularity 'layers'; did you mean 'layer' or 'filter'\?$"):
         run(granularity="layers")
-    with pytest.raises(UnknownNameError, match=r"^unknown layer 'conv3'; did you mean 'conv2' or 'conv1'\?$"):
+    with pytest.raises(UnknownNameError, match=r"^unknown layer 'conv3'; did you mean 'conv2' or 'conv1' or 'fc3'\?$"):
         run(layers=["conv3"])
     with pytest.raises(InputError, match=r"^objective 'speed' is not a hardware figure; expected some of: area_um2, "):
         run(objectives=("speed",))
