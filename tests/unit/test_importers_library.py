@@ -111,6 +111,8 @@ def test_missing_sources_name_what_is_near(tmp_path):
         match=r"^unknown library or block 'evoaprox'; expected 'builtin', a family member such as 'mul8s_tc4', or the path of a file or folder\.$",
     ):
         load_library("evoaprox")
+    with pytest.raises(InputError, match=r"^path 'x{80}' cannot be used \(File name too long\); expected the path of a file or folder\.$"):
+        load_library("x" * 5000)
     (tmp_path / "x.txt").write_text("?")
     with pytest.raises(InputError, match=r"^library '.*x\.txt' has suffix '\.txt'; expected a folder or one of \.v, .*\.$"):
         load_library(tmp_path / "x.txt")

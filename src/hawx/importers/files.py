@@ -8,13 +8,26 @@ from pathlib import Path
 from hawx.errors import InputError
 
 
+def present(path: Path) -> bool:
+    """Return whether there is such a file or folder.
+
+    Raises:
+        InputError: the system refuses the path (too long, no permission).
+    """
+    try:
+        return path.exists()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(f"path {str(path)[:80]!r} cannot be used ({reason}); expected the path of a file or folder.") from error
+
+
 def existing(path: Path, what: str = "source") -> Path:
     """Return `path` if there is such a file or folder.
 
     Raises:
         InputError: there is none; names the nearest entries of its folder.
     """
-    if path.exists():
+    if present(path):
         return path
     folder = path.parent
     if not folder.is_dir():

@@ -16,7 +16,7 @@ from hawx.errors import InputError
 from hawx.formats import U8
 from hawx.importers.circuit import SUFFIXES, load_circuit
 from hawx.importers.evoapprox import exact_costs, is_checkout, load_checkout, load_folder
-from hawx.importers.files import existing
+from hawx.importers.files import existing, present
 from hawx.importers.header import TECHNOLOGY
 from hawx.importers.readings import SIGNED, UNSIGNED, Pair
 from hawx.importers.saved import is_saved, load_npz, load_saved
@@ -115,14 +115,14 @@ def load_source(source: Source) -> tuple[str, list[Block]]:
     Raises:
         InputError: the source is missing or not usable.
     """
-    if source.place == BUILTIN and not Path(source.place).exists():
+    if source.place == BUILTIN and not present(Path(source.place)):
         return BUILTIN, as_wished(builtin_library().blocks, source)
     if is_family_name(source.place):
         return source.place, as_wished([family_block(from_name(source.place))], source)
     path = Path(source.place)
-    if not path.exists() and not path.suffix and path.with_suffix(".npz").is_file():
+    if not present(path) and not path.suffix and path.with_suffix(".npz").is_file():
         path = path.with_suffix(".npz")
-    if not path.exists() and path.name == source.place and path.suffix not in KNOWN:
+    if not present(path) and path.name == source.place and path.suffix not in KNOWN:
         raise InputError(
             f"unknown library or block {source.place!r}; expected {BUILTIN!r}, a family member such as {FAMILIES[1].EXAMPLE!r}, "
             "or the path of a file or folder."

@@ -18,6 +18,7 @@ from pathlib import Path
 from hawx.blocks.block import Block, sign_magnitude
 from hawx.errors import InputError, UnknownNameError
 from hawx.formats import S8, U8
+from hawx.importers.files import present
 from hawx.importers.readings import SIGNED, UNSIGNED, Pair
 from hawx.rtl import constant_lsbs
 
@@ -49,7 +50,7 @@ def parse_source(source: str | os.PathLike[str]) -> Source:
     """
     text = os.fspath(source)
     place, mark, listed = text.rpartition("#")
-    if not mark or Path(text).exists():
+    if not mark or present(Path(text)):
         return Source(text=text, place=text)
     options = [option.strip() for option in listed.split(",") if option.strip()]
     for option in options:
