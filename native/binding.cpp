@@ -92,10 +92,20 @@ hawx::Map parse_map(const In<std::int16_t, 2>& map) {
   return parsed;
 }
 
-hawx::Table parse_table(const In<std::uint16_t, 2>& rows, const In<std::uint8_t, 2>& planes) {
-  require(rows.shape(0) == hawx::kCodes && rows.shape(1) == hawx::kCodes, "rows: expected (256, 256)");
-  require(planes.shape(0) == hawx::kCodes && planes.shape(1) == 2 * hawx::kCodes, "planes: expected (256, 512)");
-  return {rows.data(), planes.data()};
+using Rows = In<std::uint16_t, 2>;
+using Planes = In<std::uint8_t, 2>;
+
+hawx::Tables parse_tables(const std::vector<Rows>& rows, const std::vector<Planes>& planes, const In<std::int32_t, 1>& of, int filters) {
+  require(!rows.empty() && rows.size() == planes.size(), "tables: expected rows and planes of each");
+  hawx::Tables parsed{{}, of.data()};
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    require(rows[i].shape(0) == hawx::kCodes && rows[i].shape(1) == hawx::kCodes, "rows: expected (256, 256)");
+    require(planes[i].shape(0) == hawx::kCodes && planes[i].shape(1) == 2 * hawx::kCodes, "planes: expected (256, 512)");
+    parsed.tables.push_back({rows[i].data(), planes[i].data()});
+  }
+  require(static_cast<int>(of.shape(0)) == filters, "tables: expected one index per filter");
+  for (int i = 0; i < filters; ++i) require(of.data()[i] >= 0 && of.data()[i] < static_cast<std::int64_t>(rows.size()), "tables: index out of range");
+  return parsed;
 }
 
 void check_channels(const In<std::int32_t, 1>& channels, const Job& job) {
@@ -112,15 +122,15 @@ void conv_factored(const Bytes& x, const Window& window, const In<std::int16_t, 
   hawx::conv_factored(k, job.shape, job.codes, parsed, panels.data(), job.filters, job.epilogue, threads);
 }
 
-void conv_table(const Bytes& x, const Window& window, const In<std::uint16_t, 2>& rows, const In<std::uint8_t, 2>& planes,
+void conv_table(const Bytes& x, const Window& window, const std::vector<Rows>& rows, const std::vector<Planes>& planes, const In<std::int32_t, 1>& of,
                 const In<std::uint8_t, 2>& weights, const Finish& finish, int threads, bool stationary) {
   const Job job = parse(x, window, finish, threads);
-  const auto table = parse_table(rows, planes);
+  const auto tables = parse_tables(rows, planes, of, job.filters);
   require(static_cast<int>(weights.shape(0)) == job.filters, "weights: expected one row per filter");
   require(static_cast<std::int64_t>(weights.shape(1)) == job.shape.taps() * job.shape.channels, "weights: expected kernel positions times channels");
   const nb::gil_scoped_release release;
   const auto run = stationary ? hawx::conv_lookup : hawx::conv_table;
-  run(hawx::active_target(), job.shape, job.codes, table, weights.data(), job.filters, job.epilogue, threads);
+  run(hawx::active_target(), job.shape, job.codes, tables, weights.data(), job.filters, job.epilogue, threads);
 }
 
 void depthwise_factored(const Bytes& x, const Window& window, const In<std::int16_t, 2>& map, const In<std::int16_t, 2>& weights,
@@ -136,14 +146,14 @@ void depthwise_factored(const Bytes& x, const Window& window, const In<std::int1
   hawx::depthwise_factored(hawx::active_target(), job.shape, job.codes, parsed, weights.data(), channels.data(), job.filters, job.epilogue, threads);
 }
 
-void depthwise_lookup(const Bytes& x, const Window& window, const In<std::uint16_t, 2>& rows, const In<std::uint8_t, 2>& planes,
+void depthwise_lookup(const Bytes& x, const Window& window, const std::vector<Rows>& rows, const std::vector<Planes>& planes, const In<std::int32_t, 1>& of,
                       const In<std::uint8_t, 2>& weights, const In<std::int32_t, 1>& channels, const Finish& finish, int threads) {
   const Job job = parse(x, window, finish, threads);
-  const auto table = parse_table(rows, planes);
+  const auto tables = parse_tables(rows, planes, of, job.filters);
   check_channels(channels, job);
   require(static_cast<int>(weights.shape(0)) == job.filters && static_cast<std::int64_t>(weights.shape(1)) == job.shape.taps(), "weights: expected (filters, positions)");
   const nb::gil_scoped_release release;
-  hawx::depthwise_lookup(hawx::active_target(), job.shape, job.codes, table, weights.data(), channels.data(), job.filters, job.epilogue, threads);
+  hawx::depthwise_lookup(hawx::active_target(), job.shape, job.codes, tables, weights.data(), channels.data(), job.filters, job.epilogue, threads);
 }
 
 // Shape of which only what decides the panels' layout is known.
@@ -225,11 +235,11 @@ NB_MODULE(_native, m) {
   m.def("panel_size", &panel_size, nb::arg("window"), nb::arg("channels"), nb::arg("products"), nb::arg("filters"));
   m.def("pack", &pack, nb::arg("window"), nb::arg("channels"), nb::arg("products"), nb::arg("factors"), nb::arg("panels"));
   m.def("conv_factored", &conv_factored, nb::arg("codes"), nb::arg("window"), nb::arg("map"), nb::arg("panels"), nb::arg("finish"), nb::arg("threads"));
-  m.def("conv_table", &conv_table, nb::arg("codes"), nb::arg("window"), nb::arg("rows"), nb::arg("planes"), nb::arg("weights"),
+  m.def("conv_table", &conv_table, nb::arg("codes"), nb::arg("window"), nb::arg("rows"), nb::arg("planes"), nb::arg("of"), nb::arg("weights"),
         nb::arg("finish"), nb::arg("threads"), nb::arg("stationary"));
   m.def("depthwise_factored", &depthwise_factored, nb::arg("codes"), nb::arg("window"), nb::arg("map"), nb::arg("weights"), nb::arg("channels"),
         nb::arg("finish"), nb::arg("threads"));
-  m.def("depthwise_lookup", &depthwise_lookup, nb::arg("codes"), nb::arg("window"), nb::arg("rows"), nb::arg("planes"),
+  m.def("depthwise_lookup", &depthwise_lookup, nb::arg("codes"), nb::arg("window"), nb::arg("rows"), nb::arg("planes"), nb::arg("of"),
         nb::arg("weights"), nb::arg("channels"), nb::arg("finish"), nb::arg("threads"));
   nb::class_<Requantization>(m, "Requantization")
       .def(nb::init<In<float, 1>, float, float, float, float>(), nb::kw_only(), nb::arg("scale"), nb::arg("inverse"), nb::arg("zero_point"), nb::arg("low"),

@@ -321,7 +321,7 @@ struct Restricted {
 
 }  // namespace
 
-void conv_table(const Kernels& k, const Shape& s, const Codes& x, const Table& table, const std::uint8_t* weights, int filters, const Epilogue& e,
+void conv_table(const Kernels& k, const Shape& s, const Codes& x, const Tables& tables, const std::uint8_t* weights, int filters, const Epilogue& e,
                 int threads) {
   const auto blocks = channel_blocks(s);
   const auto steps = steps_of(s, blocks);
@@ -334,7 +334,7 @@ void conv_table(const Kernels& k, const Shape& s, const Codes& x, const Table& t
     std::vector<std::uint32_t> acc, shift(k.table_columns);
     std::vector<const std::uint16_t*> rows(k.table_columns);
     std::vector<std::uint16_t> expanded(std::size_t(kTableBlock) * kCodes * k.table_columns);
-    Restricted restricted;
+    std::vector<Restricted> restricted(tables.tables.size());
     for (std::int64_t i = 0; next(i);) {
       const Chunk& chunk = chunks[i];
       for (std::size_t b = 0; b < blocks.size(); ++b) base[b + 1] = base[b] + blocks[b].field.size(chunk);
@@ -351,7 +351,7 @@ void conv_table(const Kernels& k, const Shape& s, const Codes& x, const Table& t
         low = std::min(low, codes[j]);
         high = std::max(high, codes[j]);
       }
-      restricted.update(table, low, high);
+      for (std::size_t t = 0; t < restricted.size(); ++t) restricted[t].update(tables.tables[t], low, high);
       const int pixels = static_cast<int>(offsets[0].size());
       acc.resize(std::size_t(pixels) * k.table_columns + kSlack);
       const std::int64_t first_pixel = chunk.image * s.pixels() + chunk.row * s.out[1];
@@ -363,10 +363,11 @@ void conv_table(const Kernels& k, const Shape& s, const Codes& x, const Table& t
           std::uint32_t widest[3] = {};  // greatest sums of 2, 4 and 8 consecutive spans
           for (int c = 0; c < used; ++c) {
             const std::uint8_t* filter = weights + (column + c) * reduction;
+            const Restricted& own = restricted[tables.of[column + c]];
             std::uint32_t span[kTableBlock] = {};
             for (int j = 0; j < step.count; ++j) {
-              shift[c] += restricted.least[filter[step.position[j]]];
-              span[j] = restricted.span[filter[step.position[j]]];
+              shift[c] += own.least[filter[step.position[j]]];
+              span[j] = own.span[filter[step.position[j]]];
             }
             for (int level = 0; level < 3; ++level)
               for (int j = 0; j < kTableBlock >> (level + 1); ++j) widest[level] = std::max(widest[level], span[j] = span[2 * j] + span[2 * j + 1]);
@@ -378,8 +379,10 @@ void conv_table(const Kernels& k, const Shape& s, const Codes& x, const Table& t
           const int count = static_cast<int>(ceil_div(step.count, group)) * group;
           std::uint16_t* out = expanded.data();
           for (int j = 0; j < count; ++j, out += kCodes * columns) {
-            for (int c = 0; c < columns; ++c)
-              rows[c] = restricted.rows.data() + kCodes * (j < step.count && c < used ? weights[(column + c) * reduction + step.position[j]] : kCodes);
+            for (int c = 0; c < columns; ++c) {
+              const bool real = j < step.count && c < used;
+              rows[c] = restricted[real ? tables.of[column + c] : 0].rows.data() + kCodes * (real ? weights[(column + c) * reduction + step.position[j]] : kCodes);
+            }
             if (j < step.count) k.expand(rows.data(), columns, low, high, out);
             else std::fill_n(out, kCodes * columns, std::uint16_t{0});  // read at any code
           }
@@ -433,7 +436,7 @@ struct LookupBuffers {
 
 }  // namespace
 
-void conv_lookup(const Kernels& k, const Shape& s, const Codes& x, const Table& table, const std::uint8_t* weights, int filters, const Epilogue& e,
+void conv_lookup(const Kernels& k, const Shape& s, const Codes& x, const Tables& tables, const std::uint8_t* weights, int filters, const Epilogue& e,
                  int threads) {
   const Field field(s, s.channels, 1);
   std::vector<std::ptrdiff_t> positions;
@@ -451,14 +454,14 @@ void conv_lookup(const Kernels& k, const Shape& s, const Codes& x, const Table& 
         const auto count = std::min<std::int64_t>(kLookupBlock, reduction - first);
         lay_out(b.codes.data(), b.offsets, positions.data() + first, count, stride, b.planar);
         for (int f = 0; f < filters; ++f)
-          k.lookup(b.planar.data(), stride, weights + f * reduction + first, static_cast<int>(count), static_cast<int>(stride), table, b.acc.data() + f * stride);
+          k.lookup(b.planar.data(), stride, weights + f * reduction + first, static_cast<int>(count), static_cast<int>(stride), tables[f], b.acc.data() + f * stride);
       }
       finish_planar(k, b.acc.data(), stride, chunk.image * s.pixels() + chunk.row * s.out[1], static_cast<int>(b.offsets.size()), filters, e);
     }
   });
 }
 
-void depthwise_lookup(const Kernels& k, const Shape& s, const Codes& x, const Table& table, const std::uint8_t* weights, const std::int32_t* channels,
+void depthwise_lookup(const Kernels& k, const Shape& s, const Codes& x, const Tables& tables, const std::uint8_t* weights, const std::int32_t* channels,
                       int filters, const Epilogue& e, int threads) {
   const Field plane(s, 1, 1);
   const auto positions = plane.taps();
@@ -476,7 +479,7 @@ void depthwise_lookup(const Kernels& k, const Shape& s, const Codes& x, const Ta
         for (std::int64_t first = 0; first < reduction; first += kLookupBlock) {
           const auto count = std::min<std::int64_t>(kLookupBlock, reduction - first);
           lay_out(b.codes.data(), b.offsets, positions.data() + first, count, stride, b.planar);
-          k.lookup(b.planar.data(), stride, weights + f * reduction + first, static_cast<int>(count), static_cast<int>(stride), table, b.acc.data() + f * stride);
+          k.lookup(b.planar.data(), stride, weights + f * reduction + first, static_cast<int>(count), static_cast<int>(stride), tables[f], b.acc.data() + f * stride);
         }
       }
       finish_planar(k, b.acc.data(), stride, chunk.image * s.pixels() + chunk.row * s.out[1], static_cast<int>(b.offsets.size()), filters, e);

@@ -1,5 +1,7 @@
 // Ring 2: whole convolutions. Lays operands out, cuts the work into chunks of output pixels and runs a tier's kernels on threads.
 #pragma once
+#include <vector>
+
 #include "kernels.hpp"
 
 namespace hawx {
@@ -33,17 +35,25 @@ struct Map {
 void conv_factored(const Kernels& k, const Shape& s, const Codes& x, const Map& map, const std::int16_t* panels, int filters, const Epilogue& e,
                    int threads);
 
-// The same from the table; `weights` is [filter][kernel row][kernel column][channel], indices in value order.
-void conv_table(const Kernels& k, const Shape& s, const Codes& x, const Table& table, const std::uint8_t* weights, int filters, const Epilogue& e,
+// Filter f multiplies by tables[of[f]]: a layer of many blocks is one call.
+struct Tables {
+  std::vector<Table> tables;
+  const std::int32_t* of;
+
+  const Table& operator[](int filter) const { return tables[of[filter]]; }
+};
+
+// The same from tables; `weights` is [filter][kernel row][kernel column][channel], indices in value order.
+void conv_table(const Kernels& k, const Shape& s, const Codes& x, const Tables& tables, const std::uint8_t* weights, int filters, const Epilogue& e,
                 int threads);
-void conv_lookup(const Kernels& k, const Shape& s, const Codes& x, const Table& table, const std::uint8_t* weights, int filters, const Epilogue& e,
+void conv_lookup(const Kernels& k, const Shape& s, const Codes& x, const Tables& tables, const std::uint8_t* weights, int filters, const Epilogue& e,
                  int threads);
 
 // Depthwise: filter f reads channel `channels[f]` alone. `map.products` is even; `weights` is [tap][filters * products], padded with zeros to a
 // multiple of 32 columns. For `depthwise_lookup` weights are [filter][tap].
 void depthwise_factored(const Kernels& k, const Shape& s, const Codes& x, const Map& map, const std::int16_t* weights, const std::int32_t* channels,
                         int filters, const Epilogue& e, int threads);
-void depthwise_lookup(const Kernels& k, const Shape& s, const Codes& x, const Table& table, const std::uint8_t* weights, const std::int32_t* channels,
+void depthwise_lookup(const Kernels& k, const Shape& s, const Codes& x, const Tables& tables, const std::uint8_t* weights, const std::int32_t* channels,
                       int filters, const Epilogue& e, int threads);
 
 // Weight factors [filter][kernel row][kernel column][channel * products] -> panels; `panels` holds `panel_size` operands.

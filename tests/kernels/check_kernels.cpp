@@ -160,25 +160,36 @@ bool check(const hawx::Kernels& k, int number) {
     good = all_outputs("conv_factored", e, [&](const auto& epilogue) { hawx::conv_factored(k, s, codes, map, panels.data(), c.filters, epilogue, c.threads); });
   }
 
-  // Any table: entries span 12, 15 or 16 bits, so that 8, 2 or 1 of them can be summed in 16.
+  // Any tables, two in one call: entries span 12, 15 or 16 bits, so that 8, 2 or 1 of them can be summed in 16.
   const int span = number % 4 == 0 ? 4095 : number % 3 != 1 ? 32767 : 65535;
-  std::vector<std::uint16_t> rows(65536);
-  std::vector<std::uint8_t> planes(256 * 512);
-  for (int w = 0; w < 256; ++w)
-    for (int a = 0; a < 256; ++a) {
-      const int entry = pick(0, span);
-      d.table[a * 256 + w] = entry;
-      rows[w * 256 + a] = static_cast<std::uint16_t>(entry);
-      planes[w * 512 + a] = static_cast<std::uint8_t>(entry), planes[w * 512 + 256 + a] = static_cast<std::uint8_t>(entry >> 8);
-    }
-  reference(c, d);
-  const hawx::Table table{rows.data(), planes.data()};
+  std::vector<std::uint16_t> rows[2];
+  std::vector<std::uint8_t> planes[2];
+  hawx::Tables tables;
+  std::vector<std::int32_t> of(c.filters), expected;
+  for (auto& table : of) table = pick(0, 1);
+  tables.of = of.data();
+  for (int t = 0; t < 2; ++t) {
+    rows[t].resize(65536), planes[t].resize(256 * 512);
+    for (int w = 0; w < 256; ++w)
+      for (int a = 0; a < 256; ++a) {
+        const int entry = pick(0, span);
+        d.table[a * 256 + w] = entry;
+        rows[t][w * 256 + a] = static_cast<std::uint16_t>(entry);
+        planes[t][w * 512 + a] = static_cast<std::uint8_t>(entry), planes[t][w * 512 + 256 + a] = static_cast<std::uint8_t>(entry >> 8);
+      }
+    tables.tables.push_back({rows[t].data(), planes[t].data()});
+    reference(c, d);
+    if (t == 0) expected = d.expected;
+    else
+      for (std::size_t i = 0; i < expected.size(); ++i)
+        if (of[i % c.filters] == 0) d.expected[i] = expected[i];
+  }
   if (c.depthwise)
     return all_outputs("depthwise_lookup", e, [&](const auto& epilogue) {
-             hawx::depthwise_lookup(k, s, codes, table, d.weights.data(), d.channels.data(), c.filters, epilogue, c.threads);
+             hawx::depthwise_lookup(k, s, codes, tables, d.weights.data(), d.channels.data(), c.filters, epilogue, c.threads);
            }) && good;
-  return all_outputs("conv_table", e, [&](const auto& epilogue) { hawx::conv_table(k, s, codes, table, d.weights.data(), c.filters, epilogue, c.threads); }) &&
-         all_outputs("conv_lookup", e, [&](const auto& epilogue) { hawx::conv_lookup(k, s, codes, table, d.weights.data(), c.filters, epilogue, c.threads); }) && good;
+  return all_outputs("conv_table", e, [&](const auto& epilogue) { hawx::conv_table(k, s, codes, tables, d.weights.data(), c.filters, epilogue, c.threads); }) &&
+         all_outputs("conv_lookup", e, [&](const auto& epilogue) { hawx::conv_lookup(k, s, codes, tables, d.weights.data(), c.filters, epilogue, c.threads); }) && good;
 }
 
 }  // namespace

@@ -121,18 +121,22 @@ def test_the_extension_refuses_what_kernels_could_not_survive() -> None:
 
     codes, rows = np.zeros((1, 1, 2, 2), np.int8), np.zeros((256, 256), np.uint16)
     planes, weights = np.zeros((256, 512), np.uint8), np.zeros((1, 1), np.uint8)
-    good = (codes, window, rows, planes, weights, finish([0]), 1, False)
+    of = np.zeros(1, np.int32)
+    good = (codes, window, [rows], [planes], of, weights, finish([0]), 1, False)
     ext.conv_table(*good)
     for position, value, message in [
         (0, codes.astype(np.float32), "codes: expected int8 or uint8"),
         (0, np.zeros((2, 1, 2, 2), np.int8), "out: expected"),
-        (2, rows[:4], "rows: expected"),
-        (3, planes[:, :4].copy(), "planes: expected"),
-        (4, np.zeros((1, 2), np.uint8), "weights: expected"),
-        (5, finish([1]), "filters: index out of range"),
-        (5, finish([-1]), "filters: index out of range"),
-        (5, finish([0], constants=2), "filters: expected one constant"),
-        (6, 0, "threads: expected"),
+        (2, [rows[:4]], "rows: expected"),
+        (2, [], "tables: expected rows"),
+        (3, [planes[:, :4].copy()], "planes: expected"),
+        (4, np.ones(1, np.int32), "tables: index out of range"),
+        (4, np.zeros(2, np.int32), "tables: expected one index"),
+        (5, np.zeros((1, 2), np.uint8), "weights: expected"),
+        (6, finish([1]), "filters: index out of range"),
+        (6, finish([-1]), "filters: index out of range"),
+        (6, finish([0], constants=2), "filters: expected one constant"),
+        (7, 0, "threads: expected"),
     ]:
         arguments = [*good]
         arguments[position] = value

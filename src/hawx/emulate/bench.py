@@ -15,8 +15,7 @@ from torch import Tensor
 
 from hawx.blocks import Block
 from hawx.emulate import layers
-from hawx.emulate.cost import active_model
-from hawx.emulate.engine import AUTO, choose, products_of
+from hawx.emulate.engine import AUTO, Engine, products_of
 from hawx.emulate.geometry import Geometry
 from hawx.emulate.groups import group_filters
 from hawx.emulate.native import active_target, kernels
@@ -186,7 +185,8 @@ def _ours(shape: Shape, codes: Tensor, weight: Tensor, block: Block, engine: str
     filters = shape.filters
     operands = layers.Operands(weight=weight, geometry=geometry, constant=np.zeros(filters, np.int64), scale=np.full(filters, 1e-4, np.float32))
     groups = group_filters([block] * filters)
-    chosen = choose(block, layers.work_of(operands, codes, groups[0]), active_model(active_target()), engine).engine
+    plan = layers.make_plan(operands, codes, groups, engine)
+    chosen = Engine.TORCH if plan is None else plan[0][1]
     output = CodesOutput(scale=0.05, relu=True)
     return (lambda: layers.run(operands, codes, groups, output, engine, threads)), chosen.value
 

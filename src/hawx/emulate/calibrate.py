@@ -61,7 +61,7 @@ def calibrate(*, repeats: int = 8, clock: Callable[[], float] = thread_time) -> 
                     start = clock()
                     layers.run(operands, codes, groups, int, engine, 1)
                     best = min(best, clock() - start) if round_ else best
-                counts = model.counts(engine, layers.work_of(operands, codes, groups[0]), products_of(block) or 1)
+                counts = model.counts(engine, layers.work_of(operands, codes, filters), products_of(block) or 1)
                 rows.append([counts.get(name, 0.0) / best for name in COUNTS])
                 seconds.append(1.0)
     matrix = np.array(rows)

@@ -19,6 +19,9 @@ from hawx.networks.network import QuantizedNetwork, State
 Logits = NDArray[np.float32]
 """Shape (images, classes), float32."""
 
+BATCH_BYTES = 64 << 20
+LARGEST_BATCH = 2000
+
 
 class Evaluator:
     """Runs designs of one network over one set of images.
@@ -31,7 +34,7 @@ class Evaluator:
         library: names the blocks that assignments use.
         images: (N, C, H, W) as `network.begin` takes them.
         labels: (N,) class indices.
-        batch: images per pass.
+        batch: images per pass; by default as many as keep the largest layer's output within `BATCH_BYTES` (ResNet-18 on 32×32: 256).
         memory_mb: cap on cached states and logits, in mebibyte.
         engine: see `BlockExecutor`; likewise `threads`.
     """
@@ -43,20 +46,21 @@ class Evaluator:
         images: NDArray[np.uint8] | NDArray[np.float32],
         labels: NDArray[np.int64],
         *,
-        batch: int = 250,
+        batch: int | None = None,
         memory_mb: int = 512,
         engine: str = "auto",
         threads: int | None = None,
     ) -> None:
         if len(images) == 0 or len(images) != len(labels):
             raise InputError(f"{len(images)} images with {len(labels)} labels cannot be evaluated; expected as many labels as images, at least one.")
-        if batch < 1 or memory_mb < 0:
+        size = _default_batch(network) if batch is None else batch
+        if size < 1 or memory_mb < 0:
             raise InputError(f"batch {batch} with memory_mb {memory_mb} is not usable; expected batch >= 1, memory_mb >= 0.")
         self.network = network
         self.library = library
         self.labels = np.asarray(labels)
         self._engine, self._threads = engine, threads
-        self._batches = [images[i : i + batch] for i in range(0, len(images), batch)]
+        self._batches = [images[i : i + size] for i in range(0, len(images), size)]
         share = memory_mb * (1 << 20) // (len(self._batches) + 1)
         self._logits: PrefixCache[Logits] = PrefixCache(share)
         self._states: list[PrefixCache[State]] = [PrefixCache(share) for _ in self._batches]
@@ -108,6 +112,11 @@ class Evaluator:
         with torch.inference_mode():
             logits: Logits = self.network.logits(self.network.advance(state, executor, None)).numpy()
         return logits
+
+
+def _default_batch(network: QuantizedNetwork) -> int:
+    largest = max(layer.pixels * layer.filters * 4 for layer in network.layers)  # bytes of one image's real-valued output
+    return min(max(1, BATCH_BYTES // largest), LARGEST_BATCH)
 
 
 def _prefix_keys(assignment: Assignment) -> list[bytes]:

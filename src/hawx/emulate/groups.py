@@ -36,6 +36,14 @@ def group_indices(indices: BlockIndices, blocks: Sequence[Block]) -> tuple[Filte
     return tuple(FilterGroup(blocks[i], np.flatnonzero(indices == i)) for i in np.unique(indices))
 
 
+def merge(groups: Sequence[FilterGroup]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the filters of all groups, ascending, and for each the position of its group."""
+    filters = np.concatenate([group.filters for group in groups])
+    of = np.repeat(np.arange(len(groups)), [len(group.filters) for group in groups])
+    order = np.argsort(filters)
+    return filters[order].astype(np.int32), of[order].astype(np.int32)
+
+
 def magnitude_bound(reduction: int, groups: Sequence[FilterGroup]) -> int:
     """Return `K · max|T|` over the groups: no accumulator can exceed it, whatever the operands."""
     return reduction * max(_largest_product(group.block) for group in groups)

@@ -12,16 +12,19 @@ from torch import Tensor
 
 from hawx.emulate import torch_engine
 from hawx.emulate.cost import Work, active_model
-from hawx.emulate.engine import Choice, Engine, choose
+from hawx.emulate.engine import AUTO, Engine, choose
 from hawx.emulate.geometry import Geometry
-from hawx.emulate.groups import FilterGroup, magnitude_bound
+from hawx.emulate.groups import FilterGroup, magnitude_bound, merge
 from hawx.emulate.native import active_target, kernels
 from hawx.emulate.parts import Part, WeightCodes, prepare
 from hawx.networks.quantized import CodesOutput
 from hawx.networks.requantize import inverse, torch_dtype
 
-PartKey = tuple[str, bytes, int, str, str]
-"""Block, filters, first channel, engine, tier."""
+PartKey = tuple[tuple[str, ...], bytes, bytes, int, str, str]
+"""Blocks, the block of each filter, filters, first channel, engine, tier."""
+
+Plan = list[tuple[list[FilterGroup], Engine]]
+"""Groups that run together, and how."""
 
 
 @dataclass(eq=False)
@@ -61,16 +64,45 @@ def run(
     bound = magnitude_bound(operands.reduction, groups) + int(np.abs(operands.constant).max())
     if bound >= 1 << 31 or not codes.is_cpu or engine == Engine.TORCH:
         return _finish(operands, _in_torch(operands, codes, groups), bound, output)
-    plan = [(group, choose(group.block, work_of(operands, codes, group), active_model(active_target()), engine)) for group in groups]
-    if any(choice.engine is Engine.TORCH for _, choice in plan):
+    plan = make_plan(operands, codes, groups, engine)
+    if plan is None:
         return _finish(operands, _in_torch(operands, codes, groups), bound, output)
     return _in_kernels(operands, codes, plan, output, threads or torch.get_num_threads())
 
 
-def work_of(operands: Operands, codes: Tensor, group: FilterGroup) -> Work:
-    """Return what the cost model needs to know of one group of filters."""
+def make_plan(operands: Operands, codes: Tensor, groups: Sequence[FilterGroup], engine: str) -> Plan | None:
+    """Return which groups run together on which engine, or None where only the torch engine can run them all.
+
+    Table engines take filters of any blocks in one call and pay for filters in multiples of a vector, so small groups share a call. Starting
+    from everything that tables hold in one call, groups leave for the factored engine, largest first, while that is predicted to be cheaper.
+    """
+    model = active_model(active_target())
+    choices = [choose(group.block, work_of(operands, codes, len(group.filters)), model, engine) for group in groups]
+    if any(choice.engine is Engine.TORCH for choice in choices):
+        return None
+
+    def together(count: int) -> tuple[float, Engine]:
+        if count == 0:
+            return 0.0, Engine.TABLE
+        work = work_of(operands, codes, count)
+        return min((model.seconds(e, work, 1), e) for e in ((Engine(engine),) if engine != AUTO else (Engine.TABLE, Engine.LOOKUP)))
+
+    order = sorted(zip(groups, choices, strict=True), key=lambda pair: -len(pair[0].filters))
+    shared = [group for group, choice in order if Engine.TABLE in choice.seconds and engine != Engine.FACTORED]
+    alone = [group for group, choice in order if Engine.TABLE not in choice.seconds or engine == Engine.FACTORED]
+    for group, choice in order:
+        if engine == AUTO and group in shared and Engine.FACTORED in choice.seconds:
+            count = sum(len(g.filters) for g in shared)
+            if choice.seconds[Engine.FACTORED] + together(count - len(group.filters))[0] < together(count)[0]:
+                shared.remove(group)
+                alone.append(group)
+    plan: Plan = [([group], Engine.FACTORED) for group in alone]
+    return [*plan, (shared, together(sum(len(g.filters) for g in shared))[1])] if shared else plan
+
+
+def work_of(operands: Operands, codes: Tensor, filters: int) -> Work:
+    """Return what the cost model needs to know of `filters` of the layer's filters."""
     size = operands.geometry.out_size(codes.shape[2], codes.shape[3], (operands.weight.shape[2], operands.weight.shape[3]))
-    filters = len(group.filters)
     return Work(
         pixels=len(codes) * size[0] * size[1],
         reduction=operands.reduction,
@@ -80,9 +112,7 @@ def work_of(operands: Operands, codes: Tensor, group: FilterGroup) -> Work:
     )
 
 
-def _in_kernels(
-    operands: Operands, codes: Tensor, plan: list[tuple[FilterGroup, Choice]], output: CodesOutput | type[int] | None, threads: int
-) -> Tensor:
+def _in_kernels(operands: Operands, codes: Tensor, plan: Plan, output: CodesOutput | type[int] | None, threads: int) -> Tensor:
     native = kernels()
     filters, _, kh, kw = operands.weight.shape
     size = operands.geometry.out_size(codes.shape[2], codes.shape[3], (kh, kw))
@@ -92,8 +122,8 @@ def _in_kernels(
     if isinstance(output, CodesOutput):
         low = max(output.format.min, output.zero_point) if output.relu else output.format.min
         law = (inverse(output.scale), float(output.zero_point), float(low), float(output.format.max))
-    for group, choice in plan:
-        for part in _parts(operands, group, choice.engine):
+    for groups, engine in plan:
+        for part in _parts(operands, groups, engine):
             constant = (operands.constant[part.filters] + part.offset).astype(np.int32, casting="unsafe")  # modulo 2^32, as the kernels sum
             finish = native.Finish(
                 filters=part.filters,
@@ -109,23 +139,24 @@ def _in_kernels(
     return out.permute(0, 3, 1, 2)
 
 
-def _parts(operands: Operands, group: FilterGroup, engine: Engine) -> list[Part]:
-    """Return the prepared parts of a group: one, or one per convolution group of a grouped (not depthwise) layer."""
+def _parts(operands: Operands, groups: Sequence[FilterGroup], engine: Engine) -> list[Part]:
+    """Return the prepared parts of groups that run together: one, or one per convolution group of a grouped (not depthwise) layer."""
     geometry, depth = operands.geometry, operands.weight.shape[1]
     per_group = len(operands.weight) // geometry.groups
+    blocks = [group.block for group in groups]
+    filters, of = merge(groups)
     if operands.depthwise or geometry.groups == 1:
-        split = [(group.filters, slice(None))]
+        split = [(filters, of, slice(None))]
     else:
-        homes = group.filters // per_group
-        split = [(group.filters[homes == home], slice(home * depth, (home + 1) * depth)) for home in np.unique(homes)]
+        homes = filters // per_group
+        split = [(filters[homes == h], of[homes == h], slice(h * depth, (h + 1) * depth)) for h in np.unique(homes).tolist()]
     parts = []
-    for filters, channels in split:
-        key = (group.block.sha256, filters.tobytes(), channels.start or 0, engine.value, active_target())
+    for some, their, channels in split:
+        key = (tuple(block.sha256 for block in blocks), their.tobytes(), some.tobytes(), channels.start or 0, engine.value, active_target())
         part = operands.parts.get(key)
         if part is None:
-            weight = _weight_codes(operands.weight, filters)
             multiplier = per_group if operands.depthwise else None
-            part = prepare(group.block, weight, filters.astype(np.int32), channels, geometry, engine, multiplier)
+            part = prepare(blocks, their, _weight_codes(operands.weight, some), some, channels, geometry, engine, multiplier)
             operands.parts[key] = part
             while sum(p.nbytes for p in operands.parts.values()) > operands.capacity and len(operands.parts) > 1:
                 del operands.parts[next(iter(operands.parts))]
@@ -133,9 +164,9 @@ def _parts(operands: Operands, group: FilterGroup, engine: Engine) -> list[Part]
     return parts
 
 
-def _weight_codes(weight: Tensor, filters: NDArray[np.int64]) -> WeightCodes:
+def _weight_codes(weight: Tensor, filters: NDArray[np.int32]) -> WeightCodes:
     """Return (filters, kh, kw, depth) indices in value order."""
-    chosen = weight[torch.from_numpy(filters)].permute(0, 2, 3, 1).contiguous()
+    chosen = weight[torch.from_numpy(filters).to(torch.int64)].permute(0, 2, 3, 1).contiguous()
     return np.ascontiguousarray(chosen.view(torch.uint8).numpy() ^ (128 if weight.dtype == torch.int8 else 0))
 
 

@@ -1,8 +1,8 @@
-"""Parts: one group of filters prepared for one native kernel. Every kind computes the same integers."""
+"""Parts: filters of one layer prepared for one native kernel. Every kind computes the same integers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
@@ -36,18 +36,27 @@ class Part:
     """Output channels that the part computes."""
     channels: slice
     """Input channels that it reads."""
-    offset: int
-    """Added to every accumulator: what the kernel leaves out because its entries start at zero."""
+    offset: NDArray[np.int64]
+    """Added to the accumulators of each filter: what the kernel leaves out because its entries start at zero."""
     nbytes: int
     call: Call
 
 
 def prepare(
-    block: Block, weight: WeightCodes, filters: NDArray[np.int32], channels: slice, geometry: Geometry, engine: Engine, multiplier: int | None
+    blocks: Sequence[Block],
+    of: NDArray[np.int32],
+    weight: WeightCodes,
+    filters: NDArray[np.int32],
+    channels: slice,
+    geometry: Geometry,
+    engine: Engine,
+    multiplier: int | None,
 ) -> Part:
-    """Return the part that computes `filters` with `block` through a native `engine`.
+    """Return the part that computes `filters` through a native `engine`.
 
     Args:
+        blocks: what the filters multiply with; just one for the factored engine.
+        of: position in `blocks` of every filter's block.
         weight: codes of these filters.
         channels: input channels that these filters read.
         multiplier: filters per input channel of a depthwise layer; None for any other layer.
@@ -58,21 +67,21 @@ def prepare(
         stride=geometry.stride,
         origin=(geometry.padding[0], geometry.padding[2]),
         dilation=geometry.dilation,
-        pad=geometry.pad - block.formats[0].min,
+        pad=geometry.pad - blocks[0].formats[0].min,
     )
-    offset = 0
     if engine is Engine.FACTORED:
-        factors = factorize(block, 16)
+        factors = factorize(blocks[0], 16)
         assert factors is not None, "the factored engine is offered only where factors exist"
+        offset = np.zeros(len(filters), np.int64)
         if multiplier is None:
             call, nbytes = _conv_factored(native, window, factors, weight)
         else:
             call, nbytes = _depthwise_factored(native, window, factors, weight, filters // multiplier)
     else:
-        table = packed_table(block)
-        offset = table.low * weight[0].size
+        tables = [packed_table(block) for block in blocks]
+        offset = np.array([table.low for table in tables], np.int64)[of] * weight[0].size
         flat = np.ascontiguousarray(weight.reshape(len(weight), -1))
-        arguments = (window, table.rows, table.planes, flat)
+        arguments = (window, [table.rows for table in tables], [table.planes for table in tables], of, flat)
         nbytes = flat.nbytes
         if multiplier is None:
             call = _table_call(native, arguments, stationary=engine is Engine.LOOKUP)
