@@ -157,7 +157,8 @@ def main() -> None:
             area, power, path = predicted(case)
             errors.append((area / result.area_um2 - 1, power / energy - 1, path / result.delay_ns - 1))
             print(
-                f"{case.name:28s} area {result.area_um2:9.0f} um2 {100 * errors[-1][0]:+6.2f} %   energy {energy:9.0f} fJ {100 * errors[-1][1]:+6.2f} %   "
+                f"{case.name:28s} area {result.area_um2:9.0f} um2 {100 * errors[-1][0]:+6.2f} %   "
+                f"energy {energy:9.0f} fJ {100 * errors[-1][1]:+6.2f} %   "
                 f"path {result.delay_ns:5.2f} ns {100 * errors[-1][2]:+6.1f} %   {result.flip_flops:5d} flip-flops {result.clock_fj:8.0f} fJ "
                 f"{time.perf_counter() - start:5.1f} s",
                 flush=True,
