@@ -95,6 +95,8 @@ def prepare(
     sample = scoring_set(images.images, images.labels, logits, SCORE_IMAGES, COMPETITORS, sample_rng)
     scored = score_network(network, library, chosen, operands, sample)
     effects = Effects(base=scored.base, delta=scored.delta, weights=sample.weights, groups=chosen.unit_layers)
+    if scored.is_two_ended:
+        effects = effects.with_exponent(1.0)
     work_s = perf_counter() - start
     problem = Problem(
         space=chosen,
