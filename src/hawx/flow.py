@@ -93,7 +93,7 @@ def explore(
     sample_rng, search_rng = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))
     operands = profile_operands(network, search_set.images[:PROFILE_IMAGES], BlockExecutor(library, exact))
 
-    energies = operand_energies(library.blocks, library.costs(), operands.activations, operands.weights, exact=space.exact)
+    energies = operand_energies(library.blocks, library.costs(), operands.activations, operands.weights, exact=space.exact, held=accelerator.held)
 
     sample = scoring_set(search_set.images, search_set.labels, logits, SCORE_IMAGES, COMPETITORS, sample_rng)
     clock.stage("score", work(space, len(sample.images)))
