@@ -1,6 +1,6 @@
 """Score: how much each unit suffers from each block, before any search (DESIGN 3.3)."""
 
-from hawx.score.competitors import Competitors, correct
+from hawx.score.competitors import Competitors
 from hawx.score.filter import FilterEffects, filter_effects
 from hawx.score.layer import measured_effects, two_ended_effects
 from hawx.score.operator import error_moments
@@ -15,7 +15,6 @@ __all__ = [
     "Scored",
     "Scores",
     "ScoringSet",
-    "correct",
     "error_moments",
     "filter_effects",
     "measured_effects",

@@ -35,8 +35,3 @@ class Competitors:
     def margins(self, logits: Logits) -> Margins:
         rows = np.arange(len(self.labels))
         return np.ascontiguousarray((logits[rows, self.labels][:, None] - np.take_along_axis(logits, self.classes, axis=1)).T)
-
-
-def correct(logits: Logits, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return which images are classified correctly, shape (images,). Among equal logits the first class wins."""
-    return np.asarray(logits.argmax(axis=1) == labels)

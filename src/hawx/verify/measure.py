@@ -37,7 +37,7 @@ class Task:
 
     def count(self, assignments: Sequence[Assignment]) -> list[int]:
         """Return the number of correct answers of each design, in this process."""
-        return [self.evaluator.correct(assignment) for assignment in assignments]
+        return self.evaluator.correct_many(assignments)
 
     def __getstate__(self) -> dict[str, object]:
         return {key: value for key, value in self.__dict__.items() if key != "evaluator"}
