@@ -87,7 +87,7 @@ def validate(made: Prepared, learn: Measured, test: Measured, exact: NDArray[np.
                 "mean_absolute_error": error.mean(),
                 "bias": (drops - truth).mean(),
                 "within_two_sigma": (error <= 2 * sigmas).mean(),
-                "exponent": predictor.effects.exponent,
+                "attenuation": predictor.effects.attenuation,
                 "predicted": drops.round(3),
             }
         )

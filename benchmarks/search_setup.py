@@ -96,7 +96,7 @@ def prepare(
     scored = score_network(network, library, chosen, operands, sample)
     effects = Effects(base=scored.base, delta=scored.delta, weights=sample.weights, groups=chosen.unit_layers)
     if scored.is_two_ended:
-        effects = effects.with_exponent(1.0)
+        effects = effects.with_attenuation(None)
     work_s = perf_counter() - start
     problem = Problem(
         space=chosen,

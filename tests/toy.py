@@ -41,7 +41,7 @@ class World:
         harm = np.array([0.0, 0.15, 0.6, 0.6]) * 5 / units
         delta = rng.normal(-harm[:, None, None], harm[:, None, None] + 1e-9, (units, len(BLOCKS), 2, images)).astype(np.float32)
         delta[:, 0] = 0
-        self.effects = Effects(base=base, delta=delta, weights=np.ones(images), groups=self.space.unit_layers, exponent=1.0)
+        self.effects = Effects(base=base, delta=delta, weights=np.ones(images), groups=self.space.unit_layers, attenuation=None)
         self.measured = 0
 
     def count(self, assignments: Sequence[Assignment]) -> list[int]:

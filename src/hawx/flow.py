@@ -116,7 +116,7 @@ def explore(
     )
     problem.measure(space.exact_choices())
     effects = Effects(base=scored.base, delta=scored.delta, weights=sample.weights, groups=space.unit_layers)
-    predictor = Predictor(effects.with_exponent(1.0) if scored.is_two_ended else effects, problem.images)
+    predictor = Predictor(effects.with_attenuation(None) if scored.is_two_ended else effects, problem.images)
     search(searcher, problem, search_rng, predictor)
 
     clock.stage("verify", 1 + len(problem.front()))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hawx.predict import Calibration, Predictor, validate
+from hawx.predict import Calibration, Effects, Predictor, validate
 from hawx.predict.calibration import compress, expand
 from hawx.search.descent import Composition
 from hawx.units import Granularity
@@ -77,42 +77,57 @@ def test_validation_of_perfect_and_constant_estimates() -> None:
     assert validate(np.ones(3), np.ones(3), np.array([1.0, 2.0, 9.0]))[0] is None
 
 
-@pytest.mark.parametrize("exponent", [1.0, 1.25, 1.5, 2.0, 3.0])
-def test_layers_compose_by_the_norm_of_harm_and_of_good(exponent: float) -> None:
-    world = World(3, granularity=Granularity.FILTER, images=40, filters=2)
-    effects = world.effects.with_exponent(exponent)
+@pytest.mark.parametrize("attenuation", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("filters", [1, 2])
+def test_gains_of_layers_multiply_and_residuals_fade(attenuation: float, filters: int) -> None:
+    world = World(3, granularity=Granularity.FILTER, images=40, filters=filters)
+    effects = world.effects.with_attenuation(attenuation)
+    units = 3 * filters
     choices = world.space.random(np.random.default_rng(1), 6)
     for row, found in zip(choices, effects.margins(choices), strict=True):
-        shifts = [sum(effects.delta[u, row[u]] for u in range(6) if effects.groups[u] == g) for g in range(3)]
-        harm = sum(np.maximum(-s, 0.0) ** exponent for s in shifts) ** (1 / exponent)
-        good = sum(np.maximum(s, 0.0) ** exponent for s in shifts) ** (1 / exponent)
-        np.testing.assert_allclose(found, effects.base + good - harm, rtol=1e-4, atol=1e-5)
+        shifts = [sum(effects.delta[u, row[u]] for u in range(units) if effects.groups[u] == g) for g in range(3)]
+        gains = [1 + float((s * effects.base).sum() / (effects.base**2).sum()) for s in shifts]
+        expected = np.prod(gains) * effects.base
+        for k, (shift, gain) in enumerate(zip(shifts, gains, strict=True)):
+            others = np.prod([a for j, a in enumerate(gains) if j != k])
+            expected = expected + others**attenuation * (shift - (gain - 1) * effects.base)
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("exponent", [1.0, 1.5, 2.0])
-def test_descent_keeps_the_margins_of_the_composition(exponent: float) -> None:
+def test_layers_that_only_shrink_the_signal_compose_to_the_product() -> None:
+    base = np.random.default_rng(0).gamma(2.0, 1.0, (2, 30)).astype(np.float32)
+    delta = np.zeros((3, 2, 2, 30), np.float32)
+    delta[:, 1] = -0.4 * base
+    effects = Effects(base=base, delta=delta, weights=np.ones(30), groups=np.arange(3))
+    np.testing.assert_allclose(effects.margins(np.ones((1, 3), np.uint8))[0], 0.6**3 * base, rtol=1e-4)
+    assert effects.drops(np.ones((1, 3), np.uint8))[0] == 0  # where adding up would lose every image
+    assert effects.with_attenuation(None).drops(np.ones((1, 3), np.uint8))[0] == pytest.approx(100, abs=1e-4)
+
+
+@pytest.mark.parametrize("attenuation", [None, 0.0, 0.9])
+def test_descent_keeps_the_margins_of_the_composition(attenuation: float | None) -> None:
     world = World(3, granularity=Granularity.FILTER, images=40, filters=2)
-    effects = world.effects.with_exponent(exponent)
+    effects = world.effects.with_attenuation(attenuation)
     rng = np.random.default_rng(2)
     state = Composition(effects, np.zeros(6, np.int64))
     for _ in range(30):
         unit = int(rng.integers(6))
         options = np.arange(4)
-        margins, shift, powers = state.trial(unit, options)
+        margins, shift = state.trial(unit, options)
         trials = np.repeat(state.choices[None], 4, axis=0)
         trials[:, unit] = options
         np.testing.assert_allclose(margins, effects.margins(trials.astype(np.uint8)), rtol=1e-3, atol=1e-3)
         block = int(rng.integers(4))
-        state.accept(unit, block, shift[block], powers[:, block])
+        state.accept(unit, block, shift[block])
 
 
-def test_the_norm_that_fits_the_measurements_is_chosen() -> None:
+def test_the_attenuation_that_fits_the_measurements_is_chosen() -> None:
     world = World(5, images=400, seed=3)
-    truth = world.effects.with_exponent(2.0)
-    predictor = Predictor(world.effects, 400)
+    truth = world.effects.with_attenuation(0.0)
+    predictor = Predictor(world.effects.with_attenuation(0.9), 400)
     choices = world.space.random(np.random.default_rng(0), 16)
     predictor.observe(choices, truth.drops(choices))
-    assert predictor.effects.exponent == 2.0
+    assert predictor.effects.attenuation == 0.0
 
 
 def test_an_error_of_one_block_in_one_layer_is_learned_from_the_designs_that_use_it() -> None:

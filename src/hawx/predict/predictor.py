@@ -11,14 +11,14 @@ from scipy.stats import spearmanr
 
 from hawx.designs.space import Choices
 from hawx.predict.calibration import Calibration
-from hawx.predict.superposition import EXPONENTS, Effects
+from hawx.predict.superposition import ATTENUATIONS, Effects
 
 
 @dataclass(eq=False)
 class Predictor:
     """Predicts drops of top-1 in points (against int8, on the search images) and learns from measurements.
 
-    Two things are learned: the norm that composes layers (`effects.exponent`) and the calibration of the composed drop. Both are
+    Two things are learned: how much layers shrink one another's errors (`effects.attenuation`) and the calibration of the composed drop. Both are
     chosen by the evidence of the measurements so far.
     """
 
@@ -52,15 +52,19 @@ class Predictor:
         parts = self.effects.parts(observed)
         parts = np.vstack([np.zeros((1, parts.shape[1])), parts])
         best: Calibration | None = None
-        for exponent in EXPONENTS if len(self.measured) >= 3 else (self.effects.exponent,):
-            effects = self.effects.with_exponent(exponent)
+        for attenuation in self._attenuations():
+            effects = self.effects.with_attenuation(attenuation)
             found = Calibration.fit(np.array([0.0, *effects.drops(observed)]), parts, measured, self.images)
             if best is None or found.evidence > best.evidence:
                 best, chosen = found, effects
         assert best is not None
-        if chosen.exponent != self.effects.exponent:
+        if chosen.attenuation != self.effects.attenuation:
             self.effects = chosen
         self._calibration = best
+
+    def _attenuations(self) -> tuple[float | None, ...]:
+        own = self.effects.attenuation
+        return ATTENUATIONS if own is not None and len(self.measured) >= 3 else (own,)
 
 
 def validate(estimates: NDArray[np.float64], sigmas: NDArray[np.float64], measured: NDArray[np.float64]) -> tuple[float | None, float, float]:

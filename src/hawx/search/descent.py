@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hawx.designs.space import Choices
-from hawx.predict.superposition import Effects
+from hawx.predict.superposition import GAINS, Effects
 
 Margins = NDArray[np.float32]
 
@@ -35,42 +35,45 @@ def temperature_of(effects: Effects) -> float:
 
 
 class Composition:
-    """The margins of one design, kept so that changing one unit costs only that unit's layer."""
+    """The margins of one design, kept so that changing one unit costs only that unit's layer. The law is that of `Effects`."""
 
     def __init__(self, effects: Effects, choices: NDArray[np.int64]) -> None:
         self.effects = effects
         self.choices = choices
-        self._exponent = effects.exponent
+        self._power = effects.attenuation
         names, self._group = np.unique(effects.groups, return_inverse=True)
         self._shift = np.zeros((len(names), *effects.base.shape), np.float32)
         np.add.at(self._shift, self._group, effects.delta[np.arange(len(choices)), choices])
-        self._powers = self._powered(self._shift)
-        self._total = self._powers.sum(axis=1)
+        self._norm = max(float(np.square(effects.base, dtype=np.float64).sum()), 1e-30)
+        self._gain, self._residual = self._split(self._shift)
+        self._total = self._residual.sum(axis=0)
 
-    def trial(self, unit: int, options: NDArray[np.int64]) -> tuple[Margins, Margins, Margins]:
-        """Return margins (options, competitors, images) with `unit` on each option, and the layer's shift and powers to `accept`."""
+    def trial(self, unit: int, options: NDArray[np.int64]) -> tuple[Margins, Margins]:
+        """Return margins (options, competitors, images) with `unit` on each option, and the layer's shift to `accept`."""
         group, delta = self._group[unit], self.effects.delta[unit]
         shift = self._shift[group] - delta[self.choices[unit]] + delta[options]
-        powers = self._powered(shift)
-        harm, good = (self._total - self._powers[:, group])[:, None] + powers
-        if self._exponent == 1.0:
-            return self.effects.base + good - harm, shift, powers
-        root = np.float32(1 / self._exponent)
-        return self.effects.base + np.maximum(good, 0) ** root - np.maximum(harm, 0) ** root, shift, powers
+        gain, residual = self._split(shift)
+        others = np.prod(np.delete(self._gain, group), dtype=np.float64)
+        whole = (others * gain).astype(np.float32)[:, None, None]
+        faded = whole ** np.float32(self._power or 0.0)
+        return whole * self.effects.base + faded * (self._total - self._residual[group] + residual), shift
 
-    def accept(self, unit: int, block: int, shift: Margins, powers: Margins) -> None:
-        """Give `unit` the block of one option, with that option's shift and powers from `trial`."""
+    def accept(self, unit: int, block: int, shift: Margins) -> None:
+        """Give `unit` the block of one option, with that option's shift from `trial`."""
         group = self._group[unit]
         self.choices[unit] = block
-        self._shift[group], self._powers[:, group] = shift, powers
-        self._total = self._powers.sum(axis=1)
+        self._shift[group] = shift
+        gain, residual = self._split(shift[None])
+        self._gain[group], self._residual[group] = gain[0], residual[0]
+        self._total = self._residual.sum(axis=0)
 
-    def _powered(self, shift: Margins) -> Margins:
-        """Return harm and good to the power of the norm, (2, ...)."""
-        parts = np.stack([np.maximum(-shift, 0), np.maximum(shift, 0)])
-        if self._exponent == 1.0:
-            return parts
-        return parts * np.sqrt(parts) if self._exponent == 1.5 else parts ** np.float32(self._exponent)
+    def _split(self, shift: Margins) -> tuple[NDArray[np.float32], Margins]:
+        """Return gains (...,) and residuals over the gain to the power g, (..., competitors, images), of shifts of layers."""
+        if self._power is None:
+            return np.ones(shift.shape[:-2], np.float32), shift
+        gain = np.clip(1 + np.einsum("...ri,ri->...", shift, self.effects.base) / self._norm, *GAINS).astype(np.float32)
+        wide = gain[..., None, None]
+        return gain, np.asarray((shift - (wide - 1) * self.effects.base) / wide ** np.float32(self._power))
 
 
 def descend(
@@ -101,11 +104,11 @@ def descend(
         for _ in range(sweeps):
             changed = False
             for unit in rng.permutation(len(options)):
-                margins, shift, powers = state.trial(unit, options[unit])
+                margins, shift = state.trial(unit, options[unit])
                 value = soft_error(margins, temperature, shares) + weight * unit_costs[unit, options[unit]]
                 best = int(value.argmin())
                 if options[unit][best] != state.choices[unit]:
-                    state.accept(unit, options[unit][best], shift[best], powers[:, best])
+                    state.accept(unit, options[unit][best], shift[best])
                     changed = True
             if not changed:
                 break

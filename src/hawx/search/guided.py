@@ -39,9 +39,9 @@ def hawx(problem: Problem, rng: np.random.Generator, predictor: Predictor) -> No
         guesses = [Estimate(top1=float(np.clip(baseline - drops[i], 0.0, 100.0)), sigma=float(min(sigmas[i], 50.0))) for i in picked]
         measured = problem.measure(pool[picked], guesses)
         known[picked] = True
-        exponent = predictor.effects.exponent
+        attenuation = predictor.effects.attenuation
         predictor.observe(pool[picked][: len(measured)], [found.drop for found in measured])
-        if predictor.effects.exponent != exponent:
+        if predictor.effects.attenuation != attenuation:
             raw = predictor.effects.drops(pool)
         after = problem.hypervolume()
         idle = idle + 1 if after - before < STAGNATION * max(after, 1e-9) else 0
