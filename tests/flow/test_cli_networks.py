@@ -40,13 +40,36 @@ def test_a_trained_network_is_explored(place: Path, tmp_path: Path, capsys: pyte
     weights = tmp_path / "w.safetensors"
     assert main(["networks", "train", "lenet5", "--data", str(place / "images.npz"), "--out", str(weights), "--epochs", "1"]) == 0
     said = capsys.readouterr()
-    assert re.search(r"hawx +1\.00 of 1 epochs  loss \d", said.err)
+    assert re.search(r"hawx +1\.00 of 1 epochs  loss \d\.\d+\n$", said.err)
     again = tmp_path / "again.safetensors"
     assert main(["networks", "train", "lenet5", "--data", str(place / "images.npz"), "--out", str(again), "--epochs", "1"]) == 0
     assert weights.read_bytes() == again.read_bytes()
     out = tmp_path / "run"
     assert main(["explore", "lenet5", "--weights", str(weights), "--data", str(place / "images.npz"), "--out", str(out), *QUICK]) == 0
     assert json.loads((out / "result.json").read_text())["settings"]["weights"] == str(weights)
+
+
+def test_a_stopped_training_goes_on(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from hawx.importers.training import Checkpoint
+
+    command = ["networks", "train", "lenet5", "--data", str(place / "images.npz"), "--epochs", "3", "--out"]
+    whole, stopped = tmp_path / "whole.safetensors", tmp_path / "stopped.safetensors"
+    assert main([*command, str(whole)]) == 0
+    assert re.search(r"epochs  loss \d\.\d+  \S+ left\n", capsys.readouterr().err)
+
+    def save_and_stop(self: Checkpoint, snapshot: dict[str, torch.Tensor], save=Checkpoint.save) -> None:
+        save(self, snapshot)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "save", save_and_stop)
+        assert main([*command, str(stopped)]) == 130
+    assert "the same command goes on from" in capsys.readouterr().err
+    assert not stopped.exists()
+    assert main([*command, str(stopped)]) == 0
+    assert "goes on from" in capsys.readouterr().err
+    assert stopped.read_bytes() == whole.read_bytes()
+    assert [entry.name for entry in tmp_path.iterdir() if "checkpoint" in entry.name] == []
 
 
 def test_an_exported_file_is_explored(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -192,3 +193,51 @@ def test_training_is_reproducible_and_learns() -> None:
     assert all(torch.equal(first[key], second[key]) for key in first)
     module = zoo.float_module("lenet5", first)
     assert top1(module, zoo.dataset("lenet5").first(1000), zoo.describe("lenet5").preprocessing) > 80
+
+
+def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    from hawx.importers.training import Checkpoint
+    from hawx.networks.training import Progress, Recipe
+
+    data = zoo.calibration("lenet5").first(330)
+    recipe = Recipe(epochs=3, batch=20, peak_rate=0.1, shift=1, mirror=True, average=0.9)
+    checkpoint = Checkpoint.of(tmp_path / "w.safetensors", name="lenet5", recipe=recipe, seed=5, data=data)
+
+    def stop(progress: Progress) -> None:
+        if progress.epoch > 1.4:
+            raise KeyboardInterrupt
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        reports: list[Progress] = []
+        whole = zoo.train("lenet5", data, seed=5, recipe=recipe, report=reports.append)
+        with pytest.raises(KeyboardInterrupt):
+            zoo.train("lenet5", data, seed=5, recipe=recipe, report=stop, keep=checkpoint.save)
+        resume = checkpoint.load()
+        assert resume is not None
+        assert 16 < int(resume["step"]) < 48
+        resumed = zoo.train("lenet5", data, seed=5, recipe=recipe, resume=resume)
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+    assert reports[-1].seconds_left == 0
+    assert all(report.seconds_left > 0 for report in reports[:-1])
+
+    other = Checkpoint.of(tmp_path / "w.safetensors", name="lenet5", recipe=recipe, seed=6, data=data)
+    with pytest.raises(InputError, match=r"^checkpoint '.+w\.checkpoint' belongs to another run; expected one of the same .+\. Delete it, or .+\.$"):
+        other.load()
+    checkpoint.path.write_bytes(b"damaged")
+    with pytest.raises(InputError, match=r"^checkpoint '.+w\.checkpoint' cannot be read; expected .+\. Delete it to begin again\.$"):
+        checkpoint.load()
+    checkpoint.remove()
+    assert checkpoint.load() is None
+
+
+def test_fewer_epochs_keep_the_share_of_small_images() -> None:
+    recipe = zoo.describe("resnet18").recipe
+    assert recipe is not None
+    assert recipe.small_epochs > 0
+    short = recipe.lasting(recipe.epochs / 4)
+    assert (short.epochs, short.small_epochs) == (recipe.epochs / 4, recipe.small_epochs / 4)
+    assert short.peak_rate == recipe.peak_rate

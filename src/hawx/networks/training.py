@@ -2,13 +2,14 @@
 
 One recipe shape for all: SGD with Nesterov momentum, a learning rate that rises and falls linearly (L. N. Smith, arXiv 1803.09820),
 label smoothing, random shifts and mirror images, small images first where a full-size epoch is too dear. A run is a function of its
-recipe, data and seed; with one thread it is so to the last bit on one machine.
+recipe, data and seed; with one thread it is so to the last bit on one machine, also where it is interrupted and goes on from a snapshot.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from time import perf_counter
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (PyTorch's own idiom)
@@ -16,6 +17,12 @@ from torch import Tensor, nn
 
 from hawx.networks.datasets import Dataset
 from hawx.networks.preprocessing import Preprocessing
+
+Snapshot = Mapping[str, Tensor]
+"""All that a run needs to go on: step, order, generator, weights, average and momentum, as contiguous tensors on the CPU."""
+
+SMALL_COST = 0.25
+"""A step on images of half the size, in steps on whole images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,15 +46,21 @@ class Recipe:
     average: float = 0.0
     """Decay per step of the exponential moving average of the weights that is returned; 0 returns the last weights."""
 
+    def lasting(self, epochs: float) -> Recipe:
+        """Return the recipe stretched to `epochs`: every phase keeps its share."""
+        return replace(self, epochs=epochs, small_epochs=self.small_epochs * epochs / self.epochs)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Where a training run stands after an epoch."""
+    """Where a training run stands."""
 
     epoch: float
     epochs: float
     loss: float
     """Mean training loss since the last report."""
+    seconds_left: float
+    """From the pace of this run so far."""
 
 
 def train(
@@ -58,6 +71,8 @@ def train(
     *,
     seed: int = 0,
     report: Callable[[Progress], None] = lambda _: None,
+    resume: Snapshot | None = None,
+    keep: Callable[[Snapshot], None] = lambda _: None,
 ) -> dict[str, Tensor]:
     """Train `module` in place and return its state dict, detached, on the CPU.
 
@@ -68,6 +83,8 @@ def train(
         recipe: see `Recipe`.
         seed: of initialization, order and augmentation.
         report: called four times an epoch.
+        resume: a snapshot of a run with the same arguments: it goes on from there, to the same weights.
+        keep: called with a snapshot before every report but the last.
     """
     images, labels = torch.from_numpy(data.images), torch.from_numpy(data.labels)
     generator = torch.Generator().manual_seed(seed)
@@ -85,14 +102,20 @@ def train(
     optimizer = torch.optim.SGD(groups, lr=recipe.peak_rate, momentum=0.9, nesterov=True)
     per_epoch = len(images) // recipe.batch
     total = round(recipe.epochs * per_epoch)
+    small = min(total, int(recipe.small_epochs * per_epoch))
     order = torch.empty(0, dtype=torch.long)
+    first = 0
+    if resume is not None:
+        first, order = int(resume["step"]), resume["order"]
+        _restore(resume, module, average, optimizer, generator)
     losses: list[float] = []
-    for step in range(1, total + 1):
+    began = perf_counter()
+    for step in range(first + 1, total + 1):
         if len(order) < recipe.batch:
             order = torch.randperm(len(images), generator=generator)
         chosen, order = order[: recipe.batch], order[recipe.batch :]
         batch = preprocessing(_augment(images[chosen], recipe, generator))
-        if step <= recipe.small_epochs * per_epoch:
+        if step <= small:
             batch = F.avg_pool2d(batch, 2)
         for group in optimizer.param_groups:
             group["lr"] = recipe.peak_rate * _triangle(step / total, recipe.warmup)
@@ -106,7 +129,11 @@ def train(
         if average is not None:
             _update_average(average, module, min(recipe.average, step / (step + 10)))
         if step % max(1, per_epoch // 4) == 0 or step == total:
-            report(Progress(epoch=step / per_epoch, epochs=recipe.epochs, loss=sum(losses) / len(losses)))
+            if step < total:
+                keep(_snapshot(step, order, module, average, optimizer, generator))
+            pace = (perf_counter() - began) / (_cost(step, small) - _cost(first, small))
+            left = pace * (_cost(total, small) - _cost(step, small))
+            report(Progress(epoch=step / per_epoch, epochs=recipe.epochs, loss=sum(losses) / len(losses), seconds_left=left))
             losses.clear()
     if average is not None:
         module.load_state_dict(average)
@@ -122,6 +149,37 @@ def top1(module: nn.Module, data: Dataset, preprocessing: Preprocessing, *, batc
             logits = module.eval()(preprocessing(torch.from_numpy(data.images[start : start + batch])))
             correct += int((logits.argmax(1).numpy() == data.labels[start : start + batch]).sum())
     return 100.0 * correct / len(data.labels)
+
+
+def _cost(steps: int, small: int) -> float:
+    """Return what the first `steps` steps cost, in steps on whole images."""
+    return steps - (1.0 - SMALL_COST) * min(steps, small)
+
+
+def _snapshot(
+    step: int, order: Tensor, module: nn.Module, average: Mapping[str, Tensor] | None, optimizer: torch.optim.SGD, generator: torch.Generator
+) -> Snapshot:
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    held = {
+        "step": torch.tensor(step),
+        "order": order,
+        "generator": generator.get_state(),
+        **{f"weights.{name}": value for name, value in module.state_dict().items()},
+        **{f"average.{name}": value for name, value in (average or {}).items()},
+        **{f"momentum.{i}": optimizer.state[p]["momentum_buffer"] for i, p in enumerate(parameters)},
+    }
+    return {name: value.detach().clone(memory_format=torch.contiguous_format) for name, value in held.items()}
+
+
+def _restore(
+    snapshot: Snapshot, module: nn.Module, average: Mapping[str, Tensor] | None, optimizer: torch.optim.SGD, generator: torch.Generator
+) -> None:
+    generator.set_state(snapshot["generator"])
+    module.load_state_dict({name: snapshot[f"weights.{name}"] for name in module.state_dict()})
+    for name, value in (average or {}).items():
+        value.copy_(snapshot[f"average.{name}"])
+    for i, parameter in enumerate(p for group in optimizer.param_groups for p in group["params"]):
+        optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(snapshot[f"momentum.{i}"])
 
 
 def _multiplies_bfloat16() -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ def add(commands: Commands) -> None:
     parent = add_command(commands, "networks", lambda _: _help(parent), "networks of the zoo")
     inner = parent.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
     add_json(add_command(inner, "list", run_list, "list the networks of the zoo and where their weights come from"))
-    trained = add_command(inner, "train", run_train, "train a network of the zoo on a CPU, reproducibly from its seed")
+    trained = add_command(inner, "train", run_train, "train a network of the zoo on a CPU, reproducibly from its seed; an interrupted run goes on")
     trained.add_argument("name", metavar="NAME")
     trained.add_argument("--data", required=True, metavar="PATH", help="training images: the training part where the source has two, else all")
     trained.add_argument("--out", type=Path, required=True, metavar="FILE.safetensors", help="where the weights go; use them with --weights")
@@ -67,21 +66,35 @@ def run_train(arguments: Namespace) -> int:
     from safetensors.torch import save_file
 
     from hawx.importers.datasets import has_two_parts, load_dataset
+    from hawx.importers.training import Checkpoint
     from hawx.networks import zoo
+    from hawx.report.quantities import seconds
 
     entry = zoo.describe(arguments.name)
     data = Path(arguments.data)
     part = "train" if has_two_parts(data) or data.suffix == ".npz" else "test"
     images = load_dataset(data, part=part, classes=entry.classes, preprocessing=entry.preprocessing)
-    recipe = entry.recipe if entry.recipe is None or arguments.epochs is None else replace(entry.recipe, epochs=arguments.epochs)
-    weights = zoo.train(
-        arguments.name,
-        images,
-        seed=arguments.seed,
-        recipe=recipe,
-        report=lambda p: say(f"hawx {p.epoch:8.2f} of {p.epochs:g} epochs  loss {p.loss:.4f}"),
-    )
+    recipe = entry.recipe if entry.recipe is None or arguments.epochs is None else entry.recipe.lasting(arguments.epochs)
+    checkpoint = Checkpoint.of(target, name=arguments.name, recipe=recipe, seed=arguments.seed, data=images)
+    resume = checkpoint.load()
+    if resume is not None:
+        say(f"hawx goes on from {checkpoint.path}")
+    try:
+        weights = zoo.train(
+            arguments.name,
+            images,
+            seed=arguments.seed,
+            recipe=recipe,
+            report=lambda p: say(
+                f"hawx {p.epoch:8.2f} of {p.epochs:g} epochs  loss {p.loss:.4f}" + (f"  {seconds(p.seconds_left)} left" if p.seconds_left else "")
+            ),
+            resume=resume,
+            keep=checkpoint.save,
+        )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"the same command goes on from {checkpoint.path}." if checkpoint.path.exists() else "") from None
     save_file(weights, target)
+    checkpoint.remove()
     out(
         f"{arguments.name}, {len(images)} images, seed {arguments.seed}: {target}",
         f"use it   hawx explore {arguments.name} --weights {target} --data PATH",

@@ -13,7 +13,7 @@ from hawx.errors import InputError, UnknownNameError
 from hawx.networks.datasets import Dataset
 from hawx.networks.network import QuantizedNetwork
 from hawx.networks.preprocessing import Images
-from hawx.networks.training import Progress, Recipe
+from hawx.networks.training import Progress, Recipe, Snapshot
 from hawx.networks.zoo import embedded, weights
 
 if TYPE_CHECKING:
@@ -105,7 +105,14 @@ def float_module(name: str, weights_from: WeightSource | None = None) -> nn.Modu
 
 
 def train(
-    name: str, data: Dataset, *, seed: int = 0, recipe: Recipe | None = None, report: Callable[[Progress], None] = lambda _: None
+    name: str,
+    data: Dataset,
+    *,
+    seed: int = 0,
+    recipe: Recipe | None = None,
+    report: Callable[[Progress], None] = lambda _: None,
+    resume: Snapshot | None = None,
+    keep: Callable[[Snapshot], None] = lambda _: None,
 ) -> dict[str, Tensor]:
     """Train a network of the zoo on `data` and return its weights by name; reproducible from `seed`.
 
@@ -115,6 +122,7 @@ def train(
         seed: of initialization, order and augmentation.
         recipe: default the catalog's.
         report: called four times an epoch.
+        resume: a snapshot to go on from; see `hawx.networks.training.train`, likewise `keep`.
 
     Raises:
         InputError: the network has no recipe, or the data does not fit it.
@@ -132,7 +140,7 @@ def train(
             f"data set {data.name!r} has images of shape {data.images.shape[1:]} in {data.classes} classes; "
             f"network {name!r} expects {entry.input_shape} in {entry.classes}."
         )
-    return run(entry.build(), data, entry.preprocessing, recipe, seed=seed, report=report)
+    return run(entry.build(), data, entry.preprocessing, recipe, seed=seed, report=report, resume=resume, keep=keep)
 
 
 def dataset(name: str) -> Dataset:
