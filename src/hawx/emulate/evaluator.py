@@ -53,7 +53,7 @@ class Evaluator:
     ) -> None:
         if len(images) == 0 or len(images) != len(labels):
             raise InputError(f"{len(images)} images with {len(labels)} labels cannot be evaluated; expected as many labels as images, at least one.")
-        size = _default_batch(network) if batch is None else batch
+        size = default_batch(network) if batch is None else batch
         if size < 1 or memory_mb < 0:
             raise InputError(f"batch {batch} with memory_mb {memory_mb} is not usable; expected batch >= 1, memory_mb >= 0.")
         self.network = network
@@ -114,7 +114,8 @@ class Evaluator:
         return logits
 
 
-def _default_batch(network: QuantizedNetwork) -> int:
+def default_batch(network: QuantizedNetwork) -> int:
+    """Return how many images keep the largest layer's output within `BATCH_BYTES`."""
     largest = max(layer.pixels * layer.filters * 4 for layer in network.layers)  # bytes of one image's real-valued output
     return min(max(1, BATCH_BYTES // largest), LARGEST_BATCH)
 

@@ -7,6 +7,7 @@ is worth the work it saves per byte, and ages as others are evicted.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
@@ -28,6 +29,8 @@ class PrefixCache(Generic[Value]):
         self.nbytes = 0
         self._age = 0.0
         self._entries: dict[bytes, _Entry[Value]] = {}
+        self._queue: list[tuple[float, bytes]] = []
+        """(priority when it was queued, key), a heap; a priority that has grown since is queued again when it comes up."""
 
     def get(self, key: bytes) -> Value | None:
         """Return the value stored under `key`, or None."""
@@ -42,12 +45,18 @@ class PrefixCache(Generic[Value]):
         size = max(nbytes, 1)
         if key in self._entries or size > self.capacity:
             return
-        self._entries[key] = _Entry(value, size, work, self._age + work / size)
+        entry = _Entry(value, size, work, self._age + work / size)
+        self._entries[key] = entry
+        heappush(self._queue, (entry.priority, key))
         self.nbytes += size
         while self.nbytes > self.capacity:
-            victim = min(self._entries, key=lambda k: self._entries[k].priority)
-            entry = self._entries.pop(victim)
-            self._age = entry.priority
+            queued, victim = heappop(self._queue)
+            entry = self._entries[victim]
+            if entry.priority > queued:
+                heappush(self._queue, (entry.priority, victim))
+                continue
+            del self._entries[victim]
+            self._age = queued
             self.nbytes -= entry.nbytes
 
     def __len__(self) -> int:

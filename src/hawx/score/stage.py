@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hawx.blocks import Library
 from hawx.designs import Assignment, SearchSpace
 from hawx.emulate import BlockExecutor, Evaluator
+from hawx.emulate.evaluator import default_batch
 from hawx.networks import QuantizedNetwork
 from hawx.profile import Operands
 from hawx.score.competitors import Competitors, Logits
@@ -23,6 +24,9 @@ from hawx.units import Granularity
 
 MEASURED_PAIRS = 64
 """Filter spaces with at most this many (unit, approximate block) pairs are scored by exact runs from both ends."""
+
+STATES_MB = 1024
+"""Cap on the cached states of the one batch that is scored at a time, in mebibyte."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -70,20 +74,23 @@ def score_network(
         sample: images on which layer and filter scores are taken.
         advance: called with the number of units of work done; `work(space)` is their total.
     """
-    evaluator = Evaluator(network, library, sample.images, sample.competitors.labels)
     layer_space = SearchSpace.build(Granularity.LAYER, space.layers, space.filters, space.blocks, exact=space.exact)
     layer_space = layer_space.restricted([_candidates_of(space, layer) for layer in range(len(space.layers))])
-    base, layer_delta = measured_effects(evaluator.logits, layer_space, sample.competitors, advance=advance)
+    base, layer_delta = _measured_by_batch(network, library, layer_space, sample, advance)
     filters: FilterEffects | None = None
     is_two_ended = False
     if space.granularity is Granularity.LAYER:
         delta = layer_delta[[unit.layers[0] for unit in space.units]]
     elif space.granularity is Granularity.NETWORK:
-        delta = measured_effects(evaluator.logits, space, sample.competitors, advance=advance)[1]
+        delta = _measured_by_batch(network, library, space, sample, advance)[1]
     else:
         filters = _filters(network, library, space, sample, advance)
         is_two_ended = len(space.units) * (len(space.blocks) - 1) <= MEASURED_PAIRS
-        delta = two_ended_effects(evaluator.logits, space, sample.competitors)[1] if is_two_ended else unit_effects(space, filters, layer_delta)
+        if is_two_ended:
+            evaluator = Evaluator(network, library, sample.images, sample.competitors.labels)
+            delta = two_ended_effects(evaluator.logits, space, sample.competitors)[1]
+        else:
+            delta = unit_effects(space, filters, layer_delta)
     mean, std = error_moments(library.blocks, np.stack(operands.activations), np.stack(operands.weights))
     scores = Scores(
         layers=space.layers,
@@ -125,6 +132,35 @@ def unit_effects(space: SearchSpace, filters: FilterEffects, layer_delta: NDArra
         share = variance[unit.start] / np.maximum(variance.sum(axis=0), 1e-30)
         delta[u] = filters.margin[layer][unit.start] + share[:, None, None].astype(np.float32) * residual[layer]
     return delta
+
+
+def _measured_by_batch(
+    network: QuantizedNetwork, library: Library, space: SearchSpace, sample: ScoringSet, advance: Callable[[int], None]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return `measured_effects` of all scoring images, one batch after another: the exact states of one batch fit the cache, those of all may not."""
+    size = default_batch(network)
+    starts = range(0, len(sample.images), size)
+    told = _one_in(len(starts), advance)
+    parts = []
+    for start in starts:
+        some = slice(start, start + size)
+        rivals = Competitors(sample.competitors.labels[some], sample.competitors.classes[some])
+        evaluator = Evaluator(network, library, sample.images[some], rivals.labels, batch=size, memory_mb=STATES_MB)
+        parts.append(measured_effects(evaluator.logits, space, rivals, advance=told))
+    return np.concatenate([base for base, _ in parts], axis=-1), np.concatenate([delta for _, delta in parts], axis=-1)
+
+
+def _one_in(count: int, advance: Callable[[int], None]) -> Callable[[int], None]:
+    """Return an `advance` that passes on one of `count` steps."""
+    seen = 0
+
+    def told(steps: int) -> None:
+        nonlocal seen
+        before, seen = seen // count, seen + steps
+        if seen // count > before:
+            advance(seen // count - before)
+
+    return told
 
 
 def _filters(network: QuantizedNetwork, library: Library, space: SearchSpace, sample: ScoringSet, advance: Callable[[int], None]) -> FilterEffects:
