@@ -82,7 +82,15 @@ def load(
         raise InputError(f"network {name!r} needs calibration images and has none; expected uint8 (N, {shape}), some hundreds. Pass calibration=.")
     from hawx.networks.quantization import quantize
 
-    return quantize(module, calibration, name=name, preprocessing=entry.preprocessing, activations=activations, float_top1=float_top1)
+    return quantize(
+        module,
+        calibration,
+        name=name,
+        preprocessing=entry.preprocessing,
+        activations=activations,
+        method=entry.method,
+        float_top1=float_top1,
+    )
 
 
 def float_module(name: str, weights_from: WeightSource | None = None) -> nn.Module:

