@@ -65,8 +65,14 @@ def activation_counts(layer: QuantizedLayer, codes: Tensor) -> NDArray[np.float6
     h, w = min(height, covered.shape[-2]), min(width, covered.shape[-1])
     coverage[:h, :w] = covered[0, 0, :h, :w]
     inside = coverage[top : height - bottom, left : width - right]
-    index = codes.to(torch.int64) - layer.input_format.min
-    counts = torch.bincount(index.flatten(), weights=inside.expand(codes.shape).flatten().double(), minlength=CODES)
+    pixels = codes.permute(0, 2, 3, 1).reshape(len(codes), inside.numel(), codes.shape[1]).view(torch.uint8)
+    counts = torch.zeros(CODES, dtype=torch.float64)
+    for times in np.unique(inside.numpy()).tolist():  # few: an image's borders and, where strides jump, its grid
+        where = (inside.flatten() == times).nonzero().flatten()
+        chosen = pixels if len(where) == inside.numel() else pixels[:, where]
+        if times:
+            counts += times * torch.bincount(chosen.flatten(), minlength=CODES)
+    counts = counts.roll(CODES // 2 if layer.input_format.signed else 0)  # from bytes to value order
     padding = float(coverage.sum() - inside.sum()) * codes.shape[0] * codes.shape[1]
     counts[layer.input_zero_point - layer.input_format.min] += padding
     return counts.numpy()
