@@ -301,6 +301,10 @@ std::vector<Step> steps_of(const Shape& s, const std::vector<ChannelBlock>& bloc
   return steps;
 }
 
+struct alignas(64) CacheLine {
+  std::uint16_t entries[32];
+};
+
 // A table restricted to the codes low .. high that occur, every row shifted to start at zero: short rows can be summed in 16 bits.
 struct Restricted {
   int low = 0, high = -1;
@@ -333,7 +337,8 @@ void conv_table(const Kernels& k, const Shape& s, const Codes& x, const Tables& 
     std::vector<std::int64_t> base(blocks.size() + 1);
     std::vector<std::uint32_t> acc, shift(k.table_columns);
     std::vector<const std::uint16_t*> rows(k.table_columns);
-    std::vector<std::uint16_t> expanded(std::size_t(kTableBlock) * kCodes * k.table_columns);
+    std::vector<CacheLine> lines(std::size_t(kTableBlock) * kCodes * k.table_columns * sizeof(std::uint16_t) / sizeof(CacheLine));
+    auto* const expanded = reinterpret_cast<std::uint16_t*>(lines.data());  // a row of 32 filters is one line of the cache, not two halves
     std::vector<Restricted> restricted(tables.tables.size());
     for (std::int64_t i = 0; next(i);) {
       const Chunk& chunk = chunks[i];
@@ -377,7 +382,7 @@ void conv_table(const Kernels& k, const Shape& s, const Codes& x, const Tables& 
             if (sum < 1 << 16 && group < step.count) group *= 2;
             else break;
           const int count = static_cast<int>(ceil_div(step.count, group)) * group;
-          std::uint16_t* out = expanded.data();
+          std::uint16_t* out = expanded;
           for (int j = 0; j < count; ++j, out += kCodes * columns) {
             for (int c = 0; c < columns; ++c) {
               const bool real = j < step.count && c < used;
@@ -387,7 +392,7 @@ void conv_table(const Kernels& k, const Shape& s, const Codes& x, const Tables& 
             else std::fill_n(out, kCodes * columns, std::uint16_t{0});  // read at any code
           }
           const auto& at = offsets[step.block + 1 == static_cast<int>(blocks.size())];
-          k.add_rows(codes.data() + base[step.block] + step.offset, at.data(), pixels, expanded.data(), columns, count, group, acc.data(), &step != steps.data());
+          k.add_rows(codes.data() + base[step.block] + step.offset, at.data(), pixels, expanded, columns, count, group, acc.data(), &step != steps.data());
         }
         k.join(acc.data(), pixels, columns, shift.data());
         k.finish(reinterpret_cast<const std::int32_t*>(acc.data()), columns, first_pixel, pixels, column, used, e);

@@ -4,12 +4,14 @@
 // position k of the reduction the products of all 256 codes with the weights of `table_columns` filters: row `code`, column filter.
 // All sums are taken modulo 2^32. The caller proves that the final value fits int32, so wrapped partial sums are exact.
 #pragma once
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
 namespace hawx {
 
 constexpr int kCodes = 256;
+static_assert(std::endian::native == std::endian::little, "kernels read several codes in one word");
 
 struct Piece {
   std::ptrdiff_t offset;  // of its first operand from the pixel's first operand

@@ -3,6 +3,7 @@
 #include <immintrin.h>
 
 #include <cstring>
+#include <utility>
 
 #include "kernels.hpp"
 #include "region.hpp"
@@ -27,6 +28,10 @@ struct V {
   static Type dot(Type sum, Type x, Type y) { return _mm256_add_epi32(sum, _mm256_madd_epi16(x, y)); }
   static Type add(Type x, Type y) { return _mm256_add_epi32(x, y); }
   static Type add16(Type x, Type y) { return _mm256_add_epi16(x, y); }
+  static Type pin(Type x) {  // keeps the compiler from reordering sums so that it runs out of registers
+    asm("" : "+x"(x));
+    return x;
+  }
   static Type upper(Type x) { return _mm256_srli_epi32(x, 16); }
   static void transpose8(const std::uint16_t* const* rows, int code, std::uint16_t* out, int stride) { transpose8_sse(rows, code, out, stride); }
 };

@@ -7,6 +7,7 @@
 #endif
 
 #include <cstring>
+#include <utility>
 
 #include "kernels.hpp"
 #include "region.hpp"
@@ -26,6 +27,7 @@
     static Type dot(Type sum, Type x, Type y) { return DOT; }                                                           \
     static Type add(Type x, Type y) { return _mm512_add_epi32(x, y); }                                                  \
     static Type add16(Type x, Type y) { return _mm512_add_epi16(x, y); }                                                \
+    static Type pin(Type x) { return x; }                                                                               \
     static Type upper(Type x) { return _mm512_srli_epi32(x, 16); }                                                      \
     static void transpose8(const std::uint16_t* const* rows, int code, std::uint16_t* out, int stride) {                \
       transpose8_sse(rows, code, out, stride);                                                                          \

@@ -1,5 +1,6 @@
 // The portable tier: plain C++, the meaning of every kernel.
 #include <cstring>
+#include <utility>
 
 #include "kernels.hpp"
 
@@ -39,6 +40,7 @@ struct V {
     for (int i = 0; i < lanes; ++i) x.lane[i] = (((x.lane[i] >> 16) + (y.lane[i] >> 16)) << 16) | ((x.lane[i] + y.lane[i]) & 0xffff);
     return x;
   }
+  static Type pin(const Type& x) { return x; }
   static Type upper(Type x) {
     for (auto& lane : x.lane) lane >>= 16;
     return x;
