@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hawx.accelerators import Accelerator, Spatial
 from hawx.blocks import Costs
@@ -47,14 +48,15 @@ class World:
     def count(self, assignments: Sequence[Assignment]) -> list[int]:
         """Truth: correct answers of the composed margins, added up one unit at a time."""
         self.measured += len(assignments)
-        result = []
-        for assignment in assignments:
-            margins = self.effects.base.copy()
-            for u, unit in enumerate(self.space.units):
-                layer = self.layers[unit.layers[0]].name
-                margins = margins + self.effects.delta[u, assignment[layer][unit.start]]
-            result.append(int((margins > 0).all(axis=0).sum()))
-        return result
+        return [int(self.right(assignment).sum()) for assignment in assignments]
+
+    def right(self, assignment: Assignment) -> NDArray[np.bool_]:
+        """Return which images the design answers right, (images,)."""
+        margins = self.effects.base.copy()
+        for u, unit in enumerate(self.space.units):
+            layer = self.layers[unit.layers[0]].name
+            margins = margins + self.effects.delta[u, assignment[layer][unit.start]]
+        return np.asarray((margins > 0).all(axis=0))
 
     def problem(self, budget: int, *, objectives: tuple[str, ...] = ("energy_uj", "area_um2"), accelerator: Accelerator | None = None) -> Problem:
         return Problem(

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hawx.predict import Calibration, Effects, Predictor, validate
+from hawx.designs.space import Choices
+from hawx.predict import Calibration, Effects, Predictor, Probes, deciding_images, validate
 from hawx.predict.calibration import compress, expand
 from hawx.search.descent import Composition
 from hawx.units import Granularity
@@ -125,9 +126,58 @@ def test_the_attenuation_that_fits_the_measurements_is_chosen() -> None:
     world = World(5, images=400, seed=3)
     truth = world.effects.with_attenuation(0.0)
     predictor = Predictor(world.effects.with_attenuation(0.9), 400)
-    choices = world.space.random(np.random.default_rng(0), 16)
-    predictor.observe(choices, truth.drops(choices))
+    rng = np.random.default_rng(0)
+    choices = np.where(rng.random((200, 5)) < 0.4, world.space.random(rng, 200), 0).astype(np.uint8)
+    drops = truth.drops(choices)
+    mild = np.flatnonzero((drops > 1) & (drops < 10))[:16]
+    predictor.observe(choices[mild], drops[mild])
+    assert len(mild) == 16
     assert predictor.effects.attenuation == 0.0
+
+
+def probes_of(world: World, choices: Choices, count: int) -> Probes:
+    images = deciding_images(world.effects, choices, count)
+    right = (world.effects.margins(choices) > 0).all(axis=1)
+    return Probes(choices=choices, images=images, right=right[:, images])
+
+
+def test_a_probe_of_every_image_is_the_measurement() -> None:
+    world = World(4, images=150)
+    choices = world.space.random(np.random.default_rng(0), 9)
+    probes = probes_of(world, choices, 150)
+    wrong = world.effects.with_attenuation(1.0)  # predicts otherwise, but nothing is left to predict
+    np.testing.assert_allclose(probes.estimate(wrong)[0], world.effects.drops(choices), atol=1e-4)
+
+
+def test_a_probe_is_nearer_to_the_truth_than_its_prediction() -> None:
+    world = World(6, images=400, seed=2)
+    choices = world.space.random(np.random.default_rng(3), 40)
+    wrong = world.effects.with_attenuation(0.9)
+    truth = world.effects.drops(choices)
+    images = deciding_images(wrong, choices, 100)
+    right = (world.effects.margins(choices) > 0).all(axis=1)[:, images]
+    drops, sigmas = Probes(choices=choices, images=images, right=right).estimate(wrong)
+    assert np.abs(drops - truth).mean() < 0.7 * np.abs(wrong.drops(choices) - truth).mean()
+    assert (sigmas > 0).all()
+
+
+def test_the_deciding_images_are_those_of_doubt() -> None:
+    base = np.array([[5.0, 0.1, -4.0, 0.05, 6.0]], np.float32)
+    delta = np.zeros((1, 2, 1, 5), np.float32)
+    delta[0, 1] = -0.1
+    effects = Effects(base=base, delta=delta, weights=np.ones(5), groups=np.zeros(1, np.int64))
+    assert deciding_images(effects, np.ones((1, 1), np.uint8), 2).tolist() == [1, 3]
+
+
+def test_a_design_that_was_measured_no_longer_counts_as_probed() -> None:
+    world = World(3, images=200)
+    predictor = Predictor(world.effects, 200)
+    choices = world.space.random(np.random.default_rng(1), 5)
+    predictor.observe_probes(probes_of(world, choices, 50))
+    predictor.observe(choices, [1.0] * 5)
+    alone = Predictor(world.effects, 200)
+    alone.observe(choices, [1.0] * 5)
+    np.testing.assert_array_equal(predictor.predict(choices)[0], alone.predict(choices)[0])
 
 
 def test_an_error_of_one_block_in_one_layer_is_learned_from_the_designs_that_use_it() -> None:

@@ -60,6 +60,26 @@ def test_hawx_beats_nsga2_in_a_space_too_large_to_enumerate() -> None:
     assert guided.hypervolume() > evolved.hypervolume()
 
 
+def test_probes_find_designs_that_a_wrong_prediction_hides() -> None:
+    """The predictor composes by the wrong law; probes run the true one on a quarter of the images, and every measured design was probed."""
+    volumes = []
+    for probing in (False, True):
+        world = World(5, images=400, seed=4)
+        problem = world.problem(14)
+        seen: set[bytes] = set()
+
+        def probe(assignments, images, world=world, seen=seen):
+            seen.update(a.id for a in assignments)
+            return np.array([world.right(a)[images] for a in assignments])
+
+        problem.probe = probe if probing else None
+        problem.measure(world.space.exact_choices())
+        search("hawx", problem, np.random.default_rng(0), Predictor(world.effects.with_attenuation(0.9), 400))
+        volumes.append(problem.hypervolume())
+        assert not probing or {e.design.assignment.id for e in problem.evaluated[1:]} <= seen
+    assert volumes[1] > volumes[0]
+
+
 def test_pruning_drops_only_what_is_beaten_in_everything() -> None:
     world = World(3)
     problem = world.problem(10)

@@ -2,6 +2,7 @@
 
 from hawx.predict.calibration import Calibration
 from hawx.predict.predictor import Predictor, validate
+from hawx.predict.probe import Probes, Run, deciding_images
 from hawx.predict.superposition import Effects
 
-__all__ = ["Calibration", "Effects", "Predictor", "validate"]
+__all__ = ["Calibration", "Effects", "Predictor", "Probes", "Run", "deciding_images", "validate"]

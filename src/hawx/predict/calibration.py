@@ -8,6 +8,7 @@ kinds of error: a smooth function of that drop, a share of it, and one for every
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,8 @@ Vector = NDArray[np.float64]
 
 SCALE = 1.0
 """Points of drop around which the compression turns from linear to logarithmic."""
+RELEVANT = 10.0
+"""Points of drop beyond which a measurement counts less and less."""
 
 
 def compress(drop: Vector) -> Vector:
@@ -51,6 +54,8 @@ PRIORS = tuple(
     for part in (0.05, 0.15, 0.3, 0.6)
 )
 USUAL = Prior(amplitude=0.25, length=1.5, part=0.15)
+COARSE = (Prior(amplitude=0.1, length=1.5, part=0.05), USUAL, Prior(amplitude=0.5, length=1.5, part=0.6))
+"""A few of them, to compare compositions quickly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,16 +71,30 @@ class Calibration:
     """Log evidence of the measurements, up to a constant: larger fits better."""
 
     @classmethod
-    def fit(cls, raw: Vector, parts: NDArray[np.float64], measured: Vector, images: int) -> Calibration:
+    def fit(
+        cls,
+        raw: Vector,
+        parts: NDArray[np.float64],
+        measured: Vector,
+        images: int,
+        *,
+        sigmas: Vector | None = None,
+        priors: Sequence[Prior] = PRIORS,
+    ) -> Calibration:
         """Return the calibration of composed drops against measured drops, both (designs,) in points.
 
         Args:
             parts: (designs, parts), how far each design uses each part, 0..1; see `Effects.parts`.
             images: number of search images; sets the noise of a measurement (paired, so only changed answers count).
+            sigmas: (designs,) in points: how uncertain `measured` is where it was estimated; 0 where it was measured.
+            priors: those to choose from by the evidence.
         """
-        x, y = compress(np.asarray(raw, float)), compress(np.asarray(measured, float))
-        noise = _noise(np.asarray(measured, float), images)
-        return max((cls._posterior(prior, x, parts, y, noise) for prior in PRIORS), key=lambda calibration: calibration.evidence)
+        truth = np.asarray(measured, float)
+        x, y = compress(np.asarray(raw, float)), compress(truth)
+        noise = np.hypot(_noise(truth, images), _distance(truth))
+        if sigmas is not None:
+            noise = np.hypot(noise, sigmas / (SCALE + np.abs(truth)))
+        return max((cls._posterior(prior, x, parts, y, noise) for prior in priors), key=lambda calibration: calibration.evidence)
 
     @classmethod
     def _posterior(cls, prior: Prior, x: Vector, parts: NDArray[np.float64], y: Vector, noise: Vector) -> Calibration:
@@ -107,6 +126,11 @@ def _kernel(prior: Prior, a: Vector, a_parts: NDArray[np.float64], b: Vector, b_
     distance = (a[:, None] - b[None]) / prior.length
     smooth = prior.amplitude**2 * np.exp(-0.5 * distance**2)
     return np.asarray(smooth + prior.slope**2 * a[:, None] * b[None] + prior.part**2 * (a_parts @ b_parts.T))
+
+
+def _distance(drop: Vector) -> Vector:
+    """Return the noise, in compressed units, of drops so large that they say little about designs anyone would choose."""
+    return np.asarray(0.25 * np.maximum(np.abs(drop) / RELEVANT - 1.0, 0.0))
 
 
 def _noise(drop: Vector, images: int) -> Vector:

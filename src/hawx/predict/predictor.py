@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from hawx.designs.space import Choices
-from hawx.predict.calibration import Calibration
+from hawx.predict.calibration import COARSE, PRIORS, Calibration, Prior
+from hawx.predict.probe import Probes
 from hawx.predict.superposition import ATTENUATIONS, Effects
 
 
@@ -18,8 +19,8 @@ from hawx.predict.superposition import ATTENUATIONS, Effects
 class Predictor:
     """Predicts drops of top-1 in points (against int8, on the search images) and learns from measurements.
 
-    Two things are learned: how much layers shrink one another's errors (`effects.attenuation`) and the calibration of the composed drop. Both are
-    chosen by the evidence of the measurements so far.
+    Two things are learned: how much layers shrink one another's errors (`effects.attenuation`) and the calibration of the composed
+    drop. Both are chosen by the evidence of what was measured and probed so far.
     """
 
     effects: Effects
@@ -27,6 +28,7 @@ class Predictor:
     """Number of search images."""
     observed: list[Choices] = field(default_factory=list)
     measured: list[float] = field(default_factory=list)
+    probes: Probes | None = None
 
     def __post_init__(self) -> None:
         self._calibrate()
@@ -35,6 +37,11 @@ class Predictor:
         """Learn that the designs `choices` (designs, units) lose `drops` points on the search images."""
         self.observed.extend(np.atleast_2d(choices))
         self.measured.extend(drops)
+        self._calibrate()
+
+    def observe_probes(self, probes: Probes) -> None:
+        """Learn from probes, which replace all earlier ones; a design that was also measured counts as measured."""
+        self.probes = probes
         self._calibrate()
 
     def predict(self, choices: Choices) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -47,24 +54,28 @@ class Predictor:
 
     def _calibrate(self) -> None:
         # The exact design's drop is known to be 0: an anchor at no cost.
-        measured = np.array([0.0, *self.measured])
-        observed = np.array(self.observed) if self.observed else np.zeros((0, len(self.effects.groups)), np.uint8)
+        units = len(self.effects.groups)
+        observed = np.array(self.observed, np.uint8).reshape(-1, units)
+        drops, sigmas = np.array(self.measured), np.zeros(len(self.measured))
+        if self.probes is not None:
+            measured = {row.tobytes() for row in observed}
+            only = np.array([row.tobytes() not in measured for row in self.probes.choices], bool)
+            guesses, doubts = self.probes.estimate(self.effects)
+            observed = np.concatenate([observed, self.probes.choices[only]])
+            drops, sigmas = np.concatenate([drops, guesses[only]]), np.concatenate([sigmas, doubts[only]])
+        drops, sigmas = np.array([0.0, *drops]), np.array([0.0, *sigmas])
         parts = self.effects.parts(observed)
         parts = np.vstack([np.zeros((1, parts.shape[1])), parts])
-        best: Calibration | None = None
-        for attenuation in self._attenuations():
-            effects = self.effects.with_attenuation(attenuation)
-            found = Calibration.fit(np.array([0.0, *effects.drops(observed)]), parts, measured, self.images)
-            if best is None or found.evidence > best.evidence:
-                best, chosen = found, effects
-        assert best is not None
-        if chosen.attenuation != self.effects.attenuation:
-            self.effects = chosen
-        self._calibration = best
 
-    def _attenuations(self) -> tuple[float | None, ...]:
-        own = self.effects.attenuation
-        return ATTENUATIONS if own is not None and len(self.measured) >= 3 else (own,)
+        def fit(effects: Effects, priors: Sequence[Prior]) -> Calibration:
+            return Calibration.fit(np.array([0.0, *effects.drops(observed)]), parts, drops, self.images, sigmas=sigmas, priors=priors)
+
+        if self.effects.attenuation is not None and len(observed) >= 3:
+            tried = [self.effects.with_attenuation(attenuation) for attenuation in ATTENUATIONS]
+            best = max(tried, key=lambda effects: fit(effects, COARSE).evidence)
+            if best.attenuation != self.effects.attenuation:
+                self.effects = best
+        self._calibration = fit(self.effects, PRIORS)
 
 
 def validate(estimates: NDArray[np.float64], sigmas: NDArray[np.float64], measured: NDArray[np.float64]) -> tuple[float | None, float, float]:

@@ -4,6 +4,7 @@ from hawx.score.competitors import Competitors
 from hawx.score.filter import FilterEffects, filter_effects
 from hawx.score.layer import measured_effects, two_ended_effects
 from hawx.score.operator import error_moments
+from hawx.score.runs import ScoringRuns
 from hawx.score.sample import Sample, stratified_sample
 from hawx.score.scores import Scores
 from hawx.score.stage import Scored, ScoringSet, score_network, scoring_set, unit_effects, work
@@ -14,6 +15,7 @@ __all__ = [
     "Sample",
     "Scored",
     "Scores",
+    "ScoringRuns",
     "ScoringSet",
     "error_moments",
     "filter_effects",

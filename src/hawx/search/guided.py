@@ -1,4 +1,4 @@
-"""The HAWX search: predict everything, measure the most promising, recalibrate, repeat."""
+"""The HAWX search: predict everything, probe the promising, measure the best of those, recalibrate, repeat."""
 
 from __future__ import annotations
 
@@ -7,66 +7,127 @@ from numpy.typing import NDArray
 
 from hawx.estimates import Estimate
 from hawx.pareto import non_dominated
-from hawx.predict import Predictor
+from hawx.predict import Predictor, Probes, deciding_images
 from hawx.search.acquisition import expected_improvement
-from hawx.search.pool import build_pool, thin
+from hawx.search.pool import build_pool, near_front, thin
 from hawx.search.problem import Problem
 
 BATCH = 2
 """Designs measured between two calibrations: constant, so that the result does not depend on the number of workers."""
+PROBED = 12
+"""Designs probed between two calibrations."""
 CANDIDATES = 64
+REPRESENTATIVES = 256
+"""Designs near the predicted front that say which images decide."""
 PATIENCE = 3
 """Batches that may add less than `STAGNATION` of the hypervolume before the search stops."""
 STAGNATION = 1e-3
 
 
 def hawx(problem: Problem, rng: np.random.Generator, predictor: Predictor) -> None:
-    """Search by prediction; every measurement teaches the predictor.
+    """Search by prediction; every measurement and every probe teaches the predictor.
 
-    Stops when the budget is spent, when the hypervolume of the measured front stagnates, or when nothing predicted is left.
+    Stops when the budget is spent, when the hypervolume of the measured front stagnates, or when nothing promising is left.
     """
-    pool, raw = build_pool(problem, predictor.effects, rng)
-    ratios, parts = problem.ratios(pool), predictor.effects.parts(pool)
-    known = np.array([problem.is_known(row) for row in pool])
+    pool = _Pool(problem, rng, predictor)
     idle = 0
-    while problem.remaining > 0 and idle < PATIENCE and not known.all():
-        drops, sigmas = predictor.from_raw(raw, parts)
+    while problem.remaining > 0 and idle < PATIENCE:
         before = problem.hypervolume()
-        picked = _select(problem, drops, sigmas, ratios, known)
-        if not len(picked):
+        if not (pool.probe() | pool.measure()):
             break
-        baseline = 100.0 * problem.baseline_correct / problem.images
-        guesses = [Estimate(top1=float(np.clip(baseline - drops[i], 0.0, 100.0)), sigma=float(min(sigmas[i], 50.0))) for i in picked]
-        measured = problem.measure(pool[picked], guesses)
-        known[picked] = True
-        attenuation = predictor.effects.attenuation
-        predictor.observe(pool[picked][: len(measured)], [found.drop for found in measured])
-        if predictor.effects.attenuation != attenuation:
-            raw = predictor.effects.drops(pool)
         after = problem.hypervolume()
         idle = idle + 1 if after - before < STAGNATION * max(after, 1e-9) else 0
 
 
-def _select(
-    problem: Problem, drops: NDArray[np.float64], sigmas: NDArray[np.float64], ratios: NDArray[np.float64], known: NDArray[np.bool_]
-) -> NDArray[np.intp]:
-    """Return indices of the next designs to measure: greedy expected improvement over the predicted front."""
-    open_index = np.flatnonzero(~known)
-    points = np.column_stack([drops, ratios])[open_index]
-    useful = np.flatnonzero(non_dominated(points))
-    if len(useful) > CANDIDATES:
-        useful = thin(points, CANDIDATES)
-    candidates = open_index[useful]
-    front = problem.points()
-    front = front[non_dominated(front)] if len(front) else front
-    picked: list[int] = []
-    for _ in range(min(BATCH, problem.remaining, len(candidates))):
-        gain = expected_improvement(drops[candidates], sigmas[candidates], ratios[candidates], front, problem.point)
-        best = int(gain.argmax())
-        if gain[best] <= 0:
-            break
-        chosen = candidates[best]
-        picked.append(int(chosen))
-        front = np.vstack([front, problem.point(float(drops[chosen]), ratios[chosen])])
-        candidates = np.delete(candidates, best)
-    return np.array(picked, np.intp)
+class _Pool:
+    """The designs worth looking at, with what is known of each."""
+
+    def __init__(self, problem: Problem, rng: np.random.Generator, predictor: Predictor) -> None:
+        self.problem, self.predictor = problem, predictor
+        self.choices, self._raw = build_pool(problem, predictor.effects, rng)
+        self._attenuation = predictor.effects.attenuation
+        self.ratios = problem.ratios(self.choices)
+        self._parts = predictor.effects.parts(self.choices)
+        self.known = np.array([problem.is_known(row) for row in self.choices])
+        self.probed: list[int] = []
+        """Designs with a probe, in the order of `_probes`."""
+        near = np.flatnonzero(near_front(np.column_stack([self._raw, self.ratios])))
+        shown = rng.permutation(near)[:REPRESENTATIVES]
+        images = deciding_images(predictor.effects, self.choices[shown])
+        self._probes = Probes(choices=self.choices[:0], images=images, right=np.zeros((0, len(images)), bool))
+
+    def probe(self) -> bool:
+        """Probe the designs of largest expected improvement; return whether there were any."""
+        if self.problem.probe is None:
+            return False
+        tried = np.zeros(len(self.choices), bool)
+        tried[self.probed] = True
+        picked = self._select(~(self.known | tried), PROBED)
+        if not len(picked):
+            return False
+        rows = self.choices[picked]
+        right = self.problem.probe([self.problem.space.assignment(row) for row in rows], self._probes.images)
+        self._probes = self._probes.joined(rows, right)
+        self.probed += picked.tolist()
+        self.predictor.observe_probes(self._probes)
+        return True
+
+    def measure(self) -> bool:
+        """Measure the designs of largest expected improvement, probed ones where there are probes; return whether there were any."""
+        open_ones = ~self.known
+        if self.problem.probe is not None:
+            tried = np.zeros(len(self.choices), bool)
+            tried[self.probed] = True
+            open_ones &= tried
+        picked = self._select(open_ones, min(BATCH, self.problem.remaining))
+        if not len(picked):
+            return False
+        drops, sigmas = self._estimates()
+        baseline = 100.0 * self.problem.baseline_correct / self.problem.images
+        guesses = [Estimate(top1=float(np.clip(baseline - drops[i], 0.0, 100.0)), sigma=float(min(sigmas[i], 50.0))) for i in picked]
+        measured = self.problem.measure(self.choices[picked], guesses)
+        self.known[picked] = True
+        self.predictor.observe(self.choices[picked][: len(measured)], [found.drop for found in measured])
+        return True
+
+    def _estimates(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return drop and sigma of every design in points, each (designs,): from its probe where it has one."""
+        effects = self.predictor.effects
+        if effects.attenuation != self._attenuation:
+            self._raw, self._attenuation = effects.drops(self.choices), effects.attenuation
+        drops, sigmas = self.predictor.from_raw(self._raw, self._parts)
+        drops[self.probed], sigmas[self.probed] = self._probes.estimate(effects)
+        return drops, sigmas
+
+    def _select(self, open_ones: NDArray[np.bool_], count: int) -> NDArray[np.intp]:
+        """Return indices of at most `count` of the `open_ones`: greedy expected improvement over the estimated front."""
+        drops, sigmas = self._estimates()
+        open_index = np.flatnonzero(open_ones)
+        if not len(open_index):
+            return open_index
+        points = np.column_stack([drops, self.ratios])[open_index]
+        useful = np.flatnonzero(non_dominated(points))
+        if len(useful) > CANDIDATES:
+            useful = thin(points, CANDIDATES)
+        candidates = open_index[useful]
+        front = self.problem.points()
+        front = front[non_dominated(front)] if len(front) else front
+
+        def gain(index: NDArray[np.intp]) -> NDArray[np.float64]:
+            return expected_improvement(drops[index], sigmas[index], self.ratios[index], front, self.problem.point)
+
+        picked: list[int] = []
+        gains = gain(candidates)
+        while len(picked) < count and gains.max(initial=0.0) > 0:
+            best = int(gains.argmax())
+            if picked:  # a longer front only lowers gains: what leads with its gain up to date is the best
+                gains[best] = gain(candidates[best : best + 1])[0]
+                if gains[best] < gains.max():
+                    continue
+            if gains[best] <= 0:
+                break
+            chosen = candidates[best]
+            picked.append(int(chosen))
+            front = np.vstack([front, self.problem.point(float(drops[chosen]), self.ratios[chosen])])
+            gains[best] = 0.0
+        return np.array(picked, np.intp)
