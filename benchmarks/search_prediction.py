@@ -4,9 +4,10 @@
 
 Random designs are drawn with every share of approximate units and every set of blocks, and kept evenly over the measured drop: at most a tenth
 of the designs per half point. (Drawn without this, nearly all designs of an easy network lose nothing, and a rank correlation among them is that of
-noise.) The predictor learns from `--measurements` other random designs, drawn without regard to their drop; five such draws. Also printed: the rank
-correlation that one half of the images has with the other, which is what a perfect predictor of the other half would reach, and designs predicted per
-second. Written: `benchmarks/results/search_prediction_NETWORK_GRANULARITY.json`. CIFAR-10 networks need the data folder (`HAWX_DATA`).
+noise.) The predictor learns from `--measurements` other random designs, drawn without regard to their drop; five such draws. Also printed: the
+same for probes of the test designs (a part of the images run bit-exactly, hawx.predict.probe), the rank correlation that one half of the images has
+with the other, which is what a perfect predictor of the other half would reach, and designs predicted per second. Written: `benchmarks/results/search_prediction_NETWORK_GRANULARITY.json`. CIFAR-10 networks need the
+data folder (`HAWX_DATA`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from benchmarks.common import save
 from benchmarks.search_setup import Prepared, load, prepare, random_designs, search_set
 from hawx.blocks.families import builtin_library
 from hawx.emulate import Evaluator
+from hawx.predict import Predictor, Probes, deciding_images
+from hawx.predict.probe import PROBED_IMAGES
 
 BLOCKS = "mul8s_tc5,mul8s_tc6,mul8s_tc7,mul8s_tc8,mul8s_ot2,mul8s_ot3,mul8s_bam_v6h2,mul8s_bam_v7h3,mul8s_tcc8"
 BINS = 10
@@ -78,20 +81,33 @@ def validate(made: Prepared, learn: Measured, test: Measured, exact: NDArray[np.
         if draw is not None:
             part = slice(draw * measurements, (draw + 1) * measurements)
             predictor.observe(np.array(learn.choices[part]), [float(d) for d in known[part]])
-        drops, sigmas = predictor.predict(np.array(test.choices))
-        error = np.abs(drops - truth)
-        rows.append(
-            {
-                "measurements": 0 if draw is None else measurements,
-                "spearman": float(spearmanr(drops, truth).statistic),
-                "mean_absolute_error": error.mean(),
-                "bias": (drops - truth).mean(),
-                "within_two_sigma": (error <= 2 * sigmas).mean(),
-                "attenuation": predictor.effects.attenuation,
-                "predicted": drops.round(3),
-            }
-        )
+        rows.append(figures(*predictor.predict(np.array(test.choices)), truth))
+        rows[-1] |= {"measurements": 0 if draw is None else measurements, "attenuation": predictor.effects.attenuation}
+        probed = probe(made, predictor, test)
+        rows[-1]["probed"] = figures(*probed.estimate(predictor.effects), truth)
     return rows
+
+
+def figures(drops: NDArray[np.float64], sigmas: NDArray[np.float64], truth: NDArray[np.float64]) -> dict[str, Any]:
+    """Return how estimates compare with measured drops, all (designs,) in points."""
+    error = np.abs(drops - truth)
+    return {
+        "spearman": float(spearmanr(drops, truth).statistic),
+        "mean_absolute_error": error.mean(),
+        "bias": (drops - truth).mean(),
+        "within_two_sigma": (error <= 2 * sigmas).mean(),
+        "predicted": drops.round(3),
+    }
+
+
+def probe(made: Prepared, predictor: Predictor, test: Measured) -> Probes:
+    """Return probes of the test designs, on the images that decide among the designs to learn from and others like them."""
+    problem = made.problem
+    assert problem.probe is not None
+    alike = random_designs(problem.space, np.random.default_rng(17), 200)
+    images = deciding_images(predictor.effects, alike[predictor.predict(alike)[0] < 2 * LIMIT])
+    choices = np.array(test.choices)
+    return Probes(choices=choices, images=images, right=problem.probe([problem.space.assignment(row) for row in choices], images))
 
 
 def speed(made: Prepared, designs: int = 20000) -> float:
@@ -127,12 +143,14 @@ def main() -> None:
     ceiling = float(spearmanr(test.drops(exact, half), test.drops(exact, ~half)).statistic)
     rate = speed(made, 20000 if options.granularity == "layer" else 2000)
     untaught, taught = rows[0], rows[1:]
+    probed = {key: float(np.mean([r["probed"][key] for r in taught])) for key in ("spearman", "mean_absolute_error", "bias", "within_two_sigma")}
     summary = {key: float(np.mean([r[key] for r in taught])) for key in ("spearman", "mean_absolute_error", "bias", "within_two_sigma")}
     print(
         f"{options.network} {options.granularity}: {len(truth)} designs, drops {truth.min():.2f}..{truth.max():.2f}; after {options.measurements} "
         f"measurements Spearman {summary['spearman']:.3f}, MAE {summary['mean_absolute_error']:.2f} points, within two sigma "
-        f"{summary['within_two_sigma']:.0%}; untaught {untaught['spearman']:.3f}, {untaught['mean_absolute_error']:.2f}; half of the images "
-        f"against the other {ceiling:.3f}; {rate:.0f} designs/s"
+        f"{summary['within_two_sigma']:.0%}; untaught {untaught['spearman']:.3f}, {untaught['mean_absolute_error']:.2f}; "
+        f"probed {probed['spearman']:.3f}, {probed['mean_absolute_error']:.2f}, within two sigma {probed['within_two_sigma']:.0%}; half of the "
+        f"images against the other {ceiling:.3f}; {rate:.0f} designs/s"
     )
     result = {
         "goal": "Spearman >= 0.97, mean absolute error <= 0.5 points after <= 16 measurements",
@@ -143,6 +161,8 @@ def main() -> None:
         "int8_top1": 100.0 * exact.mean(),
         "measured_drops": truth.round(3),
         "summary": summary,
+        "probed_summary": probed,
+        "probed_images": PROBED_IMAGES,
         "half_against_half_spearman": ceiling,
         "designs_per_second": rate,
         "scoring_s": made.work_s,
