@@ -6,8 +6,8 @@ Random designs are drawn with every share of approximate units and every set of 
 of the designs per half point. (Drawn without this, nearly all designs of an easy network lose nothing, and a rank correlation among them is that of
 noise.) The predictor learns from `--measurements` other random designs, drawn without regard to their drop; five such draws. Also printed: the
 same for probes of the test designs (a part of the images run bit-exactly, hawx.predict.probe), the rank correlation that one half of the images has
-with the other, which is what a perfect predictor of the other half would reach, and designs predicted per second. Written: `benchmarks/results/search_prediction_NETWORK_GRANULARITY.json`. CIFAR-10 networks need the
-data folder (`HAWX_DATA`).
+with the other, which is what a perfect predictor of the other half would reach, and designs predicted per second.
+Written: `benchmarks/results/search_prediction_NETWORK_GRANULARITY.json`. CIFAR-10 networks need the data folder (`HAWX_DATA`).
 """
 
 from __future__ import annotations
