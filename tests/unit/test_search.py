@@ -9,6 +9,7 @@ from hawx.pareto import hypervolume, non_dominated
 from hawx.predict import Predictor
 from hawx.search import SEARCHERS, search
 from hawx.search.acquisition import exclusive_volume
+from hawx.search.nsga2 import first_population
 from hawx.search.pool import build_pool, is_additive, near_front, prune, unit_costs
 from hawx.units import Granularity
 from toy import World
@@ -78,6 +79,15 @@ def test_probes_find_designs_that_a_wrong_prediction_hides() -> None:
         volumes.append(problem.hypervolume())
         assert not probing or {e.design.assignment.id for e in problem.evaluated[1:]} <= seen
     assert volumes[1] > volumes[0]
+
+
+def test_nsga2_starts_from_designs_of_every_aggressiveness() -> None:
+    space = World(12, granularity=Granularity.FILTER).space.restricted([[0, 2, 3]] * 48)
+    population = first_population(space, 20, np.random.default_rng(0))
+    shares = (population > 0).mean(axis=1)
+    assert shares[0] == 0
+    assert shares.min() < 0.1 < 0.5 < shares.max()
+    assert set(np.unique(population)) == {0, 1, 2}
 
 
 def test_pruning_drops_only_what_is_beaten_in_everything() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from hawx.designs import SearchSpace
 from hawx.errors import ToolMissingError
 from hawx.search.problem import Problem
 
@@ -24,7 +26,6 @@ def nsga2(problem: Problem, rng: np.random.Generator) -> None:
         from pymoo.operators.crossover.sbx import SBX
         from pymoo.operators.mutation.pm import PM
         from pymoo.operators.repair.rounding import RoundingRepair
-        from pymoo.operators.sampling.rnd import IntegerRandomSampling
     except ImportError as error:
         raise ToolMissingError("searcher 'nsga2' needs pymoo, which is not installed; run: pip install 'hawx[search]'") from error
 
@@ -35,7 +36,7 @@ def nsga2(problem: Problem, rng: np.random.Generator) -> None:
     adapter = PymooProblem(n_var=len(candidates), n_obj=1 + len(problem.objectives), xl=0, xu=np.array([len(c) - 1 for c in candidates]), vtype=int)
     algorithm: Any = NSGA2(
         pop_size=population,
-        sampling=IntegerRandomSampling(),
+        sampling=first_population(space, population, rng),
         crossover=SBX(prob=0.9, eta=3.0, vtype=float, repair=RoundingRepair()),
         mutation=PM(prob=1.0, eta=3.0, vtype=float, repair=RoundingRepair()),
         eliminate_duplicates=True,
@@ -63,3 +64,14 @@ def nsga2(problem: Problem, rng: np.random.Generator) -> None:
             individual.evaluated = {"F", "G", "H"}
         algorithm.tell(infills=offspring)
         stale = stale + 1 if len(problem.evaluated) == before else 0
+
+
+def first_population(space: SearchSpace, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return `count` designs of every aggressiveness, the exact one first, as indices into each unit's candidates, (count, units).
+
+    Units drawn uniformly would destroy most networks, and evolution would start where nothing tells good from bad: each design draws
+    the share of its units that are approximate.
+    """
+    rows = np.where(rng.random((count, len(space.units))) < rng.random((count, 1)), space.random(rng, count), space.exact)
+    rows[0] = space.exact
+    return np.stack([np.searchsorted(c, rows[:, u]) for u, c in enumerate(space.candidates)], axis=1)
