@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 from pathlib import Path
 
@@ -49,6 +50,12 @@ def test_the_run_folder_holds_the_contract(run_folder: Path) -> None:
     assert result["cost"]["evaluations"] == len(result["evaluated"]) <= 6
     with (run_folder / "scores.csv").open(newline="") as file:
         assert {row["block"] for row in csv.DictReader(file)} == {"mul8s_exact", "mul8s_ot3", "mul8s_tc8"}
+
+
+def test_the_kernels_are_timed_once_and_remembered(run_folder: Path) -> None:
+    kept = list(Path(os.environ["HAWX_CACHE"]).glob("kernels-*.json"))
+    assert len(kept) == 1
+    assert json.loads(kept[0].read_text())["per_count"]
 
 
 def test_settings_are_complete_and_run_again(run_folder: Path, tmp_path: Path) -> None:

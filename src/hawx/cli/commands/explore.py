@@ -61,12 +61,14 @@ def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
         from hawx.flow import explore as explore_network
         from hawx.importers.accelerator import load_accelerator
         from hawx.store import SqliteStore, save_run
+        from hawx.store.calibration import ensure_calibrated
 
         library = load_library(settings)
         library.costs()  # says which block has no figures, before anything long begins
         accelerator = load_accelerator(settings.accelerator)
         network, dataset = load_network(settings, library)
         search_images, report_images = split_sizes(settings)
+        ensure_calibrated()  # which kernel is fastest here: measured in about a second, once per machine
         begin(folder, settings)
         with SqliteStore(folder / MEASUREMENTS) as store, counter_for(jobs=settings.jobs, dask=settings.dask) as counter:
             result = explore_network(
