@@ -49,6 +49,8 @@ class _Pool:
         self.ratios = problem.ratios(self.choices)
         self._parts = predictor.effects.parts(self.choices)
         self.known = np.array([problem.is_known(row) for row in self.choices])
+        self._errors: list[float] = []
+        """Measured less estimated drops so far, in points."""
         self.probed: list[int] = []
         """Designs with a probe, in the order of `_probes`."""
         near = np.flatnonzero(near_front(np.column_stack([self._raw, self.ratios])))
@@ -83,10 +85,13 @@ class _Pool:
         if not len(picked):
             return False
         drops, sigmas = self._estimates()
+        if self._errors:  # an estimate is no surer than the earlier ones turned out to be
+            sigmas = np.hypot(sigmas, np.sqrt(np.mean(np.square(self._errors))))
         baseline = 100.0 * self.problem.baseline_correct / self.problem.images
         guesses = [Estimate(top1=float(np.clip(baseline - drops[i], 0.0, 100.0)), sigma=float(min(sigmas[i], 50.0))) for i in picked]
         measured = self.problem.measure(self.choices[picked], guesses)
         self.known[picked] = True
+        self._errors += [found.drop - float(drops[i]) for i, found in zip(picked, measured, strict=False)]
         self.predictor.observe(self.choices[picked][: len(measured)], [found.drop for found in measured])
         return True
 
