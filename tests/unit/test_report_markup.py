@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hawx.report.markup import element, join, text
@@ -42,6 +42,7 @@ def test_ticks_are_round_inside_and_few(low: float, width: float) -> None:
 
 
 @given(st.floats(-50, -0.1), st.floats(0.1, 100), st.booleans())
+@example(-1.0, 1.9999999999999858, False)
 def test_scales_map_ends_to_ends_and_keep_order(low: float, high: float, rooted: bool) -> None:
     scale = Scale(low, high, 10.0, 210.0, rooted)
     assert scale(low) == pytest.approx(10.0)

@@ -18,7 +18,7 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """Return round values within low..high, ascending, about `count` of them. Needs low < high, both finite."""
     step = tick_step(low, high, count)
     first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
-    return [round(i * step, 12) + 0.0 for i in range(first, last + 1)]
+    return [min(max(round(i * step, 12) + 0.0, low), high) for i in range(first, last + 1)]
 
 
 def tick_labels(values: Sequence[float]) -> list[str]:
