@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from hawx.cli import main
+from hawx.emulate import active_target
 from hawx.settings import ExploreSettings, read_toml, schema
 
 QUICK = ("--blocks", "mul8s_ot3,mul8s_tc8", "--images", "300", "--budget", "6", "--seed", "3")
@@ -53,7 +54,7 @@ def test_the_run_folder_holds_the_contract(run_folder: Path) -> None:
 
 
 def test_the_kernels_are_timed_once_and_remembered(run_folder: Path) -> None:
-    kept = list(Path(os.environ["HAWX_CACHE"]).glob("kernels-*.json"))
+    kept = list(Path(os.environ["HAWX_CACHE"]).glob(f"kernels-*-{active_target()}.json"))
     assert len(kept) == 1
     assert json.loads(kept[0].read_text())["per_count"]
 

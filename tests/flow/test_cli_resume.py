@@ -15,7 +15,7 @@ import pytest
 
 from hawx.cli import main
 
-SETTINGS = ("--blocks", "mul8s_ot3,mul8s_tc8", "--search-images", "600", "--report-images", "100", "--seed", "5", "--searcher", "random")
+SETTINGS = ("--blocks", "mul8s_ot3,mul8s_tc8", "--search-images", "1500", "--report-images", "100", "--seed", "5", "--searcher", "random")
 
 
 def rows(folder: Path) -> set[tuple]:
@@ -32,14 +32,14 @@ def rows(folder: Path) -> set[tuple]:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict:
     folder = tmp_path_factory.mktemp("whole") / "run"
-    assert main(["explore", "--out", str(folder), "--budget", "12", *SETTINGS]) == 0
+    assert main(["explore", "--out", str(folder), "--budget", "48", *SETTINGS]) == 0
     return json.loads((folder / "result.json").read_text())
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
 def test_a_stopped_run_goes_on(how: signal.Signals, undisturbed: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "run"
-    command = [sys.executable, "-m", "hawx", "explore", "--out", str(folder), "--budget", "12", *SETTINGS]
+    command = [sys.executable, "-m", "hawx", "explore", "--out", str(folder), "--budget", "48", *SETTINGS]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     deadline = time.monotonic() + 120
     while len(rows(folder)) < 3 and time.monotonic() < deadline and process.poll() is None:
