@@ -219,6 +219,7 @@ void count_correct(const In<std::int32_t, 2>& high, const In<std::int32_t, 2>& l
 }  // namespace
 
 NB_MODULE(_native, m) {
+  nb::set_leak_warnings(false);  // packed weights are cached for the life of the process, on threads that may outlive the interpreter's last collection
   m.doc() = "HAWX kernels: exact integer convolutions under approximate products. Use hawx.emulate, not this module.";
   nb::class_<Window>(m, "Window")
       .def(nb::init<Pair, Pair, Pair, Pair, std::uint8_t>(), nb::kw_only(), nb::arg("kernel"), nb::arg("stride"), nb::arg("origin"), nb::arg("dilation"), nb::arg("pad"));
