@@ -40,7 +40,14 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict:
 def test_a_stopped_run_goes_on(how: signal.Signals, undisturbed: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "hawx", "explore", "--out", str(folder), "--budget", "48", *SETTINGS]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests started in the background inherit it ignored
+    )
     deadline = time.monotonic() + 120
     while len(rows(folder)) < 3 and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.01)
