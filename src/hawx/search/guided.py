@@ -62,9 +62,7 @@ class _Pool:
         """Probe the designs of largest expected improvement; return whether there were any."""
         if self.problem.probe is None:
             return False
-        tried = np.zeros(len(self.choices), bool)
-        tried[self.probed] = True
-        picked = self._select(~(self.known | tried), PROBED)
+        picked = self._select(~(self.known | self._has_probe()), PROBED, *self._estimates())
         if not len(picked):
             return False
         rows = self.choices[picked]
@@ -78,13 +76,11 @@ class _Pool:
         """Measure the designs of largest expected improvement, probed ones where there are probes; return whether there were any."""
         open_ones = ~self.known
         if self.problem.probe is not None:
-            tried = np.zeros(len(self.choices), bool)
-            tried[self.probed] = True
-            open_ones &= tried
-        picked = self._select(open_ones, min(BATCH, self.problem.remaining))
+            open_ones &= self._has_probe()
+        drops, sigmas = self._estimates()
+        picked = self._select(open_ones, min(BATCH, self.problem.remaining), drops, sigmas)
         if not len(picked):
             return False
-        drops, sigmas = self._estimates()
         if self._errors:  # an estimate is no surer than the earlier ones turned out to be
             sigmas = np.hypot(sigmas, np.sqrt(np.mean(np.square(self._errors))))
         baseline = 100.0 * self.problem.baseline_correct / self.problem.images
@@ -95,6 +91,12 @@ class _Pool:
         self.predictor.observe(self.choices[picked][: len(measured)], [found.drop for found in measured])
         return True
 
+    def _has_probe(self) -> NDArray[np.bool_]:
+        """Return which designs were probed, (designs,)."""
+        result = np.zeros(len(self.choices), bool)
+        result[self.probed] = True
+        return result
+
     def _estimates(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return drop and sigma of every design in points, each (designs,): from its probe where it has one."""
         effects = self.predictor.effects
@@ -104,9 +106,8 @@ class _Pool:
         drops[self.probed], sigmas[self.probed] = self._probes.estimate(effects)
         return drops, sigmas
 
-    def _select(self, open_ones: NDArray[np.bool_], count: int) -> NDArray[np.intp]:
+    def _select(self, open_ones: NDArray[np.bool_], count: int, drops: NDArray[np.float64], sigmas: NDArray[np.float64]) -> NDArray[np.intp]:
         """Return indices of at most `count` of the `open_ones`: greedy expected improvement over the estimated front."""
-        drops, sigmas = self._estimates()
         open_index = np.flatnonzero(open_ones)
         if not len(open_index):
             return open_index
