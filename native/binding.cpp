@@ -85,9 +85,10 @@ Job parse(const Bytes& x, const Window& window, const Finish& f, int threads) {
           static_cast<int>(count)};
 }
 
-hawx::Map parse_map(const In<std::int16_t, 2>& map) {
+template <class T>
+hawx::Map<T> parse_map(const In<T, 2>& map) {
   require(map.shape(0) == hawx::kCodes && map.shape(1) >= 1 && map.shape(1) <= 1024, "map: expected (256, products)");
-  hawx::Map parsed{map.data(), static_cast<int>(map.shape(1)), map.shape(1) == 1, static_cast<std::int16_t>(-map.data()[0])};
+  hawx::Map<T> parsed{map.data(), static_cast<int>(map.shape(1)), map.shape(1) == 1, static_cast<T>(-map.data()[0])};
   for (int i = 0; parsed.identity && i < hawx::kCodes; ++i) parsed.identity = map.data()[i] == i - parsed.zero;
   return parsed;
 }
@@ -113,11 +114,13 @@ void check_channels(const In<std::int32_t, 1>& channels, const Job& job) {
   for (int i = 0; i < job.filters; ++i) require(channels.data()[i] >= 0 && channels.data()[i] < job.shape.channels, "channels: index out of range");
 }
 
-void conv_factored(const Bytes& x, const Window& window, const In<std::int16_t, 2>& map, const In<std::int16_t, 1>& panels, const Finish& finish, int threads) {
+template <class T>
+void conv_factored(const Bytes& x, const Window& window, const In<T, 2>& map, const In<hawx::Weight<T>, 1>& panels, const Finish& finish, int threads) {
   const Job job = parse(x, window, finish, threads);
-  const auto parsed = parse_map(map);
+  const auto parsed = parse_map<T>(map);
   const auto& k = hawx::active_target();
-  require(static_cast<std::int64_t>(panels.shape(0)) == hawx::panel_size(k, job.shape, parsed.products, job.filters), "panels: packed for another shape or target");
+  require(sizeof(T) > 1 || k.gemm_bytes != nullptr, "map: this target has no dot product of bytes");
+  require(static_cast<std::int64_t>(panels.shape(0)) == hawx::panel_size<T>(k, job.shape, parsed.products, job.filters), "panels: packed for another shape or target");
   const nb::gil_scoped_release release;
   hawx::conv_factored(k, job.shape, job.codes, parsed, panels.data(), job.filters, job.epilogue, threads);
 }
@@ -136,7 +139,7 @@ void conv_table(const Bytes& x, const Window& window, const std::vector<Rows>& r
 void depthwise_factored(const Bytes& x, const Window& window, const In<std::int16_t, 2>& map, const In<std::int16_t, 2>& weights,
                         const In<std::int32_t, 1>& channels, const Finish& finish, int threads) {
   const Job job = parse(x, window, finish, threads);
-  const auto parsed = parse_map(map);
+  const auto parsed = parse_map<std::int16_t>(map);
   check_channels(channels, job);
   require(parsed.products % 2 == 0, "map: expected an even number of products");
   require(static_cast<std::int64_t>(weights.shape(0)) == job.shape.taps(), "weights: expected one row per kernel position");
@@ -161,17 +164,20 @@ hawx::Shape packing_shape(const Window& w, std::int64_t channels) {
   return {1, channels, 1, 1, {w.kernel[0], w.kernel[1]}, {1, 1}, {0, 0}, {w.dilation[0], w.dilation[1]}, {1, 1}, 0};
 }
 
-std::int64_t panel_size(const Window& window, std::int64_t channels, int products, int filters) {
+std::int64_t panel_size(const Window& window, std::int64_t channels, int products, int filters, bool bytes) {
   require(channels >= 1 && products >= 1 && filters >= 1, "panels: expected positive sizes");
-  return hawx::panel_size(hawx::active_target(), packing_shape(window, channels), products, filters);
+  const auto size = bytes ? hawx::panel_size<std::uint8_t> : hawx::panel_size<std::int16_t>;
+  return size(hawx::active_target(), packing_shape(window, channels), products, filters);
 }
 
-void pack(const Window& window, std::int64_t channels, int products, const In<std::int16_t, 2>& factors, nb::ndarray<std::int16_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> panels) {
+template <class T>
+void pack(const Window& window, std::int64_t channels, int products, const In<hawx::Weight<T>, 2>& factors,
+          nb::ndarray<hawx::Weight<T>, nb::ndim<1>, nb::c_contig, nb::device::cpu> panels) {
   const int filters = static_cast<int>(factors.shape(0));
-  require(static_cast<std::int64_t>(panels.shape(0)) == panel_size(window, channels, products, filters), "panels: wrong size");
+  require(static_cast<std::int64_t>(panels.shape(0)) == panel_size(window, channels, products, filters, sizeof(T) == 1), "panels: wrong size");
   require(static_cast<std::int64_t>(factors.shape(1)) == window.kernel[0] * window.kernel[1] * channels * products, "factors: wrong size");
   const nb::gil_scoped_release release;
-  hawx::pack(hawx::active_target(), packing_shape(window, channels), products, factors.data(), filters, panels.data());
+  hawx::pack<T>(hawx::active_target(), packing_shape(window, channels), products, factors.data(), filters, panels.data());
 }
 
 void gather_gemm(const In<std::uint8_t, 2>& a, const In<std::uint8_t, 2>& w, const In<std::int32_t, 2>& table, nb::ndarray<std::int32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu> out) {
@@ -233,9 +239,15 @@ NB_MODULE(_native, m) {
   });
   m.def("active_target", [] { return std::string(hawx::active_target().name); });
   m.def("use_target", &hawx::use_target, nb::arg("name"));
-  m.def("panel_size", &panel_size, nb::arg("window"), nb::arg("channels"), nb::arg("products"), nb::arg("filters"));
-  m.def("pack", &pack, nb::arg("window"), nb::arg("channels"), nb::arg("products"), nb::arg("factors"), nb::arg("panels"));
-  m.def("conv_factored", &conv_factored, nb::arg("codes"), nb::arg("window"), nb::arg("map"), nb::arg("panels"), nb::arg("finish"), nb::arg("threads"));
+  m.def("has_byte_products", [] { return hawx::active_target().gemm_bytes != nullptr; });
+  m.def("panel_size", &panel_size, nb::arg("window"), nb::arg("channels"), nb::arg("products"), nb::arg("filters"), nb::arg("bytes"));
+  const auto def_factored = [&]<class T>(T) {
+    m.def("pack", &pack<T>, nb::arg("window"), nb::arg("channels"), nb::arg("products"), nb::arg("factors").noconvert(), nb::arg("panels"));
+    m.def("conv_factored", &conv_factored<T>, nb::arg("codes"), nb::arg("window"), nb::arg("map").noconvert(), nb::arg("panels").noconvert(), nb::arg("finish"),
+          nb::arg("threads"));
+  };
+  def_factored(std::int16_t{});
+  def_factored(std::uint8_t{});
   m.def("conv_table", &conv_table, nb::arg("codes"), nb::arg("window"), nb::arg("rows"), nb::arg("planes"), nb::arg("of"), nb::arg("weights"),
         nb::arg("finish"), nb::arg("threads"), nb::arg("stationary"));
   m.def("depthwise_factored", &depthwise_factored, nb::arg("codes"), nb::arg("window"), nb::arg("map"), nb::arg("weights"), nb::arg("channels"),

@@ -11,7 +11,7 @@
 namespace hawx {
 namespace {
 
-constexpr int kBlockPairs = 256;  // pairs of operands per pass of a panel: 16 kB at 16 columns, half the first-level cache
+constexpr int kBlockWords = 256;  // words of operands per pass of a panel: 16 kB at 16 columns, half the first-level cache
 constexpr int kTableBlock = 8;    // positions k whose expanded tables are live at once: 128 kB at 32 columns
 constexpr int kTablePixels = 4096;
 constexpr int kLookupBlock = 64;
@@ -141,23 +141,23 @@ class Field {
   std::int64_t channels_, width_, pixel_;
 };
 
-template <int PRODUCTS>
-void put_products(std::int16_t* out, const std::uint8_t* bytes, std::int64_t stride, std::int64_t count, std::uint8_t flip, const std::int16_t* rows,
-                  int products) {
+template <int PRODUCTS, class T>
+void put_products(T* out, const std::uint8_t* bytes, std::int64_t stride, std::int64_t count, std::uint8_t flip, const T* rows, int products) {
   const int n = PRODUCTS ? PRODUCTS : products;
-  for (std::int64_t i = 0; i < count; ++i, out += n) std::memcpy(out, rows + (bytes[i * stride] ^ flip) * n, n * sizeof(std::int16_t));
+  for (std::int64_t i = 0; i < count; ++i, out += n) std::memcpy(out, rows + (bytes[i * stride] ^ flip) * n, n * sizeof(T));
 }
 
+template <class T>
 struct PutFactors {
-  Map map;
+  Map<T> map;
   std::uint8_t flip;
-  void operator()(std::int16_t* out, const std::uint8_t* bytes, std::int64_t stride, std::int64_t count) const {
+  void operator()(T* out, const std::uint8_t* bytes, std::int64_t stride, std::int64_t count) const {
     if (map.identity && stride == 1) {
-      for (std::int64_t i = 0; i < count; ++i) out[i] = static_cast<std::int16_t>((bytes[i] ^ flip) - map.zero);
+      for (std::int64_t i = 0; i < count; ++i) out[i] = static_cast<T>((bytes[i] ^ flip) - map.zero);
       return;
     }
-    constexpr decltype(&put_products<0>) sized[] = {put_products<0>, put_products<1>, put_products<2>, put_products<3>, put_products<4>,
-                                                    put_products<5>, put_products<6>, put_products<7>, put_products<8>};
+    constexpr decltype(&put_products<0, T>) sized[] = {put_products<0, T>, put_products<1, T>, put_products<2, T>, put_products<3, T>, put_products<4, T>,
+                                                       put_products<5, T>, put_products<6, T>, put_products<7, T>, put_products<8, T>};
     sized[map.products <= 8 ? map.products : 0](out, bytes, stride, count, flip, map.rows, map.products);
   }
 };
@@ -180,77 +180,87 @@ const std::int32_t* simplify(const std::int32_t* channels, std::int64_t count, C
   return nullptr;
 }
 
+template <class T>
+constexpr std::int64_t kPerWord = 4 / sizeof(T);
+
+template <class T>
 std::vector<Piece> cut_runs(const Field& field) {
+  constexpr std::int64_t block = kBlockWords * kPerWord<T>;
   std::vector<Piece> pieces;
   for (const auto& run : field.runs())
-    for (std::int64_t k = 0; k < run.length; k += 2 * kBlockPairs)
-      pieces.push_back({run.offset + k, static_cast<int>(ceil_div(std::min<std::int64_t>(2 * kBlockPairs, run.length - k), 2))});
+    for (std::int64_t k = 0; k < run.length; k += block)
+      pieces.push_back({static_cast<std::ptrdiff_t>((run.offset + k) * sizeof(T)), static_cast<int>(ceil_div(std::min(block, run.length - k), kPerWord<T>))});
   return pieces;
 }
 
-std::int64_t total_pairs(const std::vector<Piece>& pieces) {
+std::int64_t total_words(const std::vector<Piece>& pieces) {
   std::int64_t sum = 0;
-  for (const auto& piece : pieces) sum += piece.pairs;
+  for (const auto& piece : pieces) sum += piece.words;
   return sum;
 }
 
 }  // namespace
 
+template <class T>
 std::int64_t panel_size(const Kernels& k, const Shape& s, int products, int filters) {
-  return ceil_div(filters, k.gemm_columns) * total_pairs(cut_runs(Field(s, s.channels, products))) * 2 * k.gemm_columns;
+  return ceil_div(filters, k.gemm_columns) * total_words(cut_runs<T>(Field(s, s.channels, products))) * kPerWord<T> * k.gemm_columns;
 }
 
-void pack(const Kernels& k, const Shape& s, int products, const std::int16_t* factors, int filters, std::int16_t* panels) {
+template <class T>
+void pack(const Kernels& k, const Shape& s, int products, const Weight<T>* factors, int filters, Weight<T>* panels) {
+  constexpr auto per_word = kPerWord<T>;
   const Field field(s, s.channels, products);
   const std::int64_t reduction = s.taps() * s.channels * products;
   const auto runs = field.runs();
   for (std::int64_t first = 0; first < filters; first += k.gemm_columns) {
     std::int64_t start = 0;
     for (const auto& run : runs) {
-      for (std::int64_t i = 0; i < run.length; i += 2, panels += 2 * k.gemm_columns)
+      for (std::int64_t i = 0; i < run.length; i += per_word, panels += per_word * k.gemm_columns)
         for (std::int64_t column = 0; column < k.gemm_columns; ++column)
-          for (std::int64_t half = 0; half < 2; ++half) {
-            const bool used = first + column < filters && i + half < run.length;
-            panels[2 * column + half] = used ? factors[(first + column) * reduction + start + i + half] : std::int16_t{0};
+          for (std::int64_t part = 0; part < per_word; ++part) {
+            const bool used = first + column < filters && i + part < run.length;
+            panels[per_word * column + part] = used ? factors[(first + column) * reduction + start + i + part] : Weight<T>{0};
           }
       start += run.length;
     }
   }
 }
 
-void conv_factored(const Kernels& k, const Shape& s, const Codes& x, const Map& map, const std::int16_t* panels, int filters, const Epilogue& e,
+template <class T>
+void conv_factored(const Kernels& k, const Shape& s, const Codes& x, const Map<T>& map, const Weight<T>* panels, int filters, const Epilogue& e,
                    int threads) {
+  const auto gemm = sizeof(T) == 1 ? k.gemm_bytes : k.gemm;
   const Field field(s, s.channels, map.products);
-  const auto pieces = cut_runs(field);
-  const std::int64_t pairs = total_pairs(pieces);
-  const auto chunks = cut(s, std::clamp<std::int64_t>((std::int64_t{1} << 19) / (2 * field.pixel_size()), 120, 2040), threads);
+  const auto pieces = cut_runs<T>(field);
+  const std::int64_t panel_bytes = total_words(pieces) * 4 * k.gemm_columns;
+  const auto chunks = cut(s, std::clamp<std::int64_t>((std::int64_t{1} << 19) / (sizeof(T) * field.pixel_size()), 120, 2040), threads);
   parallel(static_cast<std::int64_t>(chunks.size()), threads, [&](const auto& next) {
-    std::vector<std::int16_t> operands;
+    std::vector<T> operands;
     std::vector<std::ptrdiff_t> offsets;
-    std::vector<const std::int16_t*> rows;
+    std::vector<const std::byte*> rows;
     std::vector<std::int32_t> acc;
     for (std::int64_t i = 0; next(i);) {
       const Chunk& chunk = chunks[i];
       operands.resize(field.size(chunk) + kSlack);
-      field.fill(chunk, x, nullptr, PutFactors{map, x.flip}, operands.data());
+      field.fill(chunk, x, nullptr, PutFactors<T>{map, x.flip}, operands.data());
       field.offsets(chunk, offsets);
       const int pixels = static_cast<int>(offsets.size());
       const int tiles = static_cast<int>(ceil_div(pixels, k.gemm_rows));
       rows.resize(std::size_t(tiles) * k.gemm_rows);
-      for (std::size_t p = 0; p < rows.size(); ++p) rows[p] = operands.data() + offsets[std::min<std::size_t>(p, pixels - 1)];
+      for (std::size_t p = 0; p < rows.size(); ++p) rows[p] = reinterpret_cast<const std::byte*>(operands.data() + offsets[std::min<std::size_t>(p, pixels - 1)]);
       acc.resize(rows.size() * k.gemm_columns + kSlack);
       const std::int64_t first_pixel = chunk.image * s.pixels() + chunk.row * s.out[1];
-      const std::int16_t* panel = panels;
-      for (int column = 0; column < filters; column += k.gemm_columns, panel += pairs * 2 * k.gemm_columns) {
-        const std::int16_t* block = panel;
+      auto panel = reinterpret_cast<const std::byte*>(panels);
+      for (int column = 0; column < filters; column += k.gemm_columns, panel += panel_bytes) {
+        const std::byte* block = panel;
         for (std::size_t begin = 0; begin < pieces.size();) {
           std::size_t end = begin;
-          int block_pairs = 0;
-          while (end < pieces.size() && (end == begin || block_pairs + pieces[end].pairs <= kBlockPairs)) block_pairs += pieces[end++].pairs;
+          int words = 0;
+          while (end < pieces.size() && (end == begin || words + pieces[end].words <= kBlockWords)) words += pieces[end++].words;
           for (int t = 0; t < tiles; ++t)
-            k.gemm(rows.data() + t * k.gemm_rows, pieces.data() + begin, static_cast<int>(end - begin), block,
-                   acc.data() + std::int64_t(t) * k.gemm_rows * k.gemm_columns, begin > 0);
-          block += std::int64_t(block_pairs) * 2 * k.gemm_columns;
+            gemm(rows.data() + t * k.gemm_rows, pieces.data() + begin, static_cast<int>(end - begin), block,
+                 acc.data() + std::int64_t(t) * k.gemm_rows * k.gemm_columns, begin > 0);
+          block += std::int64_t(words) * 4 * k.gemm_columns;
           begin = end;
         }
         k.finish(acc.data(), k.gemm_columns, first_pixel, pixels, column, std::min(k.gemm_columns, filters - column), e);
@@ -258,6 +268,14 @@ void conv_factored(const Kernels& k, const Shape& s, const Codes& x, const Map& 
     }
   });
 }
+
+#define HAWX_OPERANDS(T)                                                                                                                            \
+  template std::int64_t panel_size<T>(const Kernels&, const Shape&, int, int);                                                                     \
+  template void pack<T>(const Kernels&, const Shape&, int, const Weight<T>*, int, Weight<T>*);                                                     \
+  template void conv_factored<T>(const Kernels&, const Shape&, const Codes&, const Map<T>&, const Weight<T>*, int, const Epilogue&, int);
+HAWX_OPERANDS(std::int16_t)
+HAWX_OPERANDS(std::uint8_t)
+#undef HAWX_OPERANDS
 
 namespace {
 
@@ -492,7 +510,7 @@ void depthwise_lookup(const Kernels& k, const Shape& s, const Codes& x, const Ta
   });
 }
 
-void depthwise_factored(const Kernels& k, const Shape& s, const Codes& input, const Map& map, const std::int16_t* weights,
+void depthwise_factored(const Kernels& k, const Shape& s, const Codes& input, const Map<std::int16_t>& map, const std::int16_t* weights,
                         const std::int32_t* channels, int filters, const Epilogue& e, int threads) {
   Codes x = input;
   channels = simplify(channels, filters, x);
@@ -507,7 +525,7 @@ void depthwise_factored(const Kernels& k, const Shape& s, const Codes& input, co
     for (std::int64_t i = 0; next(i);) {
       const Chunk& chunk = chunks[i];
       operands.resize(field.size(chunk) + kSlack);
-      field.fill(chunk, x, channels, PutFactors{map, x.flip}, operands.data());
+      field.fill(chunk, x, channels, PutFactors<std::int16_t>{map, x.flip}, operands.data());
       field.offsets(chunk, offsets);
       const int pixels = static_cast<int>(offsets.size());
       acc.resize(std::size_t(pixels) * sums + kSlack);

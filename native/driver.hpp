@@ -1,5 +1,6 @@
 // Ring 2: whole convolutions. Lays operands out, cuts the work into chunks of output pixels and runs a tier's kernels on threads.
 #pragma once
+#include <type_traits>
 #include <vector>
 
 #include "kernels.hpp"
@@ -23,16 +24,22 @@ struct Shape {
   std::int64_t taps() const { return kernel[0] * kernel[1]; }
 };
 
+// Factors of codes are int16 or, for tiers with a dot product of bytes, unsigned bytes; those of weights are their signed counterparts.
+template <class T>
+using Weight = std::make_signed_t<T>;
+
 // Operand map: code index -> `products` factors, adjacent. `identity`: products is 1 and the factor is index - zero.
+template <class T>
 struct Map {
-  const std::int16_t* rows;  // [256][products]
+  const T* rows;  // [256][products]
   int products;
   bool identity;
-  std::int16_t zero;
+  T zero;
 };
 
 // out[n, o] = sum_i U_i[x] * V_i[w]: `panels` as `pack` wrote them.
-void conv_factored(const Kernels& k, const Shape& s, const Codes& x, const Map& map, const std::int16_t* panels, int filters, const Epilogue& e,
+template <class T>
+void conv_factored(const Kernels& k, const Shape& s, const Codes& x, const Map<T>& map, const Weight<T>* panels, int filters, const Epilogue& e,
                    int threads);
 
 // Filter f multiplies by tables[of[f]]: a layer of many blocks is one call.
@@ -51,13 +58,15 @@ void conv_lookup(const Kernels& k, const Shape& s, const Codes& x, const Tables&
 
 // Depthwise: filter f reads channel `channels[f]` alone. `map.products` is even; `weights` is [tap][filters * products], padded with zeros to a
 // multiple of 32 columns. For `depthwise_lookup` weights are [filter][tap].
-void depthwise_factored(const Kernels& k, const Shape& s, const Codes& x, const Map& map, const std::int16_t* weights, const std::int32_t* channels,
+void depthwise_factored(const Kernels& k, const Shape& s, const Codes& x, const Map<std::int16_t>& map, const std::int16_t* weights, const std::int32_t* channels,
                         int filters, const Epilogue& e, int threads);
 void depthwise_lookup(const Kernels& k, const Shape& s, const Codes& x, const Tables& tables, const std::uint8_t* weights, const std::int32_t* channels,
                       int filters, const Epilogue& e, int threads);
 
 // Weight factors [filter][kernel row][kernel column][channel * products] -> panels; `panels` holds `panel_size` operands.
+template <class T>
 std::int64_t panel_size(const Kernels& k, const Shape& s, int products, int filters);
-void pack(const Kernels& k, const Shape& s, int products, const std::int16_t* factors, int filters, std::int16_t* panels);
+template <class T>
+void pack(const Kernels& k, const Shape& s, int products, const Weight<T>* factors, int filters, Weight<T>* panels);
 
 }  // namespace hawx

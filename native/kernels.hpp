@@ -14,8 +14,8 @@ constexpr int kCodes = 256;
 static_assert(std::endian::native == std::endian::little, "kernels read several codes in one word");
 
 struct Piece {
-  std::ptrdiff_t offset;  // of its first operand from the pixel's first operand
-  int pairs;              // operands / 2, rounded up
+  std::ptrdiff_t offset;  // of its first operand from the pixel's first operand, in bytes
+  int words;              // of 32 bits: two int16 operands or four bytes, rounded up
 };
 
 // A block's table, weight-major: `rows[w * 256 + a]` = T[a, w] - min(T), and the same split into planes of low and high bytes,
@@ -38,12 +38,15 @@ struct Epilogue {
   void* out;
 };
 
+using Gemm = void(const std::byte* const* rows, const Piece* pieces, int count, const std::byte* panel, std::int32_t* acc, bool resume);
+
 struct Kernels {
   const char* name;
   int gemm_rows, gemm_columns, table_columns;
 
-  // acc[gemm_rows][gemm_columns] (+)= rows · panel over the pieces; `panel` is [pair][column][2].
-  void (*gemm)(const std::int16_t* const* rows, const Piece* pieces, int count, const std::int16_t* panel, std::int32_t* acc, bool resume);
+  // acc[gemm_rows][gemm_columns] (+)= rows · panel over the pieces; `panel` is [word][column]. Operands are int16 on both sides, or unsigned
+  // bytes in rows and signed ones in panels; for bytes it is nullptr on tiers without a dot product of bytes.
+  Gemm *gemm, *gemm_bytes;
 
   // out[code][column] = rows[column][code] for low <= code <= high (rounded outwards); `columns` is 16 or `table_columns`.
   void (*expand)(const std::uint16_t* const* rows, int columns, int low, int high, std::uint16_t* out);

@@ -63,10 +63,11 @@ class Block {
     const Dense& d = tail_.dense[layer];
     const std::int64_t width = round_up(d.inputs, 2);
     const Piece piece{0, static_cast<int>(width / 2)};
+    const auto panels = reinterpret_cast<const std::byte*>(panels_[layer].data());
     for (std::int64_t column = 0; column < d.outputs; column += k_.gemm_columns) {
       for (int row = 0; row < count; row += k_.gemm_rows) {
-        for (int r = 0; r < k_.gemm_rows; ++r) pointers_[r] = operands_.data() + (row + r) * width;
-        k_.gemm(pointers_.data(), &piece, 1, panels_[layer].data() + column * width, panel_sums_.data() + std::int64_t(row) * k_.gemm_columns, false);
+        for (int r = 0; r < k_.gemm_rows; ++r) pointers_[r] = reinterpret_cast<const std::byte*>(operands_.data() + (row + r) * width);
+        k_.gemm(pointers_.data(), &piece, 1, panels + column * width * sizeof(std::int16_t), panel_sums_.data() + std::int64_t(row) * k_.gemm_columns, false);
       }
       const int columns = static_cast<int>(std::min<std::int64_t>(k_.gemm_columns, d.outputs - column));
       finish(panel_sums_.data(), k_.gemm_columns, count, static_cast<int>(column), columns, layer + 1, d.constant);
@@ -121,7 +122,7 @@ class Block {
   std::vector<std::uint8_t> codes_;
   std::vector<std::int16_t> operands_;
   std::vector<float> logits_;
-  std::vector<const std::int16_t*> pointers_;
+  std::vector<const std::byte*> pointers_;
 };
 
 bool is_first_greatest(const float* logits, std::int64_t classes, std::int64_t label) {

@@ -20,7 +20,7 @@ struct V {
   static Type zero() { return _mm256_setzero_si256(); }
   static Type load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
   static void store(void* p, Type v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
-  static Type pair(const std::int16_t* p) {
+  static Type word(const std::byte* p) {
     std::int32_t both;
     std::memcpy(&both, p, sizeof both);
     return _mm256_set1_epi32(both);
@@ -42,7 +42,7 @@ struct V {
 }  // namespace
 HAWX_END_TARGET
 
-const Kernels kAvx2{"avx2", 6, kGemmColumns, kTableColumns, gemm<6>, expand, add_rows, join, depthwise, lookup, finish};
+const Kernels kAvx2{"avx2", 6, kGemmColumns, kTableColumns, gemm<6>, nullptr, expand, add_rows, join, depthwise, lookup, finish};
 
 }  // namespace hawx
 #endif

@@ -19,7 +19,7 @@
     static Type zero() { return _mm512_setzero_si512(); }                                                               \
     static Type load(const void* p) { return _mm512_loadu_si512(p); }                                                   \
     static void store(void* p, Type v) { _mm512_storeu_si512(p, v); }                                                   \
-    static Type pair(const std::int16_t* p) {                                                                           \
+    static Type word(const std::byte* p) {                                                                              \
       std::int32_t both;                                                                                                \
       std::memcpy(&both, p, sizeof both);                                                                               \
       return _mm512_set1_epi32(both);                                                                                   \
@@ -52,6 +52,10 @@ namespace vnni {
 HAWX_VECTOR(_mm512_dpwssd_epi32(sum, x, y))
 namespace {
 #include "kernels.inc"
+
+struct DotBytes {
+  static V::Type of(V::Type sum, V::Type x, V::Type y) { return _mm512_dpbusd_epi32(sum, x, y); }
+};
 
 // One byte plane of a table row: 256 entries in four registers. vpermi2b looks up the low seven bits in two of them, bit 7 chooses the pair.
 struct Plane {
@@ -106,9 +110,9 @@ void lookup(const std::uint8_t* codes, std::ptrdiff_t stride, const std::uint8_t
 HAWX_END_TARGET
 
 extern const Kernels kAvx512, kAvx512Vnni;
-const Kernels kAvx512{"avx512", 8, plain::kGemmColumns, plain::kTableColumns, plain::gemm<8>, plain::expand, plain::add_rows,
+const Kernels kAvx512{"avx512", 8, plain::kGemmColumns, plain::kTableColumns, plain::gemm<8>, nullptr, plain::expand, plain::add_rows,
                       plain::join, plain::depthwise, plain::lookup, plain::finish};
-const Kernels kAvx512Vnni{"avx512_vnni", 8, vnni::kGemmColumns, vnni::kTableColumns, vnni::gemm<8>, vnni::expand, vnni::add_rows,
+const Kernels kAvx512Vnni{"avx512_vnni", 8, vnni::kGemmColumns, vnni::kTableColumns, vnni::gemm<8>, vnni::gemm<8, vnni::DotBytes>, vnni::expand, vnni::add_rows,
                           vnni::join, vnni::depthwise, vnni::lookup, vnni::finish};
 
 }  // namespace hawx

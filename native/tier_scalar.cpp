@@ -19,7 +19,7 @@ struct V {
     return v;
   }
   static void store(void* p, const Type& v) { std::memcpy(p, v.lane, sizeof v.lane); }
-  static Type pair(const std::int16_t* p) {
+  static Type word(const std::byte* p) {
     std::uint32_t both;
     std::memcpy(&both, p, sizeof both);
     Type v;
@@ -56,6 +56,6 @@ struct V {
 
 }  // namespace
 
-const Kernels kScalar{"scalar", 4, kGemmColumns, kTableColumns, gemm<4>, expand, add_rows, join, depthwise, lookup, finish};
+const Kernels kScalar{"scalar", 4, kGemmColumns, kTableColumns, gemm<4>, nullptr, expand, add_rows, join, depthwise, lookup, finish};
 
 }  // namespace hawx

@@ -130,35 +130,45 @@ bool check(const hawx::Kernels& k, int number) {
   };
 
   // Factored: a table of exactly this rank, identity map when there is one product in every other case.
-  int products = c.depthwise ? c.products + c.products % 2 : c.products;
-  std::vector<std::int16_t> u(256 * products), v(256 * products);
-  for (auto& x : u) x = static_cast<std::int16_t>(pick(-300, 300));
-  for (auto& x : v) x = static_cast<std::int16_t>(pick(-300, 300));
-  const bool identity = products == 1 && number % 2 == 0;
-  if (identity)
-    for (int i = 0; i < 256; ++i) u[i] = static_cast<std::int16_t>(i - 128);
-  d.table.assign(65536, 0);
-  for (int a = 0; a < 256; ++a)
-    for (int w = 0; w < 256; ++w)
-      for (int i = 0; i < products; ++i) d.table[a * 256 + w] += u[a * products + i] * v[w * products + i];
-  reference(c, d);
-  const hawx::Map map{u.data(), products, identity, 128};
-  bool good;
-  if (c.depthwise) {
-    const int64_t width = (c.filters * products + 31) / 32 * 32;
-    std::vector<std::int16_t> operands(s.taps() * width);
-    for (int f = 0; f < c.filters; ++f)
-      for (int64_t t = 0; t < s.taps(); ++t)
-        for (int i = 0; i < products; ++i) operands[t * width + f * products + i] = v[d.weights[f * reduction + t] * products + i];
-    good = all_outputs("depthwise_factored", e, [&](const auto& epilogue) {
-      hawx::depthwise_factored(k, s, codes, map, operands.data(), d.channels.data(), c.filters, epilogue, c.threads);
-    });
-  } else {
-    std::vector<std::int16_t> factors(c.filters * reduction * products), panels(hawx::panel_size(k, s, products, c.filters));
-    for (std::size_t i = 0; i < d.weights.size(); ++i) std::memcpy(&factors[i * products], &v[d.weights[i] * products], products * sizeof(std::int16_t));
-    hawx::pack(k, s, products, factors.data(), c.filters, panels.data());
-    good = all_outputs("conv_factored", e, [&](const auto& epilogue) { hawx::conv_factored(k, s, codes, map, panels.data(), c.filters, epilogue, c.threads); });
-  }
+  bool good = true;
+  const auto factored = [&]<class T>(const char* name, int products, T zero, auto&& factor_of_code, auto&& factor_of_weight) {
+    using W = hawx::Weight<T>;
+    std::vector<T> u(256 * products);
+    std::vector<W> v(256 * products);
+    for (auto& x : u) x = static_cast<T>(factor_of_code());
+    for (auto& x : v) x = static_cast<W>(factor_of_weight());
+    const bool identity = products == 1 && number % 2 == 0;
+    if (identity)
+      for (int i = 0; i < 256; ++i) u[i] = static_cast<T>(i - zero);
+    d.table.assign(65536, 0);
+    for (int a = 0; a < 256; ++a)
+      for (int w = 0; w < 256; ++w)
+        for (int i = 0; i < products; ++i) d.table[a * 256 + w] += u[a * products + i] * v[w * products + i];
+    reference(c, d);
+    const hawx::Map<T> map{u.data(), products, identity, zero};
+    if constexpr (sizeof(T) == 2) {
+      if (c.depthwise) {
+        const int64_t width = (c.filters * products + 31) / 32 * 32;
+        std::vector<W> operands(s.taps() * width);
+        for (int f = 0; f < c.filters; ++f)
+          for (int64_t t = 0; t < s.taps(); ++t)
+            for (int i = 0; i < products; ++i) operands[t * width + f * products + i] = v[d.weights[f * reduction + t] * products + i];
+        good = all_outputs(name, e, [&](const auto& epilogue) {
+          hawx::depthwise_factored(k, s, codes, map, operands.data(), d.channels.data(), c.filters, epilogue, c.threads);
+        }) && good;
+        return;
+      }
+    }
+    std::vector<W> factors(c.filters * reduction * products), panels(hawx::panel_size<T>(k, s, products, c.filters));
+    for (std::size_t i = 0; i < d.weights.size(); ++i) std::memcpy(&factors[i * products], &v[d.weights[i] * products], products * sizeof(W));
+    hawx::pack<T>(k, s, products, factors.data(), c.filters, panels.data());
+    good = all_outputs(name, e, [&](const auto& epilogue) { hawx::conv_factored<T>(k, s, codes, map, panels.data(), c.filters, epilogue, c.threads); }) && good;
+  };
+  const auto word = [] { return pick(-300, 300); };
+  if (c.depthwise) factored("depthwise_factored", c.products + c.products % 2, std::int16_t{128}, word, word);
+  else factored("conv_factored", c.products, std::int16_t{128}, word, word);
+  if (!c.depthwise && k.gemm_bytes != nullptr)
+    factored("conv_factored of bytes", c.products, std::uint8_t{0}, [] { return pick(0, 9) == 0 ? 255 : pick(0, 255); }, [] { return pick(0, 9) == 0 ? -128 : pick(-128, 127); });
 
   // Any tables, two in one call: entries span 12, 15 or 16 bits, so that 8, 2 or 1 of them can be summed in 16.
   const int span = number % 4 == 0 ? 4095 : number % 3 != 1 ? 32767 : 65535;

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hawx.blocks import Block
-from hawx.blocks.factorize import MAX_RANK, factorize, outer_products
+from hawx.blocks.factorize import MAX_RANK, byte_factors, factorize, outer_products
 from hawx.blocks.integers import independent_rows, inverse, lattice_basis, lll
 
 DATA = Path(os.environ.get("HAWX_DATA", Path(__file__).parents[2] / ".." / "shared")) / "blocks"
@@ -50,6 +50,36 @@ def test_random_low_rank_tables_factor_exactly(rank: int, seed: int, size: int) 
         assert max(abs(int(factors.u.min())), int(factors.u.max()) + 1, abs(int(factors.v.min())), int(factors.v.max()) + 1) <= limit
         if bits == 16:
             assert factors.products <= rank
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(1, 6), st.integers(0, 2**32 - 1), st.sampled_from([3, 40, 120]))
+def test_factors_in_bytes_are_exact_or_absent(rank: int, seed: int, size: int) -> None:
+    u, v = np.random.default_rng(seed).integers(-size, size + 1, (2, rank, 256))
+    block = Block.from_table(u.T @ v, name="b")
+    factors = byte_factors(block)
+    assert factors is not None or size > 3  # short factors always fit
+    if factors is not None:
+        assert (factors.u.dtype, factors.v.dtype) == (np.uint8, np.int8)
+        assert factors.products <= rank + 1
+        total = sum(np.multiply.outer(u.astype(int) - z, v.astype(int)) for u, v, z in zip(factors.u, factors.v, factors.zero, strict=True))
+        assert np.array_equal(total, block.table)
+
+
+def test_the_exact_block_in_bytes_is_its_codes() -> None:
+    signed, mixed = byte_factors(exact()), byte_factors(exact(("u8", "s8")))
+    assert signed is not None
+    assert mixed is not None
+    assert signed.u[0].tolist() == mixed.u[0].tolist() == list(range(256))
+    assert (signed.zero.tolist(), mixed.zero.tolist()) == ([128], [0])
+    assert byte_factors(exact(("u8", "u8"))) is None  # weights beyond a signed byte
+    assert byte_factors(full_rank()) is None
+
+
+def test_a_table_of_zeros_has_no_products_of_bytes() -> None:
+    factors = byte_factors(Block.from_table(np.zeros((256, 256), int), name="zero"))
+    assert factors is not None
+    assert factors.products == 0
 
 
 def test_an_error_of_low_rank_is_found_beside_the_exact_product() -> None:

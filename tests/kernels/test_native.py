@@ -144,3 +144,7 @@ def test_the_extension_refuses_what_kernels_could_not_survive() -> None:
             ext.conv_table(*arguments)
     with pytest.raises(ValueError, match=r"^panels: packed for another shape or target$"):
         ext.conv_factored(codes, window, np.zeros((256, 1), np.int16), np.zeros(3, np.int16), finish([0]), 1)
+    with pytest.raises(ValueError, match=r"^(panels: packed for another shape or target|map: this target has no dot product of bytes)$"):
+        ext.conv_factored(codes, window, np.zeros((256, 1), np.uint8), np.zeros(3, np.int8), finish([0]), 1)
+    with pytest.raises(TypeError):
+        ext.conv_factored(codes, window, np.zeros((256, 1), np.uint8), np.zeros(3, np.int16), finish([0]), 1)

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from hawx import emulate
 from hawx.blocks import Block
-from hawx.emulate import reference
+from hawx.emulate import ENGINES, reference
+from hawx.emulate.cost import Work
+from hawx.emulate.engine import native_engines
 from hawx.errors import InputError, UnknownNameError
 
 RNG = np.random.default_rng(7)
@@ -55,14 +57,26 @@ BLOCKS = {
 }
 
 
+def computes(engine: str, block: Block, target: str, *, depthwise: bool = False) -> bool:
+    """Whether the tier offers `engine` for `block` (of which the reference asks nothing)."""
+    work = Work(pixels=1, reduction=1, filters=1, codes=1, depthwise=depthwise)
+    return engine in (*native_engines(block, work, target), "auto", "torch", "reference")
+
+
+def test_a_low_rank_is_computed_in_bytes_where_the_processor_has_them(target: str) -> None:
+    for block in (exact(), low_rank(3)):
+        assert computes("bytes", block, target) == (target == "avx512_vnni")
+        assert not computes("bytes", block, target, depthwise=True)
+
+
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("engine", ["auto", "factored", "table", "lookup", "torch"])
+@pytest.mark.parametrize("engine", ["auto", "factored", "bytes", "table", "lookup", "torch"])
 @pytest.mark.parametrize("name", SHAPES)
 def test_every_engine_on_every_tier_equals_the_reference(name: str, engine: str, threads: int, target: str) -> None:
     shape, weight, stride, padding, dilation, groups = SHAPES[name]
     x, w = codes(shape), codes(weight)
     for block in BLOCKS.values():
-        if engine == "factored" and block.name.startswith("full"):
+        if not computes(engine, block, target, depthwise=groups > 1 and w.shape[1] == 1):
             continue
         expected = reference.conv2d(x, w, [block] * len(w), stride=stride, padding=padding, dilation=dilation, groups=groups)
         found = emulate.conv2d(x, w, block, stride=stride, padding=padding, dilation=dilation, groups=groups, engine=engine, threads=threads)
@@ -81,12 +95,13 @@ def test_filters_with_their_own_blocks(name: str, target: str) -> None:
 
 
 @pytest.mark.parametrize(("a_format", "w_format"), [("s8", "u8"), ("u8", "s8"), ("u8", "u8")])
-@pytest.mark.parametrize("engine", ["auto", "factored", "table", "lookup", "torch"])
+@pytest.mark.parametrize("engine", ["auto", "factored", "bytes", "table", "lookup", "torch"])
 def test_unsigned_formats(a_format: str, w_format: str, engine: str, target: str) -> None:
     x, w = codes((2, 3, 6, 6), a_format), codes((4, 3, 3, 3), w_format)
-    block = low_rank(2, formats=(a_format, w_format))
-    expected = reference.conv2d(x, w, [block] * 4, padding=(1, 1, 1, 1))
-    np.testing.assert_array_equal(emulate.conv2d(x, w, block, padding=1, engine=engine), expected)
+    for block in (low_rank(2, formats=(a_format, w_format)), exact((a_format, w_format))):
+        if computes(engine, block, target):
+            expected = reference.conv2d(x, w, [block] * 4, padding=(1, 1, 1, 1))
+            np.testing.assert_array_equal(emulate.conv2d(x, w, block, padding=1, engine=engine), expected)
 
 
 def test_padding_multiplies_code_zero() -> None:
@@ -94,7 +109,9 @@ def test_padding_multiplies_code_zero() -> None:
     table[128] = np.arange(256)  # only T[0, w] is not zero
     block = Block.from_table(table, name="pad")
     x, w = np.ones((1, 1, 1, 1), np.int8), np.full((1, 1, 3, 3), 5, np.int8)
-    for engine in ("factored", "table", "lookup", "torch", "reference"):
+    for engine in ENGINES:
+        if not computes(engine, block, emulate.active_target()):
+            continue
         assert emulate.conv2d(x, w, block, padding=1, engine=engine).ravel().tolist() == [8 * (5 + 128)]
 
 

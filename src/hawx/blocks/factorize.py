@@ -47,6 +47,28 @@ class Factors:
         return np.asarray((self.u.T.astype(np.int64) * self.scale) @ self.v.astype(np.int64))
 
 
+@dataclass(frozen=True, eq=False)
+class ByteFactors:
+    """`T[a, w] = Σ_i (u[i, a] - zero[i]) · v[i, w]`, exactly: unsigned bytes for activations, signed ones for weights.
+
+    That is what dot products of bytes multiply (`vpdpbusd`). The part of `zero` depends on the weights alone: a constant of each filter.
+    """
+
+    u: NDArray[np.uint8]
+    v: NDArray[np.int8]
+    zero: NDArray[np.int64]
+
+    @property
+    def products(self) -> int:
+        """Number of byte products of one pair of codes."""
+        return len(self.u)
+
+    @cached_property
+    def table(self) -> NDArray[np.int64]:
+        """The sum of the products, shape (256, 256)."""
+        return np.asarray((self.u.astype(np.int64) - self.zero[:, None]).T @ self.v.astype(np.int64))
+
+
 _cache: dict[tuple[str, int], Factors | None] = {}
 
 
@@ -65,6 +87,31 @@ def factorize(block: Block, bits: int = 8) -> Factors | None:
         found = None if best is None else _assemble(best, bits)
         _cache[key] = found if found is not None and np.array_equal(found.table, block.table) else None
     return _cache[key]
+
+
+@lru_cache(maxsize=256)
+def byte_factors(block: Block) -> ByteFactors | None:
+    """Return the factors of `block` with the fewest products of unsigned by signed bytes, or None if those that were found do not fit bytes."""
+    fitted = [[_fit_bytes(*product) for product in products] for products in _sums(block)]
+    usable = [[product for product in products if product is not None] for products in fitted if None not in products]
+    if not usable:
+        return None
+    best = min(usable, key=len)
+    u, v = (np.array([p[i] for p in best], np.int64).reshape(len(best), CODES) for i in (0, 1))
+    zero = -u.min(axis=1)
+    factors = ByteFactors((u + zero[:, None]).astype(np.uint8), v.astype(np.int8), zero)
+    return factors if np.array_equal(factors.table, block.table) else None
+
+
+def _fit_bytes(u: NDArray[np.int64], v: NDArray[np.int64], scale: int) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """Absorb `scale` such that `u` spans a byte and `v` is a signed one, or return None where no divisor of it does."""
+    for divisor in range(1, min(abs(scale), CODES) + 1):
+        if scale % divisor == 0:
+            for part in (divisor, -divisor):
+                x, y = u * part, v * (scale // part)
+                if int(np.ptp(x)) < CODES and int(y.min()) >= -CODES // 2 and int(y.max()) < CODES // 2:
+                    return x, y
+    return None
 
 
 def outer_products(table: Table, max_rank: int = MAX_RANK) -> list[Product] | None:

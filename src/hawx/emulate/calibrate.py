@@ -12,7 +12,7 @@ from scipy.optimize import nnls
 from hawx.blocks import Block
 from hawx.emulate import layers
 from hawx.emulate.cost import COUNTS, CostModel, built_in
-from hawx.emulate.engine import Engine, products_of
+from hawx.emulate.engine import Engine, native_engines
 from hawx.emulate.geometry import Geometry
 from hawx.emulate.groups import group_filters
 from hawx.emulate.native import active_target
@@ -55,13 +55,17 @@ def calibrate(*, repeats: int = 8, clock: Callable[[], float] = thread_time) -> 
                 weight=torch.from_numpy(weight), geometry=geometry, constant=np.zeros(filters, np.int64), scale=np.ones(filters, np.float32)
             )
             groups = group_filters([block] * filters)
-            for engine in _engines(rank, shape.macs * images):
+            work = layers.work_of(operands, codes, filters)
+            offered = native_engines(block, work, target)
+            for engine in _timed(rank, shape.macs * images):
+                if engine not in offered:
+                    continue
                 best = float("inf")
                 for round_ in range(repeats + 1):
                     start = clock()
                     layers.run(operands, codes, groups, int, engine, 1)
                     best = min(best, clock() - start) if round_ else best
-                counts = model.counts(engine, layers.work_of(operands, codes, filters), products_of(block) or 1)
+                counts = model.counts(engine, work, offered[engine])
                 rows.append([counts.get(name, 0.0) / best for name in COUNTS])
                 seconds.append(1.0)
     matrix = np.array(rows)
@@ -72,8 +76,8 @@ def calibrate(*, repeats: int = 8, clock: Callable[[], float] = thread_time) -> 
     return CostModel(target, per_count, model.columns, "calibrated on this machine")
 
 
-def _engines(rank: int, products: int) -> tuple[Engine, ...]:
+def _timed(rank: int, products: int) -> tuple[Engine, ...]:
     """Return the engines to time: tables once, whatever the rank, and slow lookups only where they end soon."""
     if rank > 1:
-        return (Engine.FACTORED,)
-    return (Engine.FACTORED, Engine.TABLE, *((Engine.LOOKUP,) if products < LOOKUP_PRODUCTS else ()))
+        return (Engine.FACTORED, Engine.BYTES)
+    return (Engine.FACTORED, Engine.BYTES, Engine.TABLE, *((Engine.LOOKUP,) if products < LOOKUP_PRODUCTS else ()))

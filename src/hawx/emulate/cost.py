@@ -14,6 +14,8 @@ COUNTS = (
     "output",
     "factored_mac",
     "factored_code",
+    "byte_mac",
+    "byte_code",
     "table_product",
     "table_entry",
     "lookup_product",
@@ -24,6 +26,9 @@ COUNTS = (
 """What is counted: calls and finished outputs of every engine; multiply-accumulates and mapped input codes of factored ones, added products
 and expanded entries of table ones, products looked up one by one."""
 
+
+BYTE_TARGETS = ("avx512_vnni",)
+"""Tiers with dot products of bytes (`gemm_bytes` in native/kernels.hpp)."""
 
 CHUNK_PIXELS = 4096
 """Output pixels for which a table is expanded once (kTablePixels in native/driver.cpp)."""
@@ -63,7 +68,7 @@ class CostModel:
     origin: str = field(default="built-in figures", compare=False)
 
     def counts(self, engine: str, work: Work, products: int) -> dict[str, float]:
-        """Return how often each count occurs when `engine` does `work` with `products` int16 factors per operand."""
+        """Return how often each count occurs when `engine` does `work` with `products` factors per operand."""
         return {"call": 1.0, "output": float(work.pixels * work.filters), **self._counts(engine, work, products)}
 
     def _counts(self, engine: str, work: Work, products: int) -> dict[str, float]:
@@ -72,8 +77,9 @@ class CostModel:
                 even = products + products % 2
                 return {"depthwise_mac": work.products * even, "depthwise_code": work.codes}
             return {"depthwise_product": work.products}
-        if engine == "factored":
-            return {"factored_mac": work.pixels * work.reduction * _up(work.filters, self.columns[0]) * products, "factored_code": work.codes}
+        if engine in ("factored", "bytes"):
+            kind = "byte" if engine == "bytes" else "factored"
+            return {f"{kind}_mac": work.pixels * work.reduction * _up(work.filters, self.columns[0]) * products, f"{kind}_code": work.codes}
         if engine == "table":
             filters = _up(work.filters, self.columns[1])
             expansions = -(-work.pixels // CHUNK_PIXELS)
@@ -88,10 +94,10 @@ class CostModel:
 def built_in(target: str) -> CostModel:
     """Return figures typical for processors with `target`, for use until the machine is calibrated."""
     nanoseconds = {  # in the order of COUNTS; scalar and avx2 as measured on a Zen 3 core, the others scaled by vector width
-        "scalar": (60e3, 3.0, 0.4, 1.5, 0.23, 0.15, 0.4, 0.6, 1.0, 1.0),
-        "avx2": (60e3, 0.6, 0.015, 0.7, 0.032, 0.06, 0.4, 0.055, 0.4, 1.5),
-        "avx512": (60e3, 0.4, 0.008, 0.7, 0.03, 0.06, 0.4, 0.04, 0.4, 1.5),
-        "avx512_vnni": (60e3, 0.4, 0.006, 0.7, 0.03, 0.06, 0.1, 0.03, 0.4, 0.5),
+        "scalar": (60e3, 3.0, 0.4, 1.5, 0.4, 1.5, 0.23, 0.15, 0.4, 0.6, 1.0, 1.0),
+        "avx2": (60e3, 0.6, 0.015, 0.7, 0.015, 0.7, 0.032, 0.06, 0.4, 0.055, 0.4, 1.5),
+        "avx512": (60e3, 0.4, 0.008, 0.7, 0.008, 0.7, 0.03, 0.06, 0.4, 0.04, 0.4, 1.5),
+        "avx512_vnni": (60e3, 0.4, 0.006, 0.7, 0.004, 0.7, 0.03, 0.06, 0.1, 0.03, 0.4, 0.5),
     }
     per_count = {name: figure * 1e-9 for name, figure in zip(COUNTS, nanoseconds[target], strict=True)}
     return CostModel(target, MappingProxyType(per_count), (32, 32) if target.startswith("avx512") else (16, 16))

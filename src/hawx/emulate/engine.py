@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hawx.blocks import Block
-from hawx.blocks.factorize import factorize
-from hawx.emulate.cost import CostModel, Work
+from hawx.blocks.factorize import byte_factors, factorize
+from hawx.emulate.cost import BYTE_TARGETS, CostModel, Work
 from hawx.errors import InputError, UnknownNameError
 
 
@@ -17,6 +17,9 @@ class Engine(StrEnum):
 
     FACTORED = "factored"
     """`T = Σ u_i[a]·v_i[w]` with int16 factors: one integer matrix product over operands passed through maps. Needs a low rank."""
+    BYTES = "bytes"
+    """The same with factors of unsigned (activations) and signed bytes (weights): one instruction multiplies twice as many. Needs a tier with
+    dot products of bytes (AVX-512 VNNI), factors within bytes, and a layer that is not depthwise."""
     TABLE = "table"
     """For one position k and many filters, the products of every activation code with the filters' weights stand side by side in a small
     table; one row of it, 16 products and more, is added per instruction. Any rank. Depthwise layers look products up one by one."""
@@ -25,6 +28,9 @@ class Engine(StrEnum):
     TORCH = "torch"
     """Float64 convolutions of mapped operands in PyTorch: any device, any table, any accumulator."""
 
+
+SHARED_ENGINES = (Engine.TABLE, Engine.LOOKUP)
+"""Engines that take filters of different blocks in one call."""
 
 AUTO = "auto"
 REFERENCE = "reference"
@@ -57,10 +63,16 @@ def products_of(block: Block) -> int | None:
     return None if factors is None else max(1, factors.products)
 
 
-def native_engines(block: Block) -> tuple[Engine, ...]:
-    """Return the native engines that can compute `block`: factored where its rank is low, by table where its entries span 16 bits."""
-    spans_16_bits = int(block.table.max()) - int(block.table.min()) < 1 << 16
-    return (*((Engine.FACTORED,) if products_of(block) is not None else ()), *((Engine.TABLE, Engine.LOOKUP) if spans_16_bits else ()))
+def native_engines(block: Block, work: Work, target: str) -> dict[Engine, int]:
+    """Return the native engines of `target` that can compute `block`, and the products that each makes of one pair of codes."""
+    engines = {}
+    if (words := products_of(block)) is not None:
+        engines[Engine.FACTORED] = words
+    if target in BYTE_TARGETS and not work.depthwise and (factors := byte_factors(block)) is not None:
+        engines[Engine.BYTES] = max(1, factors.products)
+    if int(block.table.max()) - int(block.table.min()) < 1 << 16:
+        engines |= {Engine.TABLE: 1, Engine.LOOKUP: 1}
+    return engines
 
 
 def choose(block: Block, work: Work, model: CostModel, engine: str) -> Choice:
@@ -69,8 +81,7 @@ def choose(block: Block, work: Work, model: CostModel, engine: str) -> Choice:
     Raises:
         InputError: the engine asked for cannot compute this block.
     """
-    products = products_of(block)
-    seconds = {e: model.seconds(e.value, work, products or 1) for e in native_engines(block)}
+    seconds = {e: model.seconds(e.value, work, products) for e, products in native_engines(block, work, model.target).items()}
     if engine == Engine.TORCH or (engine == AUTO and not seconds):
         return Choice(Engine.TORCH, seconds)
     if engine == AUTO:

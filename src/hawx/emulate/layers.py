@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from hawx.emulate import torch_engine
 from hawx.emulate.cost import Work, active_model
-from hawx.emulate.engine import AUTO, Engine, choose
+from hawx.emulate.engine import AUTO, SHARED_ENGINES, Choice, Engine, choose
 from hawx.emulate.geometry import Geometry
 from hawx.emulate.groups import FilterGroup, magnitude_bound, merge
 from hawx.emulate.native import active_target, kernels
@@ -74,7 +75,7 @@ def make_plan(operands: Operands, codes: Tensor, groups: Sequence[FilterGroup], 
     """Return which groups run together on which engine, or None where only the torch engine can run them all.
 
     Table engines take filters of any blocks in one call and pay for filters in multiples of a vector, so small groups share a call. Starting
-    from everything that tables hold in one call, groups leave for the factored engine, largest first, while that is predicted to be cheaper.
+    from everything that tables hold in one call, groups leave for an engine of their own, largest first, where that is predicted to be cheaper.
     """
     model = active_model(active_target())
     choices = [choose(group.block, work_of(operands, codes, len(group.filters)), model, engine) for group in groups]
@@ -85,18 +86,22 @@ def make_plan(operands: Operands, codes: Tensor, groups: Sequence[FilterGroup], 
         if count == 0:
             return 0.0, Engine.TABLE
         work = work_of(operands, codes, count)
-        return min((model.seconds(e, work, 1), e) for e in ((Engine(engine),) if engine != AUTO else (Engine.TABLE, Engine.LOOKUP)))
+        return min((model.seconds(e, work, 1), e) for e in (SHARED_ENGINES if engine == AUTO else (Engine(engine),)))
 
-    order = sorted(zip(groups, choices, strict=True), key=lambda pair: -len(pair[0].filters))
-    shared = [group for group, choice in order if Engine.TABLE in choice.seconds and engine != Engine.FACTORED]
-    alone = [group for group, choice in order if Engine.TABLE not in choice.seconds or engine == Engine.FACTORED]
-    for group, choice in order:
-        if engine == AUTO and group in shared and Engine.FACTORED in choice.seconds:
+    def alone(choice: Choice) -> tuple[float, Engine]:
+        return min(((s, e) for e, s in choice.seconds.items() if e not in SHARED_ENGINES and engine in (AUTO, e)), default=(math.inf, Engine.TORCH))
+
+    largest_first = sorted(zip(groups, choices, strict=True), key=lambda pair: -len(pair[0].filters))
+    shared = [group for group, choice in largest_first if Engine.TABLE in choice.seconds and engine in (AUTO, *SHARED_ENGINES)]
+    plan: Plan = []
+    for group, choice in largest_first:
+        seconds, own = alone(choice)
+        if group in shared:
             count = sum(len(g.filters) for g in shared)
-            if choice.seconds[Engine.FACTORED] + together(count - len(group.filters))[0] < together(count)[0]:
-                shared.remove(group)
-                alone.append(group)
-    plan: Plan = [([group], Engine.FACTORED) for group in alone]
+            if seconds + together(count - len(group.filters))[0] >= together(count)[0]:
+                continue
+            shared.remove(group)
+        plan.append(([group], own))
     return [*plan, (shared, together(sum(len(g.filters) for g in shared))[1])] if shared else plan
 
 

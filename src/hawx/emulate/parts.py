@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hawx.blocks import Block
-from hawx.blocks.factorize import Factors, factorize
+from hawx.blocks.factorize import ByteFactors, Factors, byte_factors, factorize
 from hawx.emulate.engine import Engine
 from hawx.emulate.geometry import Geometry
 from hawx.emulate.native import kernels
@@ -77,6 +77,10 @@ def prepare(
             call, nbytes = _conv_factored(native, window, factors, weight)
         else:
             call, nbytes = _depthwise_factored(native, window, factors, weight, filters // multiplier)
+    elif engine is Engine.BYTES:
+        halves = byte_factors(blocks[0])
+        assert halves is not None, "the bytes engine is offered only where factors fit bytes"
+        call, nbytes, offset = _conv_bytes(native, window, halves, weight)
     else:
         tables = [packed_table(block) for block in blocks]
         offset = np.array([table.low for table in tables], np.int64)[of] * weight[0].size
@@ -117,11 +121,24 @@ def _maps(factors: Factors, products: int) -> tuple[NDArray[np.int16], NDArray[n
 
 
 def _conv_factored(native: ModuleType, window: Any, factors: Factors, weight: WeightCodes) -> tuple[Call, int]:
-    products = max(factors.products, 1)
-    rows, columns = _maps(factors, products)
-    depth = weight.shape[3]
-    panels = np.empty(native.panel_size(window, depth, products, len(weight)), np.int16)
-    native.pack(window, depth, products, columns[weight].reshape(len(weight), -1), panels)
+    rows, columns = _maps(factors, max(factors.products, 1))
+    return _conv(native, window, rows, columns[weight])
+
+
+def _conv_bytes(native: ModuleType, window: Any, factors: ByteFactors, weight: WeightCodes) -> tuple[Call, int, NDArray[np.int64]]:
+    if factors.products == 0:
+        rows, columns = np.zeros((256, 1), np.uint8), np.zeros((256, 1), np.int8)
+    else:
+        rows, columns = np.ascontiguousarray(factors.u.T), np.ascontiguousarray(factors.v.T)
+    constant = factors.zero @ factors.v.astype(np.int64)  # of one weight code
+    return *_conv(native, window, rows, columns[weight]), -constant[weight].reshape(len(weight), -1).sum(axis=1)
+
+
+def _conv(native: ModuleType, window: Any, rows: NDArray[Any], columns: NDArray[Any]) -> tuple[Call, int]:
+    """Return the call for activation factors `rows`, (256, products), and weight factors `columns`, (filters, kh, kw, depth, products)."""
+    filters, _, _, depth, products = columns.shape
+    panels = np.empty(native.panel_size(window, depth, products, filters, rows.dtype == np.uint8), columns.dtype)
+    native.pack(window, depth, products, columns.reshape(filters, -1), panels)
 
     def call(codes: Tensor, finish: Any, threads: int) -> None:
         native.conv_factored(codes, window, rows, panels, finish, threads)

@@ -6,7 +6,7 @@ import numpy as np
 
 from hawx.blocks import Block
 from hawx.emulate import layers, reference
-from hawx.emulate.engine import Engine
+from hawx.emulate.engine import native_engines
 from hawx.emulate.geometry import Geometry
 from hawx.emulate.groups import group_filters
 from hawx.errors import HawxError
@@ -32,11 +32,12 @@ def check_kernels(target: str) -> None:
         w = rng.integers(-128, 128, (filters, channels // groups, 2, 3)).astype(np.int8)
         geometry = Geometry(padding=(1, 0, 0, 1), groups=groups)
         expected = reference.conv2d(x, w, [block] * filters, padding=geometry.padding, groups=groups)
-        for engine in (Engine.FACTORED, Engine.TABLE, Engine.LOOKUP):
-            operands = layers.Operands(
-                weight=torch.from_numpy(w), geometry=geometry, constant=np.zeros(filters, np.int64), scale=np.ones(filters, np.float32)
-            )
-            found = layers.run(operands, torch.from_numpy(x), group_filters([block] * filters), int, engine, 1).numpy()
+        operands = layers.Operands(
+            weight=torch.from_numpy(w), geometry=geometry, constant=np.zeros(filters, np.int64), scale=np.ones(filters, np.float32)
+        )
+        codes = torch.from_numpy(x)
+        for engine in native_engines(block, layers.work_of(operands, codes, filters), target):
+            found = layers.run(operands, codes, group_filters([block] * filters), int, engine, 1).numpy()
             if not np.array_equal(found, expected):
                 kind = "depthwise " if groups > 1 else ""
                 raise WrongKernelError(

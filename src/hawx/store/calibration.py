@@ -12,7 +12,7 @@ from hawx.emulate.calibrate import calibrate
 from hawx.emulate.cost import COUNTS, CostModel, use_model
 from hawx.emulate.native import active_target
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 def cache_folder() -> Path:
