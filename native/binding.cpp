@@ -80,9 +80,11 @@ Job parse(const Bytes& x, const Window& window, const Finish& f, int threads) {
   else throw std::invalid_argument("out: expected int32, float32, int8 or uint8");
   if (kind == hawx::Output::kSigned) require(f.low >= -128 && f.high <= 127, "out: range does not fit int8");
   if (kind == hawx::Output::kUnsigned) require(f.low >= 0 && f.high <= 255, "out: range does not fit uint8");
-  return {parse_shape(x, window, {static_cast<std::int64_t>(out.shape(1)), static_cast<std::int64_t>(out.shape(2))}), parse_codes(x),
+  Job job{parse_shape(x, window, {static_cast<std::int64_t>(out.shape(1)), static_cast<std::int64_t>(out.shape(2))}), parse_codes(x),
           {kind, static_cast<std::int64_t>(out.shape(3)), f.filters.data(), f.constant.data(), f.scale.data(), f.inverse, f.zero_point, f.low, f.high, const_cast<void*>(out.data())},
           static_cast<int>(count)};
+  hawx::skip_unread(job.shape, job.codes);
+  return job;
 }
 
 template <class T>
@@ -123,6 +125,31 @@ void conv_factored(const Bytes& x, const Window& window, const In<T, 2>& map, co
   require(static_cast<std::int64_t>(panels.shape(0)) == hawx::panel_size<T>(k, job.shape, parsed.products, job.filters), "panels: packed for another shape or target");
   const nb::gil_scoped_release release;
   hawx::conv_factored(k, job.shape, job.codes, parsed, panels.data(), job.filters, job.epilogue, threads);
+}
+
+void conv_residual(const Bytes& x, const Window& window, const In<std::uint8_t, 2>& map, const In<std::int8_t, 1>& panels,
+                   const In<std::uint8_t, 1>& class_map, const In<std::uint8_t, 3>& tables, const In<std::uint8_t, 3>& weights, int group, int longest,
+                   const Finish& finish, int threads) {
+  const Job job = parse(x, window, finish, threads);
+  const auto parsed = parse_map<std::uint8_t>(map);
+  const auto& k = hawx::active_target();
+  require(k.gemm_bytes != nullptr, "map: this target has no dot product of bytes");
+  require(static_cast<std::int64_t>(panels.shape(0)) == hawx::panel_size<std::uint8_t>(k, job.shape, parsed.products, job.filters),
+          "panels: packed for another shape or target");
+  const auto count = tables.shape(0), width = tables.shape(1);
+  require((count == 4 || count == 8 || count == 16) && (width == 1 || width == 2) && tables.shape(2) == hawx::kCodes,
+          "tables: expected 4, 8 or 16 classes of one or two bytes of 256 entries");
+  require(class_map.shape(0) == hawx::kCodes, "classes: expected 256");
+  for (int i = 0; i < hawx::kCodes; ++i)
+    require(class_map.data()[i] % 16 == 0 && class_map.data()[i] / 16u < count, "classes: expected 16 times the class of every code");
+  require(static_cast<std::int64_t>(weights.shape(0)) == (job.filters + 63) / 64 && weights.shape(2) == 64 &&
+              static_cast<std::int64_t>(weights.shape(1)) == job.shape.taps() * job.shape.channels,
+          "weights: expected (filters / 64, positions, 64)");
+  require(group >= 1 && group <= 8 && (width == 1 || group == 4) && longest >= group && longest % group == 0,
+          "group: expected 1 to 8, or 4 for wide entries, and a multiple of it");
+  const hawx::Classes classes{class_map.data(), tables.data(), static_cast<int>(count), static_cast<int>(width), group, longest};
+  const nb::gil_scoped_release release;
+  hawx::conv_residual(k, job.shape, job.codes, parsed, panels.data(), classes, weights.data(), job.filters, job.epilogue, threads);
 }
 
 void conv_table(const Bytes& x, const Window& window, const std::vector<Rows>& rows, const std::vector<Planes>& planes, const In<std::int32_t, 1>& of,
@@ -248,6 +275,8 @@ NB_MODULE(_native, m) {
   };
   def_factored(std::int16_t{});
   def_factored(std::uint8_t{});
+  m.def("conv_residual", &conv_residual, nb::arg("codes"), nb::arg("window"), nb::arg("map").noconvert(), nb::arg("panels").noconvert(), nb::arg("classes"),
+        nb::arg("tables"), nb::arg("weights"), nb::arg("group"), nb::arg("longest"), nb::arg("finish"), nb::arg("threads"));
   m.def("conv_table", &conv_table, nb::arg("codes"), nb::arg("window"), nb::arg("rows"), nb::arg("planes"), nb::arg("of"), nb::arg("weights"),
         nb::arg("finish"), nb::arg("threads"), nb::arg("stationary"));
   m.def("depthwise_factored", &depthwise_factored, nb::arg("codes"), nb::arg("window"), nb::arg("map"), nb::arg("weights"), nb::arg("channels"),

@@ -24,6 +24,17 @@ struct Shape {
   std::int64_t taps() const { return kernel[0] * kernel[1]; }
 };
 
+// Rows and columns between the steps of a kernel of size 1 are never read: makes them no part of the input.
+inline void skip_unread(Shape& s, Codes& x) {
+  for (int i = 0; i < 2; ++i) {
+    if (s.kernel[i] != 1 || s.origin[i] != 0) continue;
+    auto& size = i == 0 ? s.height : s.width;
+    size = (size - 1) / s.stride[i] + 1;
+    x.strides[2 + i] *= s.stride[i];
+    s.stride[i] = 1;
+  }
+}
+
 // Factors of codes are int16 or, for tiers with a dot product of bytes, unsigned bytes; those of weights are their signed counterparts.
 template <class T>
 using Weight = std::make_signed_t<T>;
@@ -41,6 +52,21 @@ struct Map {
 template <class T>
 void conv_factored(const Kernels& k, const Shape& s, const Codes& x, const Map<T>& map, const Weight<T>* panels, int filters, const Epilogue& e,
                    int threads);
+
+// Remainder of a block beside its products: an entry for every class of the code and every weight.
+struct Classes {
+  const std::uint8_t* map;     // [256]: 16 times the class of a code
+  const std::uint8_t* tables;  // [class][width][256], the low bytes of entries before the high ones
+  int count;                   // 4, 8 or 16
+  int width;                   // bytes of an entry: 1 or 2
+  int group;                   // sums of so many entries fit a byte, at most 8; 4 where entries are wider
+  int longest;                 // sums of so many entries fit 15 bits; a multiple of `group`
+};
+
+// out[n, o] = sum_i U_i[x] * V_i[w] + R[class(x), w] where the tier has `gemm_bytes`; `weights` is [64 filters][kernel row][kernel column][channel]
+// transposed, [position][64], one after the other.
+void conv_residual(const Kernels& k, const Shape& s, const Codes& x, const Map<std::uint8_t>& map, const std::int8_t* panels, const Classes& classes,
+                   const std::uint8_t* weights, int filters, const Epilogue& e, int threads);
 
 // Filter f multiplies by tables[of[f]]: a layer of many blocks is one call.
 struct Tables {

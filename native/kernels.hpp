@@ -67,6 +67,18 @@ struct Kernels {
   void (*lookup)(const std::uint8_t* codes, std::ptrdiff_t stride, const std::uint8_t* weights, int count, int pixels, const Table& table,
                  std::uint32_t* acc);
 
+  // Remainders of 64 filters whose entries depend on one of 4, 8 or 16 classes of the code; `width` is 1 or 2 bytes of an entry. nullptr where
+  // `gemm_bytes` is. `tables` is [class][byte of the entry][256], `weights` [k][64], `out` [k][class][64 entries].
+  void (*expand_classes)(const std::uint8_t* tables, int classes, int width, const std::uint8_t* weights, int count, std::uint8_t* out);
+
+  // sums[pixel][64] (+)= sum over k < count of rows[k][codes[offsets[pixel] + k]], where codes are 16 times the class, in the form that
+  // `widen_classes` undoes. Sums of `group` entries fit a byte if `width` is 1; `count` is a multiple of `group`, which is 4 if `width` is 2.
+  void (*add_classes)(const std::uint8_t* codes, const std::ptrdiff_t* offsets, int pixels, const std::uint8_t* rows, int classes, int width,
+                      int count, int group, std::uint16_t* sums, bool resume);
+
+  // acc[column / 32][pixel][column % 32] += sums[pixel][column]; sums fit 15 bits.
+  void (*widen_classes)(const std::uint16_t* sums, int width, int pixels, std::int32_t* const* acc);
+
   // Writes acc[pixel * stride + column] for consecutive output pixels from `pixel` on, columns `column` .. `column + columns - 1` of the group.
   void (*finish)(const std::int32_t* acc, int stride, std::int64_t pixel, int pixels, int column, int columns, const Epilogue& epilogue);
 };

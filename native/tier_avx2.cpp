@@ -42,7 +42,7 @@ struct V {
 }  // namespace
 HAWX_END_TARGET
 
-const Kernels kAvx2{"avx2", 6, kGemmColumns, kTableColumns, gemm<6>, nullptr, expand, add_rows, join, depthwise, lookup, finish};
+const Kernels kAvx2{"avx2", 6, kGemmColumns, kTableColumns, gemm<6>, nullptr, expand, add_rows, join, depthwise, lookup, nullptr, nullptr, nullptr, finish};
 
 }  // namespace hawx
 #endif

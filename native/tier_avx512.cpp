@@ -105,15 +105,17 @@ void lookup(const std::uint8_t* codes, std::ptrdiff_t stride, const std::uint8_t
   }
 }
 
+#include "classes.inc"
 }  // namespace
 }  // namespace vnni
 HAWX_END_TARGET
 
 extern const Kernels kAvx512, kAvx512Vnni;
 const Kernels kAvx512{"avx512", 8, plain::kGemmColumns, plain::kTableColumns, plain::gemm<8>, nullptr, plain::expand, plain::add_rows,
-                      plain::join, plain::depthwise, plain::lookup, plain::finish};
-const Kernels kAvx512Vnni{"avx512_vnni", 8, vnni::kGemmColumns, vnni::kTableColumns, vnni::gemm<8>, vnni::gemm<8, vnni::DotBytes>, vnni::expand, vnni::add_rows,
-                          vnni::join, vnni::depthwise, vnni::lookup, vnni::finish};
+                      plain::join, plain::depthwise, plain::lookup, nullptr, nullptr, nullptr, plain::finish};
+const Kernels kAvx512Vnni{"avx512_vnni", 8, vnni::kGemmColumns, vnni::kTableColumns, vnni::gemm<8>, vnni::gemm<8, vnni::DotBytes>,
+                          vnni::expand, vnni::add_rows, vnni::join, vnni::depthwise, vnni::lookup, vnni::expand_classes, vnni::add_classes,
+                          vnni::widen_classes, vnni::finish};
 
 }  // namespace hawx
 #endif

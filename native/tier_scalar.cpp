@@ -56,6 +56,6 @@ struct V {
 
 }  // namespace
 
-const Kernels kScalar{"scalar", 4, kGemmColumns, kTableColumns, gemm<4>, nullptr, expand, add_rows, join, depthwise, lookup, finish};
+const Kernels kScalar{"scalar", 4, kGemmColumns, kTableColumns, gemm<4>, nullptr, expand, add_rows, join, depthwise, lookup, nullptr, nullptr, nullptr, finish};
 
 }  // namespace hawx

@@ -1,5 +1,6 @@
 // Every driver on every tier that was linked in, against a plain triple loop: random shapes, asymmetric tables, threads 1 and 2, all outputs.
 // Built by test_native.py: with sanitizers, and with SIMDe so that the AVX-512 tiers run on any processor.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -169,6 +170,42 @@ bool check(const hawx::Kernels& k, int number) {
   else factored("conv_factored", c.products, std::int16_t{128}, word, word);
   if (!c.depthwise && k.gemm_bytes != nullptr)
     factored("conv_factored of bytes", c.products, std::uint8_t{0}, [] { return pick(0, 9) == 0 ? 255 : pick(0, 255); }, [] { return pick(0, 9) == 0 ? -128 : pick(-128, 127); });
+
+  // Products of bytes and a remainder, of bytes or of words, whose sums reach their limits.
+  if (!c.depthwise && k.gemm_bytes != nullptr) {
+    const int products = pick(1, 3), classes = 4 << pick(0, 2), width = pick(1, 2), entry = width == 1 ? pick(1, 255) : pick(256, 4095);
+    const int group = width == 1 ? std::min(8, 255 / entry) : 4, longest = (1 << 15) / (entry + 1) / group * group;
+    std::vector<std::uint8_t> u(256 * products), classes_of(256), planes(classes * width * 256);
+    std::vector<std::int8_t> v(256 * products);
+    for (auto& x : u) x = static_cast<std::uint8_t>(random_bits());
+    for (auto& x : v) x = static_cast<std::int8_t>(random_bits());
+    for (auto& x : classes_of) x = static_cast<std::uint8_t>(16 * pick(0, classes - 1));
+    d.table.assign(65536, 0);
+    std::vector<int> rest(classes * 256);
+    for (auto& x : rest) x = pick(0, 3) == 0 ? entry : pick(0, entry);
+    for (int w = 0; w < 256; ++w) {
+      for (int i = 0; i < classes; ++i)
+        for (int plane = 0; plane < width; ++plane) planes[(i * width + plane) * 256 + w] = static_cast<std::uint8_t>(rest[i * 256 + w] >> (8 * plane));
+      for (int a = 0; a < 256; ++a) {
+        d.table[a * 256 + w] = rest[classes_of[a] / 16 * 256 + w];
+        for (int i = 0; i < products; ++i) d.table[a * 256 + w] += u[a * products + i] * v[w * products + i];
+      }
+    }
+    reference(c, d);
+    std::vector<std::int8_t> factors(c.filters * reduction * products), panels(hawx::panel_size<std::uint8_t>(k, s, products, c.filters));
+    std::vector<std::uint8_t> columns((c.filters + 63) / 64 * 64 * reduction);
+    for (std::size_t i = 0; i < d.weights.size(); ++i) {
+      std::memcpy(&factors[i * products], &v[d.weights[i] * products], products);
+      const int64_t f = static_cast<int64_t>(i) / reduction, position = static_cast<int64_t>(i) % reduction;
+      columns[(f / 64 * reduction + position) * 64 + f % 64] = d.weights[i];
+    }
+    hawx::pack<std::uint8_t>(k, s, products, factors.data(), c.filters, panels.data());
+    const hawx::Map<std::uint8_t> map{u.data(), products, false, 0};
+    const hawx::Classes remainder{classes_of.data(), planes.data(), classes, width, group, longest};
+    good = all_outputs("conv_residual", e, [&](const auto& epilogue) {
+      hawx::conv_residual(k, s, codes, map, panels.data(), remainder, columns.data(), c.filters, epilogue, c.threads);
+    }) && good;
+  }
 
   // Any tables, two in one call: entries span 12, 15 or 16 bits, so that 8, 2 or 1 of them can be summed in 16.
   const int span = number % 4 == 0 ? 4095 : number % 3 != 1 ? 32767 : 65535;

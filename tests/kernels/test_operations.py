@@ -48,8 +48,11 @@ SHAPES = {
     "many": ((70, 2, 3, 3), (3, 2, 2, 2), (1, 1), (1, 1, 1, 1), (1, 1), 1),
     "long": ((1, 130, 3, 3), (18, 130, 3, 3), (1, 1), (1, 1, 1, 1), (1, 1), 1),
 }
+CODES = np.arange(-128, 128)
 BLOCKS = {
     "exact": exact(),
+    "bytes left": Block.from_table(exact().table - np.multiply.outer(CODES & 7, CODES & 15), name="bytes_left"),
+    "words left": Block.from_table(exact().table - np.multiply.outer(CODES & 15, 5 * (CODES & 31)), name="words_left"),
     "rank3": low_rank(3),
     "rank6": low_rank(6),
     "pairs": full_rank(span=32768),
@@ -63,6 +66,20 @@ def computes(engine: str, block: Block, target: str, *, depthwise: bool = False)
     return engine in (*native_engines(block, work, target), "auto", "torch", "reference")
 
 
+def test_remainders_are_added_where_the_processor_has_dot_products_of_bytes(target: str) -> None:
+    for name in ("bytes left", "words left"):
+        assert computes("residual", BLOCKS[name], target) == (target == "avx512_vnni")
+        assert not computes("residual", BLOCKS[name], target, depthwise=True)
+
+
+@pytest.mark.parametrize("name", ["bytes left", "words left"])
+def test_sums_of_remainders_are_widened_before_they_pass_their_limit(name: str, target: str) -> None:
+    if computes("residual", BLOCKS[name], target):
+        a, w = codes((70, 5000)), codes((66, 5000))
+        w[:, :] |= 31  # the longest entries
+        np.testing.assert_array_equal(emulate.matmul(a, w, BLOCKS[name], engine="residual"), reference.matmul(a, w, [BLOCKS[name]] * len(w)))
+
+
 def test_a_low_rank_is_computed_in_bytes_where_the_processor_has_them(target: str) -> None:
     for block in (exact(), low_rank(3)):
         assert computes("bytes", block, target) == (target == "avx512_vnni")
@@ -70,7 +87,7 @@ def test_a_low_rank_is_computed_in_bytes_where_the_processor_has_them(target: st
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("engine", ["auto", "factored", "bytes", "table", "lookup", "torch"])
+@pytest.mark.parametrize("engine", ["auto", "factored", "bytes", "residual", "table", "lookup", "torch"])
 @pytest.mark.parametrize("name", SHAPES)
 def test_every_engine_on_every_tier_equals_the_reference(name: str, engine: str, threads: int, target: str) -> None:
     shape, weight, stride, padding, dilation, groups = SHAPES[name]
@@ -95,7 +112,7 @@ def test_filters_with_their_own_blocks(name: str, target: str) -> None:
 
 
 @pytest.mark.parametrize(("a_format", "w_format"), [("s8", "u8"), ("u8", "s8"), ("u8", "u8")])
-@pytest.mark.parametrize("engine", ["auto", "factored", "bytes", "table", "lookup", "torch"])
+@pytest.mark.parametrize("engine", ["auto", "factored", "bytes", "residual", "table", "lookup", "torch"])
 def test_unsigned_formats(a_format: str, w_format: str, engine: str, target: str) -> None:
     x, w = codes((2, 3, 6, 6), a_format), codes((4, 3, 3, 3), w_format)
     for block in (low_rank(2, formats=(a_format, w_format)), exact((a_format, w_format))):
@@ -248,8 +265,8 @@ def test_bad_input_is_refused(name: str) -> None:
 
 
 def test_unknown_engine_names_the_nearest() -> None:
-    with pytest.raises(UnknownNameError, match=r"^unknown engine 'tabel'; did you mean 'table'\?$"):
-        emulate.matmul(codes((2, 3)), codes((1, 3)), exact(), engine="tabel")
+    with pytest.raises(UnknownNameError, match=r"^unknown engine 'lookups'; did you mean 'lookup'\?$"):
+        emulate.matmul(codes((2, 3)), codes((1, 3)), exact(), engine="lookups")
 
 
 def test_unknown_target_lists_those_that_run_here() -> None:

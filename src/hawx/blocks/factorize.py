@@ -7,6 +7,7 @@ give `u`. Everything is computed over the integers and verified by multiplicatio
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -82,7 +83,7 @@ def factorize(block: Block, bits: int = 8) -> Factors | None:
     """
     key = (block.sha256, bits)
     if key not in _cache:
-        candidates = [_fit(products, bits) for products in _sums(block)]
+        candidates = [_fit(products, bits) for products in product_sums(block)]
         best = min((c for c in candidates if c is not None), key=len, default=None)
         found = None if best is None else _assemble(best, bits)
         _cache[key] = found if found is not None and np.array_equal(found.table, block.table) else None
@@ -92,15 +93,20 @@ def factorize(block: Block, bits: int = 8) -> Factors | None:
 @lru_cache(maxsize=256)
 def byte_factors(block: Block) -> ByteFactors | None:
     """Return the factors of `block` with the fewest products of unsigned by signed bytes, or None if those that were found do not fit bytes."""
-    fitted = [[_fit_bytes(*product) for product in products] for products in _sums(block)]
-    usable = [[product for product in products if product is not None] for products in fitted if None not in products]
-    if not usable:
+    candidates = [to_bytes(products) for products in product_sums(block)]
+    best = min((c for c in candidates if c is not None), key=lambda c: c.products, default=None)
+    return best if best is not None and np.array_equal(best.table, block.table) else None
+
+
+def to_bytes(products: Sequence[Product]) -> ByteFactors | None:
+    """Return a sum of outer products in bytes, or None where one of them does not fit."""
+    fitted = [_fit_bytes(*product) for product in products]
+    usable = [product for product in fitted if product is not None]
+    if len(usable) < len(fitted):
         return None
-    best = min(usable, key=len)
-    u, v = (np.array([p[i] for p in best], np.int64).reshape(len(best), CODES) for i in (0, 1))
+    u, v = (np.array([p[i] for p in usable], np.int64).reshape(len(usable), CODES) for i in (0, 1))
     zero = -u.min(axis=1)
-    factors = ByteFactors((u + zero[:, None]).astype(np.uint8), v.astype(np.int8), zero)
-    return factors if np.array_equal(factors.table, block.table) else None
+    return ByteFactors((u + zero[:, None]).astype(np.uint8), v.astype(np.int8), zero)
 
 
 def _fit_bytes(u: NDArray[np.int64], v: NDArray[np.int64], scale: int) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
@@ -145,7 +151,7 @@ def _primitive(u: NDArray[np.object_], v: NDArray[np.object_]) -> Product:
 
 
 @lru_cache(maxsize=256)
-def _sums(block: Block) -> tuple[list[Product], ...]:
+def product_sums(block: Block) -> tuple[list[Product], ...]:
     """Return the candidate sums of outer products: exact product plus error, and the table itself, each from its rows and its columns."""
     a, w = (f.values().astype(np.int64) for f in block.formats)
     sums = [[(a, w, 1), *error] for error in _orientations(block.error)]

@@ -31,6 +31,7 @@ SHAPES = (
 """Shapes and batch sizes: wide and narrow, few pixels and many, depthwise."""
 
 LOOKUP_PRODUCTS = 20_000_000
+"""Lookups are timed on shapes of so many products at most: they are slow."""
 
 
 def calibrate(*, repeats: int = 8, clock: Callable[[], float] = thread_time) -> CostModel:
@@ -43,9 +44,7 @@ def calibrate(*, repeats: int = 8, clock: Callable[[], float] = thread_time) -> 
     model = built_in(target)
     rng = np.random.default_rng(0)
     rows, seconds = [], []
-    for rank in (1, 3):
-        u, v = rng.integers(-60, 60, (2, rank, 256))
-        block = Block.from_table(u.T @ v, name=f"rank{rank}")
+    for block, engines in _blocks(rng):
         for shape, images in SHAPES:
             codes = torch.from_numpy(rng.integers(0, 128, (images, shape.size, shape.size, shape.channels)).astype(np.int8)).permute(0, 3, 1, 2)
             weight = rng.normal(0, 40, (shape.filters, shape.channels // shape.groups, shape.kernel, shape.kernel)).clip(-127, 127).astype(np.int8)
@@ -57,8 +56,8 @@ def calibrate(*, repeats: int = 8, clock: Callable[[], float] = thread_time) -> 
             groups = group_filters([block] * filters)
             work = layers.work_of(operands, codes, filters)
             offered = native_engines(block, work, target)
-            for engine in _timed(rank, shape.macs * images):
-                if engine not in offered:
+            for engine in engines:
+                if engine not in offered or (engine is Engine.LOOKUP and shape.macs * images > LOOKUP_PRODUCTS):
                     continue
                 best = float("inf")
                 for round_ in range(repeats + 1):
@@ -76,8 +75,15 @@ def calibrate(*, repeats: int = 8, clock: Callable[[], float] = thread_time) -> 
     return CostModel(target, per_count, model.columns, "calibrated on this machine")
 
 
-def _timed(rank: int, products: int) -> tuple[Engine, ...]:
-    """Return the engines to time: tables once, whatever the rank, and slow lookups only where they end soon."""
-    if rank > 1:
-        return (Engine.FACTORED, Engine.BYTES)
-    return (Engine.FACTORED, Engine.BYTES, Engine.TABLE, *((Engine.LOOKUP,) if products < LOOKUP_PRODUCTS else ()))
+def _blocks(rng: np.random.Generator) -> list[tuple[Block, tuple[Engine, ...]]]:
+    """Return blocks with the engines to time: tables once, whatever the rank; remainders of two lengths."""
+    code = np.arange(-128, 128)
+    exact, low = np.multiply.outer(code, code), np.multiply.outer(code & 7, code & 7)
+    (u,), (v,) = rng.integers(-60, 60, (2, 1, 256))
+    us, vs = rng.integers(-60, 60, (2, 3, 256))
+    return [
+        (Block.from_table(np.multiply.outer(u, v), name="rank1"), (Engine.FACTORED, Engine.BYTES, Engine.TABLE, Engine.LOOKUP)),
+        (Block.from_table(us.T @ vs, name="rank3"), (Engine.FACTORED, Engine.BYTES)),
+        (Block.from_table(exact - low, name="short_remainder"), (Engine.RESIDUAL,)),
+        (Block.from_table(exact - 8 * low, name="long_remainder"), (Engine.RESIDUAL,)),
+    ]

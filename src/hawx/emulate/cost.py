@@ -16,6 +16,7 @@ COUNTS = (
     "factored_code",
     "byte_mac",
     "byte_code",
+    "class_row",
     "table_product",
     "table_entry",
     "lookup_product",
@@ -23,12 +24,15 @@ COUNTS = (
     "depthwise_code",
     "depthwise_product",
 )
-"""What is counted: calls and finished outputs of every engine; multiply-accumulates and mapped input codes of factored ones, added products
-and expanded entries of table ones, products looked up one by one."""
+"""What is counted: calls and finished outputs of every engine; multiply-accumulates and mapped input codes of factored ones, in words and in
+bytes, rows of remainders; added products and expanded entries of table ones, products looked up one by one."""
 
 
 BYTE_TARGETS = ("avx512_vnni",)
 """Tiers with dot products of bytes (`gemm_bytes` in native/kernels.hpp)."""
+
+CLASS_COLUMNS = 64
+"""Filters whose remainders are added together (kClassColumns in native/driver.cpp)."""
 
 CHUNK_PIXELS = 4096
 """Output pixels for which a table is expanded once (kTablePixels in native/driver.cpp)."""
@@ -53,6 +57,16 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
+class Effort:
+    """What an engine does for every pair of codes of a block."""
+
+    products: int = 1
+    """Factors that it multiplies."""
+    rows: float = 0.0
+    """Rows of a remainder that it adds, in units of one byte per filter."""
+
+
+@dataclass(frozen=True, slots=True)
 class CostModel:
     """Seconds per count on one thread.
 
@@ -67,37 +81,41 @@ class CostModel:
     columns: tuple[int, int] = (16, 16)
     origin: str = field(default="built-in figures", compare=False)
 
-    def counts(self, engine: str, work: Work, products: int) -> dict[str, float]:
-        """Return how often each count occurs when `engine` does `work` with `products` factors per operand."""
-        return {"call": 1.0, "output": float(work.pixels * work.filters), **self._counts(engine, work, products)}
+    def counts(self, engine: str, work: Work, effort: Effort) -> dict[str, float]:
+        """Return how often each count occurs when `engine` does `work` with `effort` for every pair of codes."""
+        return {"call": 1.0, "output": float(work.pixels * work.filters), **self._counts(engine, work, effort)}
 
-    def _counts(self, engine: str, work: Work, products: int) -> dict[str, float]:
+    def _counts(self, engine: str, work: Work, effort: Effort) -> dict[str, float]:
+        positions = work.pixels * work.reduction
         if work.depthwise:
             if engine == "factored":
-                even = products + products % 2
+                even = effort.products + effort.products % 2
                 return {"depthwise_mac": work.products * even, "depthwise_code": work.codes}
             return {"depthwise_product": work.products}
-        if engine in ("factored", "bytes"):
-            kind = "byte" if engine == "bytes" else "factored"
-            return {f"{kind}_mac": work.pixels * work.reduction * _up(work.filters, self.columns[0]) * products, f"{kind}_code": work.codes}
+        if engine in ("factored", "bytes", "residual"):
+            kind = "factored" if engine == "factored" else "byte"
+            counts: dict[str, float] = {f"{kind}_mac": positions * _up(work.filters, self.columns[0]) * effort.products, f"{kind}_code": work.codes}
+            if engine == "residual":
+                counts |= {"class_row": positions * _up(work.filters, CLASS_COLUMNS) * effort.rows, "byte_code": 2 * work.codes}
+            return counts
         if engine == "table":
             filters = _up(work.filters, self.columns[1])
             expansions = -(-work.pixels // CHUNK_PIXELS)
-            return {"table_product": work.pixels * work.reduction * filters, "table_entry": 256 * work.reduction * filters * expansions}
+            return {"table_product": positions * filters, "table_entry": 256 * work.reduction * filters * expansions}
         return {"lookup_product": work.products}
 
-    def seconds(self, engine: str, work: Work, products: int) -> float:
+    def seconds(self, engine: str, work: Work, effort: Effort) -> float:
         """Return the predicted time on one thread."""
-        return sum(self.per_count[name] * count for name, count in self.counts(engine, work, products).items())
+        return sum(self.per_count[name] * count for name, count in self.counts(engine, work, effort).items())
 
 
 def built_in(target: str) -> CostModel:
     """Return figures typical for processors with `target`, for use until the machine is calibrated."""
     nanoseconds = {  # in the order of COUNTS; scalar and avx2 as measured on a Zen 3 core, the others scaled by vector width
-        "scalar": (60e3, 3.0, 0.4, 1.5, 0.4, 1.5, 0.23, 0.15, 0.4, 0.6, 1.0, 1.0),
-        "avx2": (60e3, 0.6, 0.015, 0.7, 0.015, 0.7, 0.032, 0.06, 0.4, 0.055, 0.4, 1.5),
-        "avx512": (60e3, 0.4, 0.008, 0.7, 0.008, 0.7, 0.03, 0.06, 0.4, 0.04, 0.4, 1.5),
-        "avx512_vnni": (60e3, 0.4, 0.006, 0.7, 0.004, 0.7, 0.03, 0.06, 0.1, 0.03, 0.4, 0.5),
+        "scalar": (60e3, 3.0, 0.4, 1.5, 0.4, 1.5, 0.2, 0.23, 0.15, 0.4, 0.6, 1.0, 1.0),
+        "avx2": (60e3, 0.6, 0.015, 0.7, 0.015, 0.7, 0.016, 0.032, 0.06, 0.4, 0.055, 0.4, 1.5),
+        "avx512": (60e3, 0.4, 0.008, 0.7, 0.008, 0.7, 0.016, 0.03, 0.06, 0.4, 0.04, 0.4, 1.5),
+        "avx512_vnni": (60e3, 0.4, 0.006, 0.7, 0.004, 0.7, 0.005, 0.03, 0.06, 0.1, 0.03, 0.4, 0.5),
     }
     per_count = {name: figure * 1e-9 for name, figure in zip(COUNTS, nanoseconds[target], strict=True)}
     return CostModel(target, MappingProxyType(per_count), (32, 32) if target.startswith("avx512") else (16, 16))

@@ -8,7 +8,8 @@ from enum import StrEnum
 
 from hawx.blocks import Block
 from hawx.blocks.factorize import byte_factors, factorize
-from hawx.emulate.cost import BYTE_TARGETS, CostModel, Work
+from hawx.blocks.residual import residual
+from hawx.emulate.cost import BYTE_TARGETS, CostModel, Effort, Work
 from hawx.errors import InputError, UnknownNameError
 
 
@@ -20,6 +21,9 @@ class Engine(StrEnum):
     BYTES = "bytes"
     """The same with factors of unsigned (activations) and signed bytes (weights): one instruction multiplies twice as many. Needs a tier with
     dot products of bytes (AVX-512 VNNI), factors within bytes, and a layer that is not depthwise."""
+    RESIDUAL = "residual"
+    """A product or two of bytes, and a remainder that depends on a class of the activation code, at most 16 of them: for one position the rows of
+    64 filters stand side by side, one for each class, and a pixel adds its own. Same needs."""
     TABLE = "table"
     """For one position k and many filters, the products of every activation code with the filters' weights stand side by side in a small
     table; one row of it, 16 products and more, is added per instruction. Any rank. Depthwise layers look products up one by one."""
@@ -63,15 +67,18 @@ def products_of(block: Block) -> int | None:
     return None if factors is None else max(1, factors.products)
 
 
-def native_engines(block: Block, work: Work, target: str) -> dict[Engine, int]:
-    """Return the native engines of `target` that can compute `block`, and the products that each makes of one pair of codes."""
+def native_engines(block: Block, work: Work, target: str) -> dict[Engine, Effort]:
+    """Return the native engines of `target` that can compute `block`, with what each does for one pair of codes."""
     engines = {}
     if (words := products_of(block)) is not None:
-        engines[Engine.FACTORED] = words
-    if target in BYTE_TARGETS and not work.depthwise and (factors := byte_factors(block)) is not None:
-        engines[Engine.BYTES] = max(1, factors.products)
+        engines[Engine.FACTORED] = Effort(words)
+    if target in BYTE_TARGETS and not work.depthwise:
+        if (factors := byte_factors(block)) is not None:
+            engines[Engine.BYTES] = Effort(max(1, factors.products))
+        if (split := residual(block)) is not None:
+            engines[Engine.RESIDUAL] = Effort(split.factors.products, split.rows_per_product)
     if int(block.table.max()) - int(block.table.min()) < 1 << 16:
-        engines |= {Engine.TABLE: 1, Engine.LOOKUP: 1}
+        engines |= {Engine.TABLE: Effort(), Engine.LOOKUP: Effort()}
     return engines
 
 
@@ -81,7 +88,7 @@ def choose(block: Block, work: Work, model: CostModel, engine: str) -> Choice:
     Raises:
         InputError: the engine asked for cannot compute this block.
     """
-    seconds = {e: model.seconds(e.value, work, products) for e, products in native_engines(block, work, model.target).items()}
+    seconds = {e: model.seconds(e.value, work, effort) for e, effort in native_engines(block, work, model.target).items()}
     if engine == Engine.TORCH or (engine == AUTO and not seconds):
         return Choice(Engine.TORCH, seconds)
     if engine == AUTO:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hawx.emulate import torch_engine
-from hawx.emulate.cost import Work, active_model
+from hawx.emulate.cost import Effort, Work, active_model
 from hawx.emulate.engine import AUTO, SHARED_ENGINES, Choice, Engine, choose
 from hawx.emulate.geometry import Geometry
 from hawx.emulate.groups import FilterGroup, magnitude_bound, merge
@@ -86,7 +86,7 @@ def make_plan(operands: Operands, codes: Tensor, groups: Sequence[FilterGroup], 
         if count == 0:
             return 0.0, Engine.TABLE
         work = work_of(operands, codes, count)
-        return min((model.seconds(e, work, 1), e) for e in (SHARED_ENGINES if engine == AUTO else (Engine(engine),)))
+        return min((model.seconds(e, work, Effort()), e) for e in (SHARED_ENGINES if engine == AUTO else (Engine(engine),)))
 
     def alone(choice: Choice) -> tuple[float, Engine]:
         return min(((s, e) for e, s in choice.seconds.items() if e not in SHARED_ENGINES and engine in (AUTO, e)), default=(math.inf, Engine.TORCH))
@@ -107,12 +107,15 @@ def make_plan(operands: Operands, codes: Tensor, groups: Sequence[FilterGroup], 
 
 def work_of(operands: Operands, codes: Tensor, filters: int) -> Work:
     """Return what the cost model needs to know of `filters` of the layer's filters."""
-    size = operands.geometry.out_size(codes.shape[2], codes.shape[3], (operands.weight.shape[2], operands.weight.shape[3]))
+    kernel = operands.weight.shape[2:]
+    size = operands.geometry.out_size(codes.shape[2], codes.shape[3], (kernel[0], kernel[1]))
+    channels = filters if operands.depthwise else codes.shape[1]
+    read = [min(given, out) if k == 1 else given for given, out, k in zip(codes.shape[2:], size, kernel, strict=True)]
     return Work(
         pixels=len(codes) * size[0] * size[1],
         reduction=operands.reduction,
         filters=filters,
-        codes=codes.numel() * filters // codes.shape[1] if operands.depthwise else codes.numel(),
+        codes=len(codes) * channels * read[0] * read[1],
         depthwise=operands.depthwise,
     )
 

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from hawx.blocks import Block
 from hawx.blocks.factorize import ByteFactors, Factors, byte_factors, factorize
+from hawx.blocks.residual import Residual, residual
+from hawx.emulate.cost import CLASS_COLUMNS
 from hawx.emulate.engine import Engine
 from hawx.emulate.geometry import Geometry
 from hawx.emulate.native import kernels
@@ -78,9 +80,16 @@ def prepare(
         else:
             call, nbytes = _depthwise_factored(native, window, factors, weight, filters // multiplier)
     elif engine is Engine.BYTES:
-        halves = byte_factors(blocks[0])
-        assert halves is not None, "the bytes engine is offered only where factors fit bytes"
-        call, nbytes, offset = _conv_bytes(native, window, halves, weight)
+        products = byte_factors(blocks[0])
+        assert products is not None, "the bytes engine is offered only where factors fit bytes"
+        maps = _byte_maps(products)
+        call, nbytes = _conv(native, window, maps[0], maps[1][weight])
+        offset = -_sums(products.zero @ products.v.astype(np.int64), weight)
+    elif engine is Engine.RESIDUAL:
+        split = residual(blocks[0])
+        assert split is not None, "the residual engine is offered only where a split exists"
+        call, nbytes = _conv_residual(native, window, split, weight)
+        offset = _sums(split.low - split.factors.zero @ split.factors.v.astype(np.int64), weight)
     else:
         tables = [packed_table(block) for block in blocks]
         offset = np.array([table.low for table in tables], np.int64)[of] * weight[0].size
@@ -125,25 +134,52 @@ def _conv_factored(native: ModuleType, window: Any, factors: Factors, weight: We
     return _conv(native, window, rows, columns[weight])
 
 
-def _conv_bytes(native: ModuleType, window: Any, factors: ByteFactors, weight: WeightCodes) -> tuple[Call, int, NDArray[np.int64]]:
+def _byte_maps(factors: ByteFactors) -> tuple[NDArray[np.uint8], NDArray[np.int8]]:
+    """Return the operand maps (256, products) of activations and of weights."""
     if factors.products == 0:
-        rows, columns = np.zeros((256, 1), np.uint8), np.zeros((256, 1), np.int8)
-    else:
-        rows, columns = np.ascontiguousarray(factors.u.T), np.ascontiguousarray(factors.v.T)
-    constant = factors.zero @ factors.v.astype(np.int64)  # of one weight code
-    return *_conv(native, window, rows, columns[weight]), -constant[weight].reshape(len(weight), -1).sum(axis=1)
+        return np.zeros((256, 1), np.uint8), np.zeros((256, 1), np.int8)
+    return np.ascontiguousarray(factors.u.T), np.ascontiguousarray(factors.v.T)
+
+
+def _sums(constant: NDArray[np.int64], weight: WeightCodes) -> NDArray[np.int64]:
+    """Return what every filter's weights add up to, each code worth its entry of `constant`."""
+    return np.asarray(constant[weight].reshape(len(weight), -1).sum(axis=1))
+
+
+def _conv_residual(native: ModuleType, window: Any, split: Residual, weight: WeightCodes) -> tuple[Call, int]:
+    rows, columns = _byte_maps(split.factors)
+    panels = _panels(native, window, columns[weight])
+    flat = weight.reshape(len(weight), -1)
+    padded = np.zeros((-(-len(flat) // CLASS_COLUMNS) * CLASS_COLUMNS, flat.shape[1]), np.uint8)
+    padded[: len(flat)] = flat
+    blocks = np.ascontiguousarray(padded.reshape(-1, CLASS_COLUMNS, flat.shape[1]).transpose(0, 2, 1))
+    planes = (split.rows & 255, split.rows >> 8)[: 1 if split.group else 2]
+    tables = np.ascontiguousarray(np.stack(planes, axis=1).astype(np.uint8))
+    group = split.group or 4
+    longest = (1 << 15) // (split.span + 1) // group * group
+    classes = split.classes * np.uint8(16)
+
+    def call(codes: Tensor, finish: Any, threads: int) -> None:
+        native.conv_residual(codes, window, rows, panels, classes, tables, blocks, group, longest, finish, threads)
+
+    return call, panels.nbytes + blocks.nbytes
 
 
 def _conv(native: ModuleType, window: Any, rows: NDArray[Any], columns: NDArray[Any]) -> tuple[Call, int]:
     """Return the call for activation factors `rows`, (256, products), and weight factors `columns`, (filters, kh, kw, depth, products)."""
-    filters, _, _, depth, products = columns.shape
-    panels = np.empty(native.panel_size(window, depth, products, filters, rows.dtype == np.uint8), columns.dtype)
-    native.pack(window, depth, products, columns.reshape(filters, -1), panels)
+    panels = _panels(native, window, columns)
 
     def call(codes: Tensor, finish: Any, threads: int) -> None:
         native.conv_factored(codes, window, rows, panels, finish, threads)
 
     return call, panels.nbytes
+
+
+def _panels(native: ModuleType, window: Any, columns: NDArray[Any]) -> NDArray[Any]:
+    filters, _, _, depth, products = columns.shape
+    panels = np.empty(native.panel_size(window, depth, products, filters, columns.dtype == np.int8), columns.dtype)
+    native.pack(window, depth, products, columns.reshape(filters, -1), panels)
+    return panels
 
 
 def _depthwise_factored(native: ModuleType, window: Any, factors: Factors, weight: WeightCodes, channels: NDArray[np.int32]) -> tuple[Call, int]:

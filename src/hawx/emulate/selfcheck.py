@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 
 from hawx.blocks import Block
@@ -26,8 +28,12 @@ def check_kernels(target: str) -> None:
 
     rng = np.random.default_rng(0)
     u, v = rng.integers(-90, 90, (2, 2, 256))
-    block = Block.from_table(u.T @ v, name="self-check")
-    for channels, filters, groups in ((3, 19, 1), (5, 5, 5)):
+    a = np.arange(-128, 128)
+    exact = np.multiply.outer(a, a)
+    # Of rank 2; exact but for the two low bits; and but for twenty times the lowest, whose remainders are bytes and words.
+    tables = (u.T @ v, exact - np.multiply.outer(a & 3, a & 3), exact - 20 * np.multiply.outer(a & 1, a & 63))
+    blocks = [Block.from_table(table, name=f"self-check-{i}") for i, table in enumerate(tables)]
+    for block, (channels, filters, groups) in product(blocks, ((3, 19, 1), (5, 5, 5))):
         x = rng.integers(-128, 128, (2, channels, 4, 5)).astype(np.int8)
         w = rng.integers(-128, 128, (filters, channels // groups, 2, 3)).astype(np.int8)
         geometry = Geometry(padding=(1, 0, 0, 1), groups=groups)
