@@ -32,10 +32,10 @@ BYTE_TARGETS = ("avx512_vnni",)
 """Tiers with dot products of bytes (`gemm_bytes` in native/kernels.hpp)."""
 
 CLASS_COLUMNS = 64
-"""Filters whose remainders are added together (kClassColumns in native/driver.cpp)."""
+"""Filters whose remainders are added together (kClassColumns in native/products.cpp)."""
 
 CHUNK_PIXELS = 4096
-"""Output pixels for which a table is expanded once (kTablePixels in native/driver.cpp)."""
+"""Output pixels for which a table is expanded once (kTablePixels in native/tables.cpp)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
