@@ -1,9 +1,10 @@
 """Figures E1 to E4: is emulation exact, and how fast is it here?
 
-    python benchmarks/emulation.py [--quick] [--json FILE]
+    python -m benchmarks.emulation [--quick] [--save NAME]
 
 E1  every engine and tier equals the reference, on random asymmetric tables and shapes (the tests do more of it)
-E2  low-rank blocks, ResNet-18 layer shapes, over float32 convolution: at least 1.0 with int8 dot products in hardware, 0.3 elsewhere
+E2  the signed blocks of EvoApproxLib where HAWX_DATA has them, and truncated ones, on ResNet-18 layer shapes, over float32 convolution: at
+    least 1.0 with int8 dot products in hardware, 0.3 elsewhere
 E3  a full-rank table over an AVX2 gather loop: at least 5
 E4  whole ResNet-18 over its float32 evaluation time: at most 1.5; peak memory at batch 250: below 2 GB
 Also: scaling from one to two threads, and the cost of a design that shares a prefix with one measured before.
@@ -15,20 +16,25 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from time import perf_counter, thread_time
+from typing import Any
 
 import numpy as np
 import torch
 
+from benchmarks.common import save
 from hawx import emulate
 from hawx.blocks import Block, Library
 from hawx.designs import Assignment
 from hawx.emulate import BlockExecutor, Evaluator, reference
-from hawx.emulate.bench import bench, default_blocks
+from hawx.emulate.bench import BenchRow, bench, default_blocks
+from hawx.emulate.cost import Work
+from hawx.emulate.engine import native_engines
 from hawx.networks import zoo
 from hawx.store.calibration import ensure_calibrated
 
@@ -36,25 +42,40 @@ CASES = 40
 
 
 def e1() -> dict[str, object]:
-    """Random shapes on every engine and tier of this machine against the reference."""
+    """Random shapes and tables of every kind on every engine and tier of this machine against the reference."""
     rng = np.random.default_rng(1)
-    compared = 0
+    compared, engines = 0, set[str]()
+    code = np.arange(-128, 128)
+    exact = np.multiply.outer(code, code)
     for target in emulate.targets():
         emulate.use_target(target)
-        for _ in range(CASES):
+        for case in range(CASES):
             groups, depth, per_group = (int(v) for v in rng.integers(1, 5, 3))
             kernel, stride = (tuple(int(v) for v in rng.integers(1, 4, 2)) for _ in range(2))
-            block = Block.from_table(rng.integers(-16000, 16000, (256, 256)), name="random")
+            u, v = rng.integers(-90, 90, (2, 3, 256))
+            table = (rng.integers(-16000, 16000, (256, 256)), u.T @ v, exact - np.multiply.outer(code & 7, code & 31))[case % 3]
+            block = Block.from_table(table, name="random")
             x = rng.integers(-128, 128, (2, groups * depth, 7, 6)).astype(np.int8)
             w = rng.integers(-128, 128, (groups * per_group, depth, *kernel)).astype(np.int8)
             expected = reference.conv2d(x, w, [block] * len(w), stride=stride, padding=(1, 2, 0, 1), groups=groups)
-            for engine in ("table", "lookup"):
+            work = Work(pixels=1, reduction=1, filters=1, codes=1, depthwise=groups > 1 and depth == 1)
+            for engine in native_engines(block, work, target):
                 found = emulate.conv2d(x, w, block, stride=stride, padding=(1, 2, 0, 1), groups=groups, engine=engine)
                 if not np.array_equal(found, expected):
                     raise SystemExit(f"E1 fails: {engine} on {target}")
                 compared += expected.size
+                engines.add(engine.value)
     emulate.use_target(None)
-    return {"targets": emulate.targets(), "values_compared": compared, "different": 0}
+    return {"targets": emulate.targets(), "engines": sorted(engines), "values_compared": compared, "different": 0}
+
+
+def signed_blocks() -> list[Block]:
+    """Return the signed 8×8 multipliers of EvoApproxLib, none where HAWX_DATA does not have them."""
+    path = Path(os.environ.get("HAWX_DATA", "")) / "blocks" / "evoapproxlib_v2022_8x8.npz"
+    if not path.exists():
+        return []
+    with np.load(path) as tables:
+        return [Block.from_table(tables[name], name=name) for name in tables.files if name.startswith("mul8s")]
 
 
 def fastest(calls: dict[str, Callable[[], object]], repeats: int, clock: Callable[[], float]) -> dict[str, float]:
@@ -117,23 +138,42 @@ def scaling() -> dict[str, float]:
     return result
 
 
+def ratios_of(rows: Sequence[BenchRow]) -> dict[str, Any]:
+    ratios = [row.to_float32 for row in rows]
+    return {"least": min(ratios), "median": median(ratios), "ratios": ratios}
+
+
+def shown(rows: Sequence[BenchRow]) -> str:
+    ratios = [row.to_float32 for row in rows]
+    return f"{median(ratios):.2f}x float32 (median of {len(rows)} rows), least {min(ratios):.2f}x"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer images and repeats")
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--save", metavar="NAME", help="also write the figures to benchmarks/results/NAME.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
     model = ensure_calibrated()
-    report = bench(("resnet18",), repeats=2 if options.quick else 5)
-    figures: dict[str, object] = {"machine": report.machine, "target": report.target, "threads": report.threads, "cost_model": model.origin}
+    signed = signed_blocks()
+    blocks = [*(("signed", block) for block in signed), *default_blocks()]
+    report = bench(("resnet18",), blocks=blocks, repeats=2 if options.quick else 5)
+    figures: dict[str, Any] = {"target": report.target, "float32": torch.backends.cpu.get_cpu_capability(), "threads": 1, "cost_model": model.origin}
     print(f"{report.machine}; kernels {report.target}; one thread; torch {report.torch}")
     figures["E1"] = e1()
     print("E1 ", figures["E1"])
-    exact, low, full = ([row for row in report.rows if row.kind == kind] for kind in ("exact", "low-rank", "full-rank"))
-    for name, rows in (("exact", exact), ("low-rank", low), ("full-rank", full)):
-        ratios = [row.to_float32 for row in rows]
-        figures[f"E2 {name}"] = {"least": min(ratios), "median": median(ratios)}
-        print(f"E2  {name}: {median(ratios):.2f}x float32 (median of {len(ratios)} rows), least {min(ratios):.2f}x")
+    figures["E2"] = {}
+    for kind, block in blocks:
+        rows = [row for row in report.rows if row.block == block.name]
+        engines = sorted({row.engine for row in rows})
+        figures["E2"][block.name] = {"kind": kind, "engines": engines, **ratios_of(rows)}
+        print(f"E2  {block.name:18} {kind:9} {shown(rows)}, {'+'.join(engines)}")
+    if signed:
+        rows = [row for row in report.rows if row.kind == "signed"]
+        share = sum(row.to_float32 >= 1 for row in rows) / len(rows)
+        figures["E2 signed"] = {**ratios_of(rows), "at least 1": share}
+        print(f"E2  all signed blocks: {shown(rows)}, at least 1.0x in {share:.0%}")
+    full = [row for row in report.rows if row.kind == "full-rank"]
     gathers = [row.to_gather for row in full if row.to_gather is not None]
     if gathers:
         figures["E3"] = {"least": min(gathers), "median": median(gathers)}
@@ -142,8 +182,8 @@ def main() -> None:
     print("E4 ", json.dumps(figures["E4"], indent=1))
     figures["two_threads"] = speedups = scaling()
     print("two threads over one:", {name: round(value, 2) for name, value in speedups.items()})
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=1))
+    if options.save:
+        print(f"written to {save(options.save, figures)}")
 
 
 if __name__ == "__main__":
