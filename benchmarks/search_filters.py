@@ -1,7 +1,7 @@
 """S2: the HAWX search among LeNet-5's 2^22 filter-level designs, against the truth of all of them.
 
     python -m benchmarks.truth_lenet5 --blocks mul8s_exact,mul8s_tc8        (once; its counts are kept in benchmarks/results)
-    python -m benchmarks.search_filters [--blocks mul8s_exact,mul8s_tc8] [--budget 40] [--seeds 5]
+    python -m benchmarks.search_filters [--blocks mul8s_exact,mul8s_tc8] [--budget 20] [--score-images 128] [--seeds 5]
 
 *Before verification*: the predicted front alone, nothing measured but the exact design; its true accuracies are looked up. *After*: what the search
 measured bit-exactly (every count is compared with the truth). A ratio is the hypervolume of a front, with true accuracies, over that of the true
@@ -127,10 +127,21 @@ def baseline(name: str, made: Prepared, stick: Yardstick, reference: float, seed
     }
 
 
+def summary(rows: Sequence[dict[str, Any]], reference: float) -> dict[str, float]:
+    """Return the least ratio of all seeds and the least factor of fewer evaluations, before and after verification."""
+    some = [row for row in rows if row["reference_drop"] == reference]
+    return {
+        f"{part} {key}": round(float(min(row[part][key] for row in some)), 4)
+        for part in ("before", "after")
+        for key in ("hypervolume_ratio", "fewer")
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--blocks", default="mul8s_exact,mul8s_tc8")
-    parser.add_argument("--budget", type=int, default=40)
+    parser.add_argument("--budget", type=int, default=20)
+    parser.add_argument("--score-images", type=int, default=128, help="images that scores are taken on, of the truth's 620")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--baseline-budget", type=int, default=2000)
     options = parser.parse_args()
@@ -149,7 +160,15 @@ def main() -> None:
     for seed in range(options.seeds):
         data = Dataset("truth", images, labels, 10)
         made = prepare(
-            truth.network, truth.library, data, granularity="filter", space=truth.space, budget=options.budget, reference_drop=10.0, seed=seed
+            truth.network,
+            truth.library,
+            data,
+            granularity="filter",
+            space=truth.space,
+            budget=options.budget,
+            reference_drop=10.0,
+            seed=seed,
+            score_images=options.score_images,
         )
         assert made.problem.baseline_correct == counts[0], "the network is not the one whose truth this is; measure it again"
         ratios = made.problem.ratios(truth.choices(candidates))
@@ -179,8 +198,12 @@ def main() -> None:
     result = {
         "goal": "ratio >= 0.98 at >= 3e6x fewer evaluation-equivalents before verification, >= 1e5x after",
         "truth": {key: facts[key] for key in ("network", "blocks", "images", "designs")},
+        "score_images": options.score_images,
+        "summary": {f"reference {reference:g}": summary(rows, reference) for reference in REFERENCES},
         "runs": rows,
     }
+    for reference, text in result["summary"].items():
+        print(f"{reference}: {text}")
     print(save(f"search_filters_{name.removeprefix('truth_lenet5_')}", result))
 
 

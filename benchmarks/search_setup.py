@@ -79,8 +79,9 @@ def prepare(
     seed: int,
     space: SearchSpace | None = None,
     evaluation_s: float | None = None,
+    score_images: int = SCORE_IMAGES,
 ) -> Prepared:
-    """Run every stage before the search on `images`, all of them as search images."""
+    """Run every stage before the search on `images`, all of them as search images, at most `score_images` of them as scoring images."""
     chosen = space if space is not None else search_space(network, library, granularity, layers)
     exact = chosen.assignment(chosen.exact_choices())
     task = Task(network, library, images.images, images.labels)
@@ -92,7 +93,7 @@ def prepare(
     sample_rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(2)[0])
     operands = profile_operands(network, images.images[:PROFILE_IMAGES], BlockExecutor(library, exact))
     energies = operand_energies(library.blocks, library.costs(), operands.activations, operands.weights, exact=chosen.exact)
-    sample = scoring_set(images.images, images.labels, logits, SCORE_IMAGES, COMPETITORS, sample_rng)
+    sample = scoring_set(images.images, images.labels, logits, score_images, COMPETITORS, sample_rng)
     scored = score_network(network, library, chosen, operands, sample)
     effects = Effects(base=scored.base, delta=scored.delta, weights=sample.weights, groups=chosen.unit_layers)
     if scored.is_two_ended:

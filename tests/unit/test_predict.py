@@ -42,11 +42,21 @@ def test_without_measurements_the_estimate_is_the_superposition_with_a_wide_sigm
 
 
 def test_calibration_learns_that_losses_are_over_predicted() -> None:
-    raw = np.linspace(0, 30, 12)
+    raw = np.linspace(0, 12, 12)
     calibration = Calibration.fit(raw, np.zeros((12, 0)), 0.5 * raw, 10_000)
-    drop, sigma = calibration.predict(np.array([7.0, 14.0, 26.0]), np.zeros((3, 0)), 10_000)
-    np.testing.assert_allclose(drop, [3.5, 7, 13], rtol=0.1)
+    drop, sigma = calibration.predict(np.array([2.0, 5.0, 9.0]), np.zeros((3, 0)), 10_000)
+    np.testing.assert_allclose(drop, [1, 2.5, 4.5], rtol=0.1)
     assert (sigma < 1.0).all()
+
+
+def test_a_destroyed_network_teaches_little_about_small_losses() -> None:
+    raw = np.array([0.0, 1.0, 2.0, 3.0, 4.0, 20.0, 30.0, 40.0])
+    alone = Calibration.fit(raw[:5], np.zeros((5, 0)), raw[:5], 10_000)
+    among = Calibration.fit(raw, np.zeros((8, 0)), np.array([0.0, 1, 2, 3, 4, 80, 85, 90]), 10_000)
+    small = np.array([1.5, 2.5, 3.5])
+    expected, found = (calibration.predict(small, np.zeros((3, 0)), 10_000)[0] for calibration in (alone, among))
+    np.testing.assert_allclose(found, expected, rtol=0.15)
+    assert among.predict(np.array([30.0]), np.zeros((1, 0)), 10_000)[0] > alone.predict(np.array([30.0]), np.zeros((1, 0)), 10_000)[0]
 
 
 def test_sigma_is_honest_on_noisy_relations() -> None:
@@ -120,19 +130,6 @@ def test_descent_keeps_the_margins_of_the_composition(attenuation: float | None)
         np.testing.assert_allclose(margins, effects.margins(trials.astype(np.uint8)), rtol=1e-3, atol=1e-3)
         block = int(rng.integers(4))
         state.accept(unit, block, shift[block])
-
-
-def test_the_attenuation_that_fits_the_measurements_is_chosen() -> None:
-    world = World(5, images=400, seed=3)
-    truth = world.effects.with_attenuation(0.0)
-    predictor = Predictor(world.effects.with_attenuation(0.9), 400)
-    rng = np.random.default_rng(0)
-    choices = np.where(rng.random((200, 5)) < 0.4, world.space.random(rng, 200), 0).astype(np.uint8)
-    drops = truth.drops(choices)
-    mild = np.flatnonzero((drops > 1) & (drops < 10))[:16]
-    predictor.observe(choices[mild], drops[mild])
-    assert len(mild) == 16
-    assert predictor.effects.attenuation == 0.0
 
 
 def probes_of(world: World, choices: Choices, count: int) -> Probes:

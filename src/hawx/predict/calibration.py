@@ -19,8 +19,9 @@ Vector = NDArray[np.float64]
 
 SCALE = 1.0
 """Points of drop around which the compression turns from linear to logarithmic."""
-RELEVANT = 10.0
-"""Points of drop beyond which a measurement counts less and less."""
+RELEVANT, LEAST_RELEVANT = 5.0, 12.5
+"""Points of drop from which on a measurement counts less and less, and from which on as little as any: a destroyed network says something about
+designs that were expected to work, and little about how much those lose that do."""
 
 
 def compress(drop: Vector) -> Vector:
@@ -54,8 +55,6 @@ PRIORS = tuple(
     for part in (0.05, 0.15, 0.3, 0.6)
 )
 USUAL = Prior(amplitude=0.25, length=1.5, part=0.15)
-COARSE = (Prior(amplitude=0.1, length=1.5, part=0.05), USUAL, Prior(amplitude=0.5, length=1.5, part=0.6))
-"""A few of them, to compare compositions quickly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -130,7 +129,7 @@ def _kernel(prior: Prior, a: Vector, a_parts: NDArray[np.float64], b: Vector, b_
 
 def _distance(drop: Vector) -> Vector:
     """Return the noise, in compressed units, of drops so large that they say little about designs anyone would choose."""
-    return np.asarray(0.25 * np.maximum(np.abs(drop) / RELEVANT - 1.0, 0.0))
+    return np.asarray(np.clip(np.abs(drop), RELEVANT, LEAST_RELEVANT) / RELEVANT - 1.0)
 
 
 def _noise(drop: Vector, images: int) -> Vector:

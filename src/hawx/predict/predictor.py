@@ -10,17 +10,16 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from hawx.designs.space import Choices
-from hawx.predict.calibration import COARSE, PRIORS, Calibration, Prior
+from hawx.predict.calibration import Calibration
 from hawx.predict.probe import Probes
-from hawx.predict.superposition import ATTENUATIONS, Effects
+from hawx.predict.superposition import Effects
 
 
 @dataclass(eq=False)
 class Predictor:
     """Predicts drops of top-1 in points (against int8, on the search images) and learns from measurements.
 
-    Two things are learned: how much layers shrink one another's errors (`effects.attenuation`) and the calibration of the composed
-    drop. Both are chosen by the evidence of what was measured and probed so far.
+    What is learned is the calibration of the composed drop, chosen by the evidence of what was measured and probed so far.
     """
 
     effects: Effects
@@ -67,15 +66,8 @@ class Predictor:
         parts = self.effects.parts(observed)
         parts = np.vstack([np.zeros((1, parts.shape[1])), parts])
 
-        def fit(effects: Effects, priors: Sequence[Prior]) -> Calibration:
-            return Calibration.fit(np.array([0.0, *effects.drops(observed)]), parts, drops, self.images, sigmas=sigmas, priors=priors)
-
-        if self.effects.attenuation is not None and len(observed) >= 3:
-            tried = [self.effects.with_attenuation(attenuation) for attenuation in ATTENUATIONS]
-            best = max(tried, key=lambda effects: fit(effects, COARSE).evidence)
-            if best.attenuation != self.effects.attenuation:
-                self.effects = best
-        self._calibration = fit(self.effects, PRIORS)
+        raw = np.array([0.0, *self.effects.drops(observed)])
+        self._calibration = Calibration.fit(raw, parts, drops, self.images, sigmas=sigmas)
 
 
 def validate(estimates: NDArray[np.float64], sigmas: NDArray[np.float64], measured: NDArray[np.float64]) -> tuple[float | None, float, float]:

@@ -21,8 +21,8 @@ from hawx.predict.superposition import Effects
 Run = Callable[[Sequence[Assignment], NDArray[np.int64]], NDArray[np.bool_]]
 """Which of the scoring images at some indices each design answers right, bit-exactly, (designs, images)."""
 
-PROBED_IMAGES = 192
-"""Images that a probe runs."""
+PROBED_IMAGES, PROBED_SHARE = 192, 0.6
+"""Images that a probe runs, at most: so many, and that share of the scoring images."""
 MARGIN_ERROR = 0.1
 """Error of a composed margin as a share of the design's root-mean-square shift of margins (0.085 measured on LeNet-5)."""
 
@@ -34,8 +34,14 @@ def chances(effects: Effects, choices: Choices) -> NDArray[np.float64]:
     return np.asarray(ndtr(margins.min(axis=1) / np.maximum(MARGIN_ERROR * shift, 1e-9)), np.float64)
 
 
-def deciding_images(effects: Effects, choices: Choices, count: int = PROBED_IMAGES) -> NDArray[np.int64]:
-    """Return indices, ascending, of the scoring images that the predictions of `choices` (designs, units) are least sure about."""
+def deciding_images(effects: Effects, choices: Choices, count: int | None = None) -> NDArray[np.int64]:
+    """Return indices, ascending, of the scoring images that the predictions of `choices` (designs, units) are least sure about.
+
+    Args:
+        count: how many; default what a probe runs.
+    """
+    if count is None:
+        count = min(PROBED_IMAGES, max(1, round(PROBED_SHARE * effects.images)))
     doubt = np.zeros(effects.images)
     for start in range(0, len(choices), 64):
         right = chances(effects, choices[start : start + 64])

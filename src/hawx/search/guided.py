@@ -45,7 +45,6 @@ class _Pool:
     def __init__(self, problem: Problem, rng: np.random.Generator, predictor: Predictor) -> None:
         self.problem, self.predictor = problem, predictor
         self.choices, self._raw = build_pool(problem, predictor.effects, rng)
-        self._attenuation = predictor.effects.attenuation
         self.ratios = problem.ratios(self.choices)
         self._parts = predictor.effects.parts(self.choices)
         self.known = np.array([problem.is_known(row) for row in self.choices])
@@ -99,11 +98,8 @@ class _Pool:
 
     def _estimates(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return drop and sigma of every design in points, each (designs,): from its probe where it has one."""
-        effects = self.predictor.effects
-        if effects.attenuation != self._attenuation:
-            self._raw, self._attenuation = effects.drops(self.choices), effects.attenuation
         drops, sigmas = self.predictor.from_raw(self._raw, self._parts)
-        drops[self.probed], sigmas[self.probed] = self._probes.estimate(effects)
+        drops[self.probed], sigmas[self.probed] = self._probes.estimate(self.predictor.effects)
         return drops, sigmas
 
     def _select(self, open_ones: NDArray[np.bool_], count: int, drops: NDArray[np.float64], sigmas: NDArray[np.float64]) -> NDArray[np.intp]:
