@@ -95,9 +95,7 @@ def prepare(
     energies = operand_energies(library.blocks, library.costs(), operands.activations, operands.weights, exact=chosen.exact)
     sample = scoring_set(images.images, images.labels, logits, score_images, COMPETITORS, sample_rng)
     scored = score_network(network, library, chosen, operands, sample)
-    effects = Effects(base=scored.base, delta=scored.delta, weights=sample.weights, groups=chosen.unit_layers)
-    if scored.is_two_ended:
-        effects = effects.with_attenuation(None)
+    effects = Effects.of(scored, sample, chosen)
     work_s = perf_counter() - start
     problem = Problem(
         space=chosen,

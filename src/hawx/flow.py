@@ -34,6 +34,8 @@ PROFILE_IMAGES = 128
 SCORE_IMAGES = 512
 COMPETITORS = 3
 """Rival classes per image that the scores follow."""
+EFFECT_BYTES, LEAST_SCORE_IMAGES = 1 << 29, 64
+"""What the effects of all units under all blocks may take, which bounds the scoring images in large spaces; and how many there are at least."""
 REFERENCE_DROP = 10.0
 """Points of drop that bound the hypervolume where the user states no goal."""
 
@@ -95,7 +97,7 @@ def explore(
 
     energies = operand_energies(library.blocks, library.costs(), operands.activations, operands.weights, exact=space.exact, held=accelerator.held)
 
-    sample = scoring_set(search_set.images, search_set.labels, logits, SCORE_IMAGES, COMPETITORS, sample_rng)
+    sample = scoring_set(search_set.images, search_set.labels, logits, scoring_images(SCORE_IMAGES, space), COMPETITORS, sample_rng)
     clock.stage("score", work(space, len(sample.images)))
     scored = score_network(network, library, space, operands, sample, advance=clock.progress.advance)
 
@@ -116,9 +118,7 @@ def explore(
         progress=clock.progress,
     )
     problem.measure(space.exact_choices())
-    effects = Effects(base=scored.base, delta=scored.delta, weights=sample.weights, groups=space.unit_layers)
-    predictor = Predictor(effects.with_attenuation(None) if scored.is_two_ended else effects, problem.images)
-    search(searcher, problem, search_rng, predictor)
+    search(searcher, problem, search_rng, Predictor(Effects.of(scored, sample, space), problem.images))
 
     clock.stage("verify", 1 + len(problem.front()))
     front, int8 = verify_front(
@@ -201,9 +201,15 @@ def score(
     logits = Task(network, library, images, labels).evaluator.logits(exact)
     told.stage("profile")
     operands = profile_operands(network, images[:PROFILE_IMAGES], BlockExecutor(library, exact))
-    sample = scoring_set(images, labels, logits, score_images, COMPETITORS, np.random.default_rng(seed))
+    sample = scoring_set(images, labels, logits, scoring_images(score_images, space), COMPETITORS, np.random.default_rng(seed))
     told.stage("score", work(space, len(sample.images)))
     return score_network(network, library, space, operands, sample, advance=told.advance).scores
+
+
+def scoring_images(count: int, space: SearchSpace) -> int:
+    """Return how many images to score `space` on, at most `count`."""
+    fitting = EFFECT_BYTES // (4 * len(space.units) * len(space.blocks) * COMPETITORS)
+    return min(count, max(LEAST_SCORE_IMAGES, fitting))
 
 
 def evaluate(

@@ -21,7 +21,7 @@ from hawx.predict.superposition import Effects
 Run = Callable[[Sequence[Assignment], NDArray[np.int64]], NDArray[np.bool_]]
 """Which of the scoring images at some indices each design answers right, bit-exactly, (designs, images)."""
 
-PROBED_IMAGES, PROBED_SHARE = 192, 0.6
+PROBED_IMAGES, PROBED_SHARE = 256, 0.6
 """Images that a probe runs, at most: so many, and that share of the scoring images."""
 MARGIN_ERROR = 0.1
 """Error of a composed margin as a share of the design's root-mean-square shift of margins (0.085 measured on LeNet-5)."""
