@@ -34,7 +34,7 @@ from hawx.search.pool import build_pool
 CASES = {
     "lenet5 layer": ("lenet5", "layer", 10, 50_000),
     "resnet18 filter": ("resnet18", "filter", 4, 2_000),
-    "efficientnet_lite0 filter": ("efficientnet_lite0", "filter", 20, 500),  # its pool takes an hour
+    "efficientnet_lite0 filter": ("efficientnet_lite0", "filter", 20, 500),
 }
 """Network, granularity, blocks, designs predicted."""
 

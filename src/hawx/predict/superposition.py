@@ -95,7 +95,7 @@ class Effects:
     def drops(self, choices: Choices) -> NDArray[np.float64]:
         """Return predicted loss of top-1 in points against the exact network, (designs,), before any calibration."""
         rows = np.atleast_2d(choices)
-        step = max(16, CHUNK_VALUES // max(1, self.base.size, self.delta.shape[0] * self.delta.shape[1]))
+        step = max(64, CHUNK_VALUES // max(1, self.base.size))
         result = np.empty(len(rows))
         base = self._accuracy(self.base[None])[0]
         for start in range(0, len(rows), step):

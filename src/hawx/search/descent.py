@@ -1,7 +1,7 @@
 """Coordinate descent on the superposition: the predicted front of very large spaces, one unit at a time.
 
 For a weight λ on cost it minimizes `loss(margins) + λ·cost` by giving each unit in turn the block that is best with all others
-held: the margins of all candidates of a unit are one addition away. A path of rising λ, each started from the last, walks from
+held: the margins of all candidates of a unit are one addition away. In spaces of hundreds of units a few move at once. A path of rising λ, each started from the last, walks from
 the all-exact design to the cheapest one and leaves a predicted front behind. (Lagrangian relaxation of the multiple-choice
 knapsack, with the additive loss replaced by the composed one.)
 """
@@ -17,6 +17,11 @@ from hawx.designs.space import Choices
 from hawx.predict.superposition import GAINS, Effects
 
 Margins = NDArray[np.float32]
+
+TOGETHER = 64
+"""The share of all units that may move at once is one in so many: too little to overshoot."""
+TRIAL_VALUES = 1 << 20
+"""Margins tried at once, in float32 values."""
 
 
 def soft_error(margins: Margins, temperature: float, shares: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -35,7 +40,7 @@ def temperature_of(effects: Effects) -> float:
 
 
 class Composition:
-    """The margins of one design, kept so that changing one unit costs only that unit's layer. The law is that of `Effects`."""
+    """The margins of one design, kept so that changing a unit costs only that unit's layer. The law is that of `Effects`."""
 
     def __init__(self, effects: Effects, choices: NDArray[np.int64]) -> None:
         self.effects = effects
@@ -44,36 +49,48 @@ class Composition:
         names, self._group = np.unique(effects.groups, return_inverse=True)
         self._shift = np.zeros((len(names), *effects.base.shape), np.float32)
         np.add.at(self._shift, self._group, effects.delta[np.arange(len(choices)), choices])
-        self._norm = max(float(np.square(effects.base, dtype=np.float64).sum()), 1e-30)
-        self._gain, self._residual = self._split(self._shift)
-        self._total = self._residual.sum(axis=0)
+        self._projection = effects.base / np.float32(max(np.square(effects.base, dtype=np.float64).sum(), 1e-30))
+        self._gain = self._gains(self._shift)
+        self._residual = self._residuals(self._shift, self._gain)
 
-    def trial(self, unit: int, options: NDArray[np.int64]) -> tuple[Margins, Margins]:
-        """Return margins (options, competitors, images) with `unit` on each option, and the layer's shift to `accept`."""
-        group, delta = self._group[unit], self.effects.delta[unit]
-        shift = self._shift[group] - delta[self.choices[unit]] + delta[options]
-        gain, residual = self._split(shift)
-        others = np.prod(np.delete(self._gain, group), dtype=np.float64)
-        whole = (others * gain).astype(np.float32)[:, None, None]
-        faded = whole ** np.float32(self._power or 0.0)
-        return whole * self.effects.base + faded * (self._total - self._residual[group] + residual), shift
+    def trial(self, units: NDArray[np.int64], options: NDArray[np.int64]) -> Margins:
+        """Return margins (units, options, competitors, images): each of `units` (units,) alone on each of its `options` (units, options)."""
+        group, delta = self._group[units], self.effects.delta
+        shift = delta[units[:, None], options]
+        shift += (self._shift[group] - delta[units, self.choices[units]])[:, None]
+        gain = self._gains(shift)
+        others = np.exp(np.log(self._gain).sum() - np.log(self._gain[group]))[:, None]
+        faded = (others * gain) ** (self._power or 0.0)
+        own = faded / gain ** (self._power or 0.0)
+        rest = self._residual.sum(axis=0) - self._residual[group]
+        shift *= _wide(own)
+        shift += _wide(others * gain - own * (gain - 1)) * self.effects.base
+        shift += _wide(faded) * rest[:, None]
+        return shift
 
-    def accept(self, unit: int, block: int, shift: Margins) -> None:
-        """Give `unit` the block of one option, with that option's shift from `trial`."""
-        group = self._group[unit]
-        self.choices[unit] = block
-        self._shift[group] = shift
-        gain, residual = self._split(shift[None])
-        self._gain[group], self._residual[group] = gain[0], residual[0]
-        self._total = self._residual.sum(axis=0)
+    def accept(self, units: NDArray[np.int64], blocks: NDArray[np.int64]) -> None:
+        """Give each of `units` its one of `blocks`, both (units,)."""
+        group, delta = self._group[units], self.effects.delta
+        np.add.at(self._shift, group, delta[units, blocks] - delta[units, self.choices[units]])
+        self.choices[units] = blocks
+        self._gain[group] = self._gains(self._shift[group])
+        self._residual[group] = self._residuals(self._shift[group], self._gain[group])
 
-    def _split(self, shift: Margins) -> tuple[NDArray[np.float32], Margins]:
-        """Return gains (...,) and residuals over the gain to the power g, (..., competitors, images), of shifts of layers."""
+    def _gains(self, shift: Margins) -> NDArray[np.float64]:
+        """Return the gains (...,) of shifts of layers (..., competitors, images)."""
         if self._power is None:
-            return np.ones(shift.shape[:-2], np.float32), shift
-        gain = np.clip(1 + np.einsum("...ri,ri->...", shift, self.effects.base) / self._norm, *GAINS).astype(np.float32)
-        wide = gain[..., None, None]
-        return gain, np.asarray((shift - (wide - 1) * self.effects.base) / wide ** np.float32(self._power))
+            return np.ones(shift.shape[:-2])
+        share = shift.reshape(*shift.shape[:-2], -1) @ self._projection.ravel()
+        return np.asarray(np.clip(1.0 + share, *GAINS), np.float64)
+
+    def _residuals(self, shift: Margins, gain: NDArray[np.float64]) -> Margins:
+        """Return residuals over the gain to the power g, (..., competitors, images)."""
+        return (shift - _wide(gain - 1) * self.effects.base) * _wide(gain ** -(self._power or 0.0))
+
+
+def _wide(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return values (...,) as factors of margins, (..., 1, 1)."""
+    return values.astype(np.float32)[..., None, None]
 
 
 def descend(
@@ -97,18 +114,23 @@ def descend(
     """
     shares = (effects.weights / effects.weights.sum()).astype(np.float32)
     temperature = temperature_of(effects)
-    options = [np.array(c, np.int64) for c in candidates]
+    widest = max(len(c) for c in candidates)
+    options = np.array([[*c, *[c[0]] * (widest - len(c))] for c in candidates], np.int64)
+    together = max(1, min(len(options) // TOGETHER, TRIAL_VALUES // (widest * effects.base.size)))
     state = Composition(effects, start.astype(np.int64))
     path = np.empty((len(weights), len(options)), np.uint8)
     for step, weight in enumerate(weights):
         for _ in range(sweeps):
             changed = False
-            for unit in rng.permutation(len(options)):
-                margins, shift = state.trial(unit, options[unit])
-                value = soft_error(margins, temperature, shares) + weight * unit_costs[unit, options[unit]]
-                best = int(value.argmin())
-                if options[unit][best] != state.choices[unit]:
-                    state.accept(unit, options[unit][best], shift[best])
+            order = rng.permutation(len(options))
+            for first in range(0, len(order), together):
+                units = order[first : first + together]
+                choices = options[units]
+                value = soft_error(state.trial(units, choices), temperature, shares) + weight * unit_costs[units[:, None], choices]
+                best = choices[np.arange(len(units)), value.argmin(axis=1)]
+                moved = best != state.choices[units]
+                if moved.any():
+                    state.accept(units[moved], best[moved])
                     changed = True
             if not changed:
                 break

@@ -8,15 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hawx.designs.space import Choices, SearchSpace
-from hawx.pareto import non_dominated
+from hawx.pareto import merge_additive, non_dominated
 from hawx.predict.superposition import Effects
-from hawx.search.descent import descend
+from hawx.search.descent import descend, soft_error, temperature_of
 from hawx.search.problem import Problem
 
 ENUMERATE = 50_000
 """Spaces up to this size are enumerated on the predictor: nothing can be missed."""
 FAVORITES = 5
 """Blocks from which small sets are formed where few distinct blocks pay."""
+MERGED = 64
+"""Partial sums kept while the layers' own fronts are merged."""
 SLACK_POINTS, SLACK_SHARE = 0.3, 0.3
 """How far behind the predicted front a design stays in the pool: points, and share of its own predicted drop."""
 POOL_LIMIT = 2000
@@ -97,8 +99,23 @@ def build_pool(problem: Problem, effects: Effects, rng: np.random.Generator) -> 
     if space.size <= ENUMERATE:
         pool = enumerate_all(space)
         return pool, effects.drops(pool)
-    pool = _descent_paths(effects, costs, space, rng, additive=additive)
-    return _evolve(problem, effects, space, pool, rng)
+    pool = np.concatenate([_descent_paths(effects, costs, space, rng, additive=additive), _merged_layers(effects, costs, problem.space)])
+    return _evolve(problem, effects, space, np.unique(pool, axis=0), rng)
+
+
+def _merged_layers(effects: Effects, costs: NDArray[np.float64], space: SearchSpace) -> Choices:
+    """Return designs with one block in every layer, (designs, units): the best as far as the losses of layers add, like their costs."""
+    shares = (effects.weights / effects.weights.sum()).astype(np.float32)
+    temperature = temperature_of(effects)
+    fronts, fillings = [], []
+    for layer in np.unique(effects.groups):
+        units = np.flatnonzero(effects.groups == layer)
+        blocks = np.array(sorted(set.intersection(*(set(space.candidates[unit]) for unit in units))))
+        shift = np.stack([effects.delta[units, block].sum(axis=0) for block in blocks])
+        fronts.append(np.column_stack([soft_error(effects.base + shift, temperature, shares), costs[:, units][:, :, blocks].sum(axis=1).T]))
+        fillings.append(np.repeat(blocks[:, None], len(units), axis=1))
+    _, picks = merge_additive(fronts, limit=MERGED)
+    return np.concatenate([filling[pick] for filling, pick in zip(fillings, picks.T, strict=True)], axis=1).astype(np.uint8)
 
 
 def _descent_paths(effects: Effects, costs: NDArray[np.float64], space: SearchSpace, rng: np.random.Generator, *, additive: bool) -> Choices:
