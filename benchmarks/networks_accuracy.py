@@ -2,8 +2,8 @@
 
     python -m benchmarks.networks_accuracy DATA [--images N] [NETWORK ...]
 
-DATA is a folder with `data/cifar10_test.npz`, `data/cifar10_train8k.npz`, `data/imagenet_sample_even.tar` and `models/*.safetensors`. The goal:
-int8 within 0.5 points of float. The interval of the difference is that of discordant pairs (McNemar), since both see the same images.
+DATA is the folder that `benchmarks.data` describes. The goal: int8 within 0.5 points of float. The interval of the difference is that of
+discordant pairs (McNemar), since both see the same images.
 Written: `benchmarks/results/networks_accuracy.json`, where networks that are not measured now keep their last figures.
 """
 
@@ -24,11 +24,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from benchmarks.common import RESULTS, machine, save
-from hawx.importers.datasets import load_dataset
+from benchmarks.data import sources
 from hawx.networks import Dataset, Preprocessing, zoo
 
 NETWORKS = ("lenet5", "resnet20", "vgg11", "efficientnet_lite0")
-CALIBRATION_IMAGES = 256
 
 
 def main() -> None:
@@ -87,19 +86,6 @@ class FloatNetwork:
     def __call__(self, images: NDArray[np.uint8]) -> torch.Tensor:
         logits: torch.Tensor = self.module(self.preprocessing(torch.from_numpy(images)))
         return logits
-
-
-def sources(name: str, folder: Path) -> tuple[Dataset, Dataset, Path | None]:
-    """Return evaluation images, calibration images (disjoint) and weights of a network."""
-    if name == "lenet5":
-        return zoo.dataset(name), zoo.calibration(name), None
-    entry = zoo.describe(name)
-    if entry.data == "cifar10":
-        calibration = load_dataset(folder / "data/cifar10_train8k.npz", limit=CALIBRATION_IMAGES)
-        return load_dataset(folder / "data/cifar10_test.npz"), calibration, folder / f"models/{name}_cifar10.safetensors"
-    everything = load_dataset(folder / "data/imagenet_sample_even.tar", preprocessing=entry.preprocessing, classes=entry.classes)
-    order = np.random.default_rng(0).permutation(len(everything)).astype(np.int64)
-    return everything.take(np.sort(order[100:])), everything.take(order[:100]), None
 
 
 def top1(network: Callable[[NDArray[np.uint8]], torch.Tensor], data: Dataset, batch: int = 100) -> tuple[NDArray[np.bool_], NDArray[np.int64], float]:

@@ -7,8 +7,8 @@ in both drop and area; of more than three, three spread over the area. Blocks th
 searchers measure on the same images through the same evaluator. NSGA-II spends its whole budget; its evaluations count up to the last that
 improved its front. "Reached" means that the hypervolume of what HAWX has measured is at least that of everything NSGA-II measured.
 Evaluation-equivalents are HAWX's other work divided by the wall time of one evaluation. The hypervolume over evaluations of both is written too, so
-that one sees whether the budget was enough to converge. Written: `benchmarks/results/search_nsga2_NETWORK.json`. CIFAR-10 networks need the data
-folder (`HAWX_DATA`).
+that one sees whether the budget was enough to converge. Written: `benchmarks/results/search_nsga2_NETWORK.json`. Networks need the data folder
+(`HAWX_DATA`), efficientnet_lite0 also the package of its weights.
 """
 
 from __future__ import annotations

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.data import sources
 from hawx.accelerators import Accelerator, Spatial
 from hawx.blocks import Library
 from hawx.designs import SearchSpace
@@ -24,8 +23,6 @@ from hawx.search import Problem
 from hawx.synthesis.operands import operand_energies
 from hawx.verify import Measurer, Task, split_images
 
-DATA = Path(os.environ.get("HAWX_DATA", Path(__file__).parents[2] / "shared"))
-"""Weights and images that are not part of the package."""
 OBJECTIVES = ("energy_uj", "area_um2")
 
 
@@ -48,17 +45,9 @@ class Prepared:
 
 
 def load(name: str) -> tuple[QuantizedNetwork, Dataset]:
-    """Return a network and its evaluation images. CIFAR-10 weights and images come from the data folder (`HAWX_DATA`)."""
-    if name == "lenet5":
-        return zoo.load(name), zoo.dataset(name)
-    train, test = (_cifar(part) for part in ("cifar10_train8k", "cifar10_test"))
-    network = zoo.load(name, weights=DATA / "models" / f"{name}_cifar10.safetensors", calibration=train.first(512))
-    return network, test
-
-
-def _cifar(part: str) -> Dataset:
-    with np.load(DATA / "data" / f"{part}.npz", allow_pickle=False) as archive:
-        return Dataset(part, np.ascontiguousarray(archive["x"].transpose(0, 3, 1, 2)), archive["y"].astype(np.int64), 10)
+    """Return a network and its evaluation images."""
+    data, calibration, weights = sources(name, calibration_images=512)
+    return zoo.load(name) if name == "lenet5" else zoo.load(name, weights=weights, calibration=calibration), data
 
 
 def search_set(data: Dataset, count: int, seed: int = 0) -> Dataset:

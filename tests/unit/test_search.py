@@ -1,5 +1,7 @@
 """Searchers on a world whose truth is known."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,9 @@ from hawx.pareto import hypervolume, non_dominated
 from hawx.predict import Predictor
 from hawx.search import SEARCHERS, search
 from hawx.search.acquisition import exclusive_volume
+from hawx.search.descent import descend, soft_error, temperature_of
 from hawx.search.nsga2 import first_population
-from hawx.search.pool import build_pool, is_additive, near_front, prune, unit_costs
+from hawx.search.pool import build_pool, is_additive, merged_layers, near_front, prune, unit_costs
 from hawx.units import Granularity
 from toy import World
 
@@ -105,6 +108,49 @@ def test_unit_costs_add_up_to_the_law_when_every_unit_takes_one_block() -> None:
     for block in range(4):
         everywhere = np.full(len(world.space.units), block, np.uint8)
         np.testing.assert_allclose(problem.ratios(everywhere[None])[0], 1 + costs[:, :, block].sum(axis=1), rtol=1e-9)
+
+
+def test_merged_layers_are_the_front_of_all_designs_with_one_block_per_layer_as_losses_add() -> None:
+    world = World(4, granularity=Granularity.FILTER)
+    effects, costs = world.effects, unit_costs(world.problem(1))
+    every = np.array(list(product(range(4), repeat=4)), np.uint8)
+    designs = np.repeat(every, 4, axis=1)
+    shares = np.full(effects.images, 1 / effects.images, np.float32)
+
+    def loss(choices: np.ndarray) -> np.ndarray:
+        return soft_error(effects.margins(choices), temperature_of(effects), shares).astype(float)
+
+    own = np.zeros(len(designs))
+    for layer in range(4):
+        own += loss(np.where(np.arange(16) // 4 == layer, designs, 0).astype(np.uint8))
+    added = costs[:, np.arange(16), designs.astype(int)].sum(axis=-1).T
+    points = np.column_stack([own, added])
+    found = {row.tobytes() for row in merged_layers(effects, costs, world.space)}
+    best = {row.tobytes() for row in designs[non_dominated(points.round(9))]}
+    assert 10 < len(best) < len(designs)
+    assert best <= found
+    for point in points[[row.tobytes() in found for row in designs]]:  # nothing else but ties, which rounding breaks
+        assert not (points < point - 1e-6).all(axis=1).any()
+
+
+def test_descent_moves_a_few_of_many_units_at_once_and_still_lowers_the_weighted_loss() -> None:
+    world = World(4, granularity=Granularity.FILTER, filters=64)
+    effects, costs = world.effects, unit_costs(world.problem(1))[0]
+    start = world.space.exact_choices()
+    weights = np.geomspace(0.7, 6.0, 6)
+    path = descend(effects, costs, world.space.candidates, weights, start, np.random.default_rng(0))
+    shares = np.full(effects.images, 1 / effects.images, np.float32)
+
+    def value(choices: np.ndarray, weight: float) -> float:
+        loss = soft_error(effects.margins(choices), temperature_of(effects), shares)[0]
+        return float(loss + weight * costs[np.arange(256), choices.astype(int)].sum())
+
+    assert 0 < (path[0] != 0).sum() < 256
+    for weight, design in zip(weights, path, strict=True):
+        assert value(design, weight) < value(start, weight)
+        for unit in range(0, 256, 16):  # no single move is left that would gain more than what others moved meanwhile
+            others = [np.where(np.arange(256) == unit, block, design).astype(np.uint8) for block in range(4)]
+            assert min(value(other, weight) for other in others) > value(design, weight) - 2e-3
 
 
 def test_the_pool_of_a_small_space_is_the_space() -> None:

@@ -1,9 +1,9 @@
 """Coordinate descent on the superposition: the predicted front of very large spaces, one unit at a time.
 
-For a weight λ on cost it minimizes `loss(margins) + λ·cost` by giving each unit in turn the block that is best with all others
-held: the margins of all candidates of a unit are one addition away. In spaces of hundreds of units a few move at once. A path of rising λ, each started from the last, walks from
-the all-exact design to the cheapest one and leaves a predicted front behind. (Lagrangian relaxation of the multiple-choice
-knapsack, with the additive loss replaced by the composed one.)
+For a weight λ on cost it minimizes `loss(margins) + λ·cost` by giving each unit in turn the block that is best with all others held: the
+margins of all candidates of a unit are one addition away. In spaces of hundreds of units a few move at once. A path of rising λ, each
+started from the last, walks from the all-exact design to the cheapest one and leaves a predicted front behind. (Lagrangian relaxation of
+the multiple-choice knapsack, with the additive loss replaced by the composed one.)
 """
 
 from __future__ import annotations

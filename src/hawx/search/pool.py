@@ -81,6 +81,21 @@ def prune(effects: Effects, costs: NDArray[np.float64], space: SearchSpace) -> S
     return space.restricted(kept)
 
 
+def merged_layers(effects: Effects, costs: NDArray[np.float64], space: SearchSpace) -> Choices:
+    """Return designs with one block in every layer, (designs, units): the best as far as the losses of layers add, like their costs."""
+    shares = (effects.weights / effects.weights.sum()).astype(np.float32)
+    temperature = temperature_of(effects)
+    fronts, fillings = [], []
+    for layer in np.unique(effects.groups):
+        units = np.flatnonzero(effects.groups == layer)
+        blocks = np.array(sorted(set.intersection(*(set(space.candidates[unit]) for unit in units))))
+        shift = np.stack([effects.delta[units, block].sum(axis=0) for block in blocks])
+        fronts.append(np.column_stack([soft_error(effects.base + shift, temperature, shares), costs[:, units][:, :, blocks].sum(axis=1).T]))
+        fillings.append(np.repeat(blocks[:, None], len(units), axis=1))
+    _, picks = merge_additive(fronts, limit=MERGED)
+    return np.concatenate([filling[pick] for filling, pick in zip(fillings, picks.T, strict=True)], axis=1).astype(np.uint8)
+
+
 def enumerate_all(space: SearchSpace) -> Choices:
     """Return every design of the space, (designs, units). For spaces of at most `ENUMERATE` designs."""
     return np.array(list(product(*space.candidates)), np.uint8)
@@ -99,23 +114,8 @@ def build_pool(problem: Problem, effects: Effects, rng: np.random.Generator) -> 
     if space.size <= ENUMERATE:
         pool = enumerate_all(space)
         return pool, effects.drops(pool)
-    pool = np.concatenate([_descent_paths(effects, costs, space, rng, additive=additive), _merged_layers(effects, costs, problem.space)])
+    pool = np.concatenate([_descent_paths(effects, costs, space, rng, additive=additive), merged_layers(effects, costs, problem.space)])
     return _evolve(problem, effects, space, np.unique(pool, axis=0), rng)
-
-
-def _merged_layers(effects: Effects, costs: NDArray[np.float64], space: SearchSpace) -> Choices:
-    """Return designs with one block in every layer, (designs, units): the best as far as the losses of layers add, like their costs."""
-    shares = (effects.weights / effects.weights.sum()).astype(np.float32)
-    temperature = temperature_of(effects)
-    fronts, fillings = [], []
-    for layer in np.unique(effects.groups):
-        units = np.flatnonzero(effects.groups == layer)
-        blocks = np.array(sorted(set.intersection(*(set(space.candidates[unit]) for unit in units))))
-        shift = np.stack([effects.delta[units, block].sum(axis=0) for block in blocks])
-        fronts.append(np.column_stack([soft_error(effects.base + shift, temperature, shares), costs[:, units][:, :, blocks].sum(axis=1).T]))
-        fillings.append(np.repeat(blocks[:, None], len(units), axis=1))
-    _, picks = merge_additive(fronts, limit=MERGED)
-    return np.concatenate([filling[pick] for filling, pick in zip(fillings, picks.T, strict=True)], axis=1).astype(np.uint8)
 
 
 def _descent_paths(effects: Effects, costs: NDArray[np.float64], space: SearchSpace, rng: np.random.Generator, *, additive: bool) -> Choices:
