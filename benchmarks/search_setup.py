@@ -14,7 +14,7 @@ from hawx.accelerators import Accelerator, Spatial
 from hawx.blocks import Library
 from hawx.designs import SearchSpace
 from hawx.emulate import BlockExecutor
-from hawx.flow import COMPETITORS, PROFILE_IMAGES, SCORE_IMAGES, search_space
+from hawx.flow import COMPETITORS, PROFILE_IMAGES, SCORE_IMAGES, scoring_images, search_space
 from hawx.networks import Dataset, QuantizedNetwork, zoo
 from hawx.predict import Effects, Predictor
 from hawx.profile import profile_operands
@@ -82,7 +82,7 @@ def prepare(
     sample_rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(2)[0])
     operands = profile_operands(network, images.images[:PROFILE_IMAGES], BlockExecutor(library, exact))
     energies = operand_energies(library.blocks, library.costs(), operands.activations, operands.weights, exact=chosen.exact)
-    sample = scoring_set(images.images, images.labels, logits, score_images, COMPETITORS, sample_rng)
+    sample = scoring_set(images.images, images.labels, logits, scoring_images(score_images, chosen), COMPETITORS, sample_rng)
     scored = score_network(network, library, chosen, operands, sample)
     effects = Effects.of(scored, sample, chosen)
     work_s = perf_counter() - start

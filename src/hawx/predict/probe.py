@@ -21,8 +21,8 @@ from hawx.predict.superposition import Effects
 Run = Callable[[Sequence[Assignment], NDArray[np.int64]], NDArray[np.bool_]]
 """Which of the scoring images at some indices each design answers right, bit-exactly, (designs, images)."""
 
-PROBED_IMAGES, PROBED_SHARE = 256, 0.6
-"""Images that a probe runs, at most: so many, and that share of the scoring images."""
+PROBED_SHARE = 0.6
+"""Images that a probe runs, as a share of the scoring images: the rest is answered alike by nearly all designs of interest."""
 MARGIN_ERROR = 0.1
 """Error of a composed margin as a share of the design's root-mean-square shift of margins (0.085 measured on LeNet-5)."""
 
@@ -41,7 +41,7 @@ def deciding_images(effects: Effects, choices: Choices, count: int | None = None
         count: how many; default what a probe runs.
     """
     if count is None:
-        count = min(PROBED_IMAGES, max(1, round(PROBED_SHARE * effects.images)))
+        count = max(1, round(PROBED_SHARE * effects.images))
     doubt = np.zeros(effects.images)
     for start in range(0, len(choices), 64):
         right = chances(effects, choices[start : start + 64])
