@@ -10,7 +10,7 @@ from torch import nn
 from hawx.accelerators import Spatial, Systolic
 from hawx.blocks import Block, Costs, Library
 from hawx.blocks.families import builtin_library
-from hawx.designs import SearchSpace
+from hawx.designs import Assignment, SearchSpace
 from hawx.emulate import BlockExecutor, Evaluator
 from hawx.execution import counter_for
 from hawx.flow import explore, search_space
@@ -138,9 +138,7 @@ def test_filter_scores_do_not_depend_on_the_batch() -> None:
     exact = BlockExecutor(library, everywhere[library.index(library.exact.name)])
     logits = NETWORK.run(torch.from_numpy(DATA.images[:30]), exact).numpy()
     sample = scoring_set(DATA.images[:30], DATA.labels[:30], logits, 30, 2, np.random.default_rng(0))
-    found = [
-        filter_effects(NETWORK, sample.images, sample.competitors, executors, exact, range(len(NETWORK.layers)), batch=batch) for batch in (1, 7, 30)
-    ]
+    found = [filter_effects(NETWORK, sample.images, sample.competitors, executors, range(len(NETWORK.layers)), batch=batch) for batch in (1, 7, 30)]
     for other in found[1:]:
         for one, two in zip(found[0].margin, other.margin, strict=True):
             np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-4 * np.abs(one).max())
@@ -157,3 +155,21 @@ def test_profiles_do_not_depend_on_the_batch() -> None:
     parts = [profile_operands(NETWORK, DATA.images[i : i + 5], exact) for i in range(0, 20, 5)]
     for layer, activations in enumerate(whole.activations):
         np.testing.assert_allclose(np.mean([p.activations[layer] for p in parts], axis=0), activations, atol=1e-12)
+
+
+def test_midpoint_effects_of_filters_add_up_to_what_their_layer_does() -> None:
+    """Measured layer effects are the oracle: half way to the block, gradients explain them much better than at the exact network."""
+    library = builtin_library().select(["mul8s_exact", "mul8s_tc7"])
+    space = search_space(NETWORK, library, "layer")
+    images, labels = DATA.images[:60], DATA.labels[:60]
+    evaluator = Evaluator(NETWORK, library, images, labels)
+    rivals = Competitors.of(evaluator.logits(space.assignment(space.exact_choices())), labels, 3)
+    _, measured = measured_effects(evaluator.logits, space, rivals)
+    executors = [None, BlockExecutor(library, Assignment.uniform(NETWORK.filters, library.names, "mul8s_tc7"))]
+    unexplained = {}
+    for midpoint in (False, True):
+        found = filter_effects(NETWORK, images, rivals, executors, range(len(NETWORK.layers)), midpoint=midpoint)
+        errors = [np.abs(margin[:, 1].sum(axis=0) - measured[i, 1]).mean() for i, margin in enumerate(found.margin)]
+        unexplained[midpoint] = np.array(errors) / np.abs(measured[:, 1]).mean(axis=(1, 2))
+    assert (unexplained[True][:-1] < 0.75 * unexplained[False][:-1]).all()
+    assert (unexplained[True][-1], unexplained[False][-1]) == pytest.approx((0, 0), abs=1e-5)  # nothing follows: linear

@@ -12,6 +12,7 @@ from torch import nn
 
 from hawx.errors import InputError
 from hawx.networks import ExactExecutor, QuantizedNetwork, zoo
+from hawx.networks.gradients import output_gradients, walk_layers
 from hawx.networks.quantization import Activations
 from hawx.networks.serialize import from_bytes, to_bytes
 from hawx.networks.steps import Glue, LayerStep
@@ -123,11 +124,55 @@ def test_bad_images(batch, message) -> None:
 def test_gradients_of_the_last_layer_are_those_of_the_objective() -> None:
     net = zoo.load("lenet5")
     batch = zoo.dataset("lenet5").images[:5]
-    gradients = net.output_gradients(batch, lambda logits: (logits[:, 3] - 2 * logits[:, 7]).sum())
+    gradients = output_gradients(net, batch, [lambda logits: (logits[:, 3] - 2 * logits[:, 7]).sum()])[0]
     expected = torch.zeros(5, 10)
     expected[:, 3], expected[:, 7] = 1, -2
     assert torch.equal(gradients["fc3"].flatten(1), expected)
     assert {name: tuple(g.shape[1:]) for name, g in gradients.items()} == {f.name: (f.filters, *f.out_size) for f in net.layers}
+
+
+@pytest.mark.parametrize("name", ["lenet5", "residual", "encoder"])
+def test_every_layer_is_passed_with_its_codes_and_output_and_the_same_gradients(name) -> None:
+    """The oracle of codes and outputs is an executor that listens; that of gradients the pass through the whole network."""
+    net = zoo.load(name) if name == "lenet5" else network(name)
+    batch = zoo.dataset(name).images[:4] if name == "lenet5" else torch.from_numpy(images(4, seed=5))
+    weights = torch.from_numpy(np.random.default_rng(0).normal(size=(net.classes, 2)).astype(np.float32))
+    objectives = [lambda logits, k=k: (logits @ weights[:, k]).sum() for k in range(2)]
+    whole = output_gradients(net, batch, objectives)
+
+    class Listening:
+        def __init__(self) -> None:
+            self.seen: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+
+        def run_layer(self, layer, codes, output) -> torch.Tensor:
+            self.seen[layer.layer.name] = codes, ExactExecutor().run_layer(layer, codes, None)
+            return ExactExecutor().run_layer(layer, codes, output)
+
+    listening = Listening()
+    net.run(batch, listening)
+    passed = list(walk_layers(net, batch))
+    assert [here.layer.layer.name for here in passed] == list(net.layer_names)
+    for here in passed:
+        codes, output = listening.seen[here.layer.layer.name]
+        assert torch.equal(here.codes, codes)
+        assert torch.equal(here.output, output)
+        for found, expected in zip(here.gradients(torch.zeros_like(output), objectives), whole, strict=True):
+            torch.testing.assert_close(found, expected[here.layer.layer.name])
+
+
+def test_a_moved_output_has_the_gradient_of_where_it_is() -> None:
+    """Moved far below zero, no ReLU passes anything on."""
+    net = zoo.load("lenet5")
+    first = next(iter(walk_layers(net, zoo.dataset("lenet5").images[:4])))
+    objective = [lambda logits: logits.sum()]
+    assert first.gradients(torch.zeros_like(first.output), objective)[0].any()
+    assert not first.gradients(-first.output.abs() - 1, objective)[0].any()
+
+
+def test_an_objective_that_is_no_scalar_is_refused() -> None:
+    net = zoo.load("lenet5")
+    with pytest.raises(InputError, match=r"^the objective returned a value of shape \(2, 10\); expected a scalar computed from the logits\.$"):
+        output_gradients(net, zoo.dataset("lenet5").images[:2], [lambda logits: logits])
 
 
 def float_gradients(float_module: nn.Module, batch: torch.Tensor, weights: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -151,7 +196,7 @@ def test_gradients_follow_those_of_the_float_network(name) -> None:
         net, float_net, batch = network(name), module(name), torch.from_numpy(images(20, seed=5))
     weights = torch.from_numpy(np.random.default_rng(0).normal(size=net.classes).astype(np.float32))
     expected = float_gradients(float_net, batch, weights)
-    found = net.output_gradients(batch, lambda logits: (logits @ weights).sum())
+    found = output_gradients(net, batch, [lambda logits: (logits @ weights).sum()])[0]
     assert set(found) == set(net.layer_names)
     shared = [layer for layer in net.layer_names if layer in expected]
     assert len(shared) >= 4

@@ -1,4 +1,4 @@
-"""Gradients of an objective with respect to every layer's real output, through the integer network.
+"""Gradients of objectives with respect to layers' real outputs, through the integer network.
 
 The forward values are the network's own, to the bit: exact integer layers and rounded codes. The backward pass replaces rounding by
 the identity inside the range of the codes and by zero outside (straight-through estimator, Bengio et al. 2013, arXiv 1308.3432).
@@ -6,7 +6,8 @@ the identity inside the range of the codes and by zero outside (straight-through
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,7 +20,7 @@ from hawx.networks.exact import ExactExecutor
 from hawx.networks.preprocessing import Images, network_input
 from hawx.networks.quantized import QuantizedLayer
 from hawx.networks.requantize import quantize
-from hawx.networks.steps import INPUT, Dequantize, LayerStep, Quantize
+from hawx.networks.steps import INPUT, Dequantize, LayerStep, Quantize, Step, last_uses
 
 if TYPE_CHECKING:
     from hawx.networks.network import QuantizedNetwork
@@ -27,41 +28,110 @@ if TYPE_CHECKING:
 Objective = Callable[[Tensor], Tensor]
 """Logits (N, classes) -> scalar."""
 
+Values = dict[str, Any]
 
-def output_gradients(network: QuantizedNetwork, images: Images, objective: Objective) -> dict[str, Tensor]:
-    """Return `∂ objective(logits) / ∂ y` per layer, float32 (N, filters, H', W'), y = the layer's real output before any ReLU.
 
-    For per-image gradients let the objective be a sum over images: images do not interact.
+def output_gradients(network: QuantizedNetwork, images: Images, objectives: Sequence[Objective]) -> list[dict[str, Tensor]]:
+    """Return, per objective, `∂ objective(logits) / ∂ y` of every layer, float32 (N, filters, H', W'), y = its real output before any ReLU.
+
+    For per-image gradients let the objectives be sums over images: images do not interact.
 
     Raises:
-        InputError: the objective does not return a scalar that depends on the logits.
+        InputError: an objective does not return a scalar that depends on the logits.
     """
-    values: dict[str, Any] = {}
     outputs: dict[str, Tensor] = {}
+
+    def watched(layer: QuantizedLayer, codes: Tensor) -> Tensor:
+        outputs[layer.layer.name] = _ExactLayer.apply(codes, layer)  # type: ignore[no-untyped-call]
+        return outputs[layer.layer.name]
+
     with torch.inference_mode(False), torch.enable_grad():
-        values[INPUT] = network_input(images, network.input_shape, network.preprocessing).clone().requires_grad_()
+        values: Values = {INPUT: network_input(images, network.input_shape, network.preprocessing).clone().requires_grad_()}
         for step in network.steps:
-            match step:
-                case LayerStep():
-                    layer = network.quantized[step.layer]
+            values[step.output] = _run(network, step, values, len(images), watched)
+        found = _gradients(values[network.output], list(outputs.values()), objectives)
+    return [dict(zip(outputs, gradients, strict=True)) for gradients in found]
 
-                    def run(codes: Tensor, layer: QuantizedLayer = layer) -> Tensor:
-                        result: Tensor = _ExactLayer.apply(codes, layer)  # type: ignore[no-untyped-call]
-                        outputs[layer.layer.name] = result
-                        return result
 
-                    values[step.output] = run_layer_step(step, values[step.input], len(images), run)
-                case Quantize():
-                    values[step.output] = _StraightThrough.apply(values[step.input], step)  # type: ignore[no-untyped-call]
-                case Dequantize():
-                    values[step.output] = (values[step.input] - step.zero_point) * step.scale
-                case _:
-                    values[step.output] = network.run_step(step, values, len(images), ExactExecutor())
-        score = objective(values[network.output])
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FromLayer:
+    """What a network does from one layer on, on a batch of images, as a differentiable function of that layer's real output."""
+
+    layer: QuantizedLayer
+    codes: Tensor
+    """Its input codes, (N, C, H, W), int8 or uint8."""
+    output: Tensor
+    """Its exact real output, (N, filters, H', W')."""
+    _network: QuantizedNetwork
+    _position: int
+    _values: Values
+
+    def gradients(self, shift: Tensor, objectives: Sequence[Objective]) -> list[Tensor]:
+        """Return, per objective, its gradient with respect to this output where that is moved by `shift`; shapes of `output`, float32."""
+        network, values = self._network, dict(self._values)
+        with torch.inference_mode(False), torch.enable_grad():
+            moved = (self.output + shift).requires_grad_()
+
+            def run(layer: QuantizedLayer, codes: Tensor) -> Tensor:
+                if layer is self.layer:
+                    return moved
+                result: Tensor = _ExactLayer.apply(codes, layer)  # type: ignore[no-untyped-call]
+                return result
+
+            for step in network.steps[self._position :]:
+                values[step.output] = _run(network, step, values, len(self.output), run)
+            return [gradient for (gradient,) in _gradients(values[network.output], [moved], objectives)]
+
+
+def walk_layers(network: QuantizedNetwork, images: Images) -> Iterator[FromLayer]:
+    """Yield every layer of the exact network in execution order, with what follows it; keeps only values that are still to be read."""
+    dead = last_uses(network.steps, network.output)
+    with torch.inference_mode(False), torch.no_grad():
+        values: Values = {INPUT: network_input(images, network.input_shape, network.preprocessing).clone()}
+    for position, step in enumerate(network.steps):
+        before = dict(values)
+        at: list[tuple[QuantizedLayer, Tensor, Tensor]] = []
+
+        def run(layer: QuantizedLayer, codes: Tensor, at: list[tuple[QuantizedLayer, Tensor, Tensor]] = at) -> Tensor:
+            integers = _integers(codes, layer)
+            at.append((layer, integers, ExactExecutor().run_layer(layer, integers, None)))
+            return at[0][2]
+
+        with torch.inference_mode(False), torch.no_grad():
+            values[step.output] = _run(network, step, values, len(images), run)
+        for layer, codes, output in at:
+            yield FromLayer(layer=layer, codes=codes, output=output, _network=network, _position=position, _values=before)
+        for name in dead[position]:
+            values.pop(name, None)
+
+
+def _run(network: QuantizedNetwork, step: Step, values: Values, images: int, run: Callable[[QuantizedLayer, Tensor], Tensor]) -> Any:
+    """Return the output of one step, codes held in float32; `run` makes real outputs of layers from such codes."""
+    match step:
+        case LayerStep():
+            return run_layer_step(step, values[step.input], images, lambda codes: run(network.quantized[step.layer], codes))
+        case Quantize():
+            return _StraightThrough.apply(values[step.input], step)  # type: ignore[no-untyped-call]
+        case Dequantize():
+            return (values[step.input] - step.zero_point) * step.scale
+    return network.run_step(step, values, images, ExactExecutor())
+
+
+def _gradients(logits: Tensor, outputs: list[Tensor], objectives: Sequence[Objective]) -> list[list[Tensor]]:
+    """Return, per objective, its gradients with respect to `outputs`."""
+    found = []
+    for number, objective in enumerate(objectives, start=1):
+        score = objective(logits)
         if score.numel() != 1 or not score.requires_grad:
             raise InputError(f"the objective returned a value of shape {tuple(score.shape)}; expected a scalar computed from the logits.")
-        gradients = torch.autograd.grad(score.sum(), list(outputs.values()), allow_unused=True, materialize_grads=True)
-    return {name: gradient.detach() for name, gradient in zip(outputs, gradients, strict=True)}
+        more = number < len(objectives)
+        gradients = torch.autograd.grad(score.sum(), outputs, retain_graph=more, allow_unused=True, materialize_grads=True)
+        found.append([gradient.detach() for gradient in gradients])
+    return found
+
+
+def _integers(codes: Tensor, layer: QuantizedLayer) -> Tensor:
+    return codes.to(torch.int8 if layer.input_format.signed else torch.uint8)
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -88,8 +158,7 @@ class _ExactLayer(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, codes: Tensor, layer: QuantizedLayer) -> Tensor:
         ctx.layer, ctx.shape = layer, codes.shape
-        integers = codes.to(torch.int8 if layer.input_format.signed else torch.uint8)
-        return ExactExecutor().run_layer(layer, integers, None)
+        return ExactExecutor().run_layer(layer, _integers(codes, layer), None)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,6 @@ from hawx.networks import glue
 from hawx.networks.arrange import run_layer_step
 from hawx.networks.exact import ExactExecutor
 from hawx.networks.fusion import fuse
-from hawx.networks.gradients import output_gradients
 from hawx.networks.layer import Layer
 from hawx.networks.preprocessing import Images, Preprocessing, network_input
 from hawx.networks.quantized import Executor, QuantizedLayer
@@ -139,10 +138,6 @@ class QuantizedNetwork:
             raise InputError(f"the state stands at step {state.position} of {len(self.program)}; advance it to the end first.")
         result: Tensor = state.values[self.output]
         return result
-
-    def output_gradients(self, images: Images, objective: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
-        """Return `∂ objective(logits) / ∂ y` per layer; see `hawx.networks.gradients.output_gradients`."""
-        return output_gradients(self, images, objective)
 
     def run_step(self, step: Step, values: Mapping[str, glue.Value], images: int, executor: Executor) -> glue.Value:
         """Return the output of one step, given the values it reads."""

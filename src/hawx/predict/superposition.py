@@ -15,9 +15,11 @@ Composing a design costs gathers and sums; many designs at once are matrix produ
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -27,14 +29,17 @@ from torch import Tensor
 from hawx.designs import SearchSpace
 from hawx.designs.space import Choices
 from hawx.errors import InputError
-from hawx.score import Scored, ScoringSet
-from hawx.units import Granularity
+from hawx.score import EffectKind, Scored, ScoringSet
 
 CHUNK_VALUES = 1 << 18
 """Margins held at once while many designs are predicted, in float32 values, so that they stay in cache."""
 
-ATTENUATION, FILTERS_ATTENUATION = 0.9, 1.25
-"""The g that is taken where a layer is one unit, and where its filters are: effects of filters add up to more than they do together.
+ATTENUATION = 0.9
+"""The g of effects that were measured one layer at a time."""
+ATTENUATIONS: Mapping[EffectKind, float | None] = MappingProxyType(
+    {EffectKind.MEASURED: ATTENUATION, EffectKind.TWO_ENDED: None, EffectKind.MIDPOINT: 1.0, EffectKind.FIRST_ORDER: 1.25}
+)
+"""The g that suits each kind of effects: those of filters by gradients add up to more than the filters do together.
 Choosing g by a few measured designs made estimates worse: 0.90 for 0.91 in rank correlation on LeNet-5."""
 GAINS = (0.05, 2.0)
 """Range of a layer's gain: what a block does beyond it is residual."""
@@ -66,8 +71,8 @@ class Effects:
     @classmethod
     def of(cls, scored: Scored, sample: ScoringSet, space: SearchSpace) -> Effects:
         """Return the effects of the units of `space` as they were scored, composed as suits how that was done."""
-        attenuation = None if scored.is_two_ended else FILTERS_ATTENUATION if space.granularity is Granularity.FILTER else ATTENUATION
-        return cls(base=scored.base, delta=scored.delta, weights=sample.weights, groups=space.unit_layers, attenuation=attenuation)
+        groups, attenuation = space.unit_layers, ATTENUATIONS[scored.how]
+        return cls(base=scored.base, delta=scored.delta, weights=sample.weights, groups=groups, attenuation=attenuation)
 
     @property
     def images(self) -> int:

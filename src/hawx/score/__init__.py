@@ -7,10 +7,11 @@ from hawx.score.operator import error_moments
 from hawx.score.runs import ScoringRuns
 from hawx.score.sample import Sample, stratified_sample
 from hawx.score.scores import Scores
-from hawx.score.stage import Scored, ScoringSet, score_network, scoring_set, unit_effects, work
+from hawx.score.stage import EffectKind, Scored, ScoringSet, score_network, scoring_set, unit_effects, work
 
 __all__ = [
     "Competitors",
+    "EffectKind",
     "FilterEffects",
     "Sample",
     "Scored",

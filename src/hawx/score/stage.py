@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from hawx.emulate.evaluator import default_batch
 from hawx.networks import QuantizedNetwork
 from hawx.profile import Operands
 from hawx.score.competitors import Competitors, Logits
-from hawx.score.filter import FilterEffects, filter_effects
+from hawx.score.filter import FilterEffects, filter_effects, midpoint_macs
 from hawx.score.layer import measured_effects, two_ended_effects
 from hawx.score.operator import error_moments
 from hawx.score.sample import stratified_sample
@@ -25,8 +26,24 @@ from hawx.units import Granularity
 MEASURED_PAIRS = 64
 """Filter spaces with at most this many (unit, approximate block) pairs are scored by exact runs from both ends."""
 
+MIDPOINT_MACS = 2 * 10**12
+"""Midpoint gradients are taken where they cost at most this many multiply-accumulates, about a minute on one core."""
+
 STATES_MB = 1024
 """Cap on the cached states of the one batch that is scored at a time, in mebibyte."""
+
+
+class EffectKind(StrEnum):
+    """How the effects of units were taken."""
+
+    MEASURED = "measured"
+    """A run for every (unit, block), all else exact."""
+    TWO_ENDED = "two-ended"
+    """The same, averaged with all others on the same block: they hold the interactions of units on average (see `two_ended_effects`)."""
+    MIDPOINT = "midpoint"
+    """Gradients half way to each block (see `hawx.score.filter`), corrected so that filters add up to their layer's measured effect."""
+    FIRST_ORDER = "first-order"
+    """The same with gradients at the exact network."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -45,8 +62,8 @@ class Scored:
     scores: Scores
     base: NDArray[np.float32]
     delta: NDArray[np.float32]
-    is_two_ended: bool
-    """Effects hold the interactions of units on average (see `two_ended_effects`): they compose by addition."""
+    how: EffectKind
+    """How the effects were taken, which decides how they compose."""
 
 
 def scoring_set(
@@ -78,15 +95,15 @@ def score_network(
     layer_space = layer_space.restricted([_candidates_of(space, layer) for layer in range(len(space.layers))])
     base, layer_delta = _measured_by_batch(network, library, layer_space, sample, advance)
     filters: FilterEffects | None = None
-    is_two_ended = False
+    how = EffectKind.MEASURED
     if space.granularity is Granularity.LAYER:
         delta = layer_delta[[unit.layers[0] for unit in space.units]]
     elif space.granularity is Granularity.NETWORK:
         delta = _measured_by_batch(network, library, space, sample, advance)[1]
     else:
-        filters = _filters(network, library, space, sample, advance)
-        is_two_ended = len(space.units) * (len(space.blocks) - 1) <= MEASURED_PAIRS
-        if is_two_ended:
+        how = effect_kind(network, space, len(sample.images), sample.competitors.classes.shape[1])
+        filters = _filters(network, library, space, sample, how is EffectKind.MIDPOINT, advance)
+        if how is EffectKind.TWO_ENDED:
             evaluator = Evaluator(network, library, sample.images, sample.competitors.labels)
             delta = two_ended_effects(evaluator.logits, space, sample.competitors)[1]
         else:
@@ -104,7 +121,7 @@ def score_network(
         filter_std=filters.std if filters else (),
         filter_margin=tuple(m.mean(axis=(2, 3)).astype(np.float64) for m in filters.margin) if filters else (),
     )
-    return Scored(scores=scores, base=base, delta=delta, is_two_ended=is_two_ended)
+    return Scored(scores=scores, base=base, delta=delta, how=how)
 
 
 def work(space: SearchSpace, images: int) -> int:
@@ -113,10 +130,18 @@ def work(space: SearchSpace, images: int) -> int:
     return len(space.layers) + extra
 
 
+def effect_kind(network: QuantizedNetwork, space: SearchSpace, images: int, competitors: int) -> EffectKind:
+    """Return how the effects of the units of a filter space are taken on `images` scoring images."""
+    if len(space.units) * (len(space.blocks) - 1) <= MEASURED_PAIRS:
+        return EffectKind.TWO_ENDED
+    work = images * midpoint_macs(network, _filter_layers(space), len(space.blocks) - 1, competitors)
+    return EffectKind.MIDPOINT if work <= MIDPOINT_MACS else EffectKind.FIRST_ORDER
+
+
 def unit_effects(space: SearchSpace, filters: FilterEffects, layer_delta: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the effects of the units of a filter space, (units, blocks, competitors, images).
 
-    First-order effects are corrected so that all filters of a layer together reproduce the layer's measured effect: the residual
+    Effects by gradients are corrected so that all filters of a layer together reproduce the layer's measured effect: the residual
     is shared among the filters in proportion to the variance of their errors.
     """
     delta = np.zeros((len(space.units), len(space.blocks), *layer_delta.shape[2:]), np.float32)
@@ -163,11 +188,16 @@ def _one_in(count: int, advance: Callable[[int], None]) -> Callable[[int], None]
     return told
 
 
-def _filters(network: QuantizedNetwork, library: Library, space: SearchSpace, sample: ScoringSet, advance: Callable[[int], None]) -> FilterEffects:
-    layers = sorted({unit.layers[0] for unit in space.units if unit.stop is not None})
+def _filter_layers(space: SearchSpace) -> list[int]:
+    """Return the layers whose filters are units."""
+    return sorted({unit.layers[0] for unit in space.units if unit.stop is not None})
+
+
+def _filters(
+    network: QuantizedNetwork, library: Library, space: SearchSpace, sample: ScoringSet, midpoint: bool, advance: Callable[[int], None]
+) -> FilterEffects:
     executors = [None if block.is_exact else BlockExecutor(library, _everywhere(network, library, block.name)) for block in library]
-    exact = BlockExecutor(library, _everywhere(network, library, library.exact.name))
-    return filter_effects(network, sample.images, sample.competitors, executors, exact, layers, advance=advance)
+    return filter_effects(network, sample.images, sample.competitors, executors, _filter_layers(space), midpoint=midpoint, advance=advance)
 
 
 def _everywhere(network: QuantizedNetwork, library: Library, block: str) -> Assignment:
