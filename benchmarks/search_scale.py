@@ -27,7 +27,7 @@ from hawx.blocks.families import builtin_library
 from hawx.flow import COMPETITORS, SCORE_IMAGES, scoring_images, search_space
 from hawx.networks import zoo
 from hawx.predict import Effects
-from hawx.predict.superposition import ATTENUATIONS
+from hawx.predict.superposition import LAWS
 from hawx.score import EffectKind
 from hawx.search import Problem
 from hawx.search.pool import build_pool
@@ -62,7 +62,7 @@ def run(name: str) -> dict[str, Any]:
     for block in range(1, len(space.blocks)):
         strength = 0.5 * block / len(space.units) ** 0.5 / len(space.blocks)
         delta[:, block] = rng.standard_normal((len(space.units), *base.shape), np.float32) * strength - 0.1 * strength
-    attenuation = ATTENUATIONS[EffectKind.MIDPOINT if granularity == "filter" else EffectKind.MEASURED]
+    attenuation = LAWS[EffectKind.MIDPOINT if granularity == "filter" else EffectKind.MEASURED].attenuation
     effects = Effects(base=base, delta=delta, weights=np.ones(images), groups=space.unit_layers, attenuation=attenuation)
     problem = Problem(
         space=space,

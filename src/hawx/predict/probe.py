@@ -23,15 +23,13 @@ Run = Callable[[Sequence[Assignment], NDArray[np.int64]], NDArray[np.bool_]]
 
 PROBED_SHARE = 0.6
 """Images that a probe runs, as a share of the scoring images: the rest is answered alike by nearly all designs of interest."""
-MARGIN_ERROR = 0.1
-"""Error of a composed margin as a share of the design's root-mean-square shift of margins (0.085 measured on LeNet-5)."""
 
 
 def chances(effects: Effects, choices: Choices) -> NDArray[np.float64]:
     """Return the predicted chance that each scoring image is answered right, (designs, images), for choices (designs, units)."""
     margins = effects.margins(choices)
     shift = np.sqrt(np.square(margins - effects.base).mean(axis=(1, 2), keepdims=True))[:, 0]
-    return np.asarray(ndtr(margins.min(axis=1) / np.maximum(MARGIN_ERROR * shift, 1e-9)), np.float64)
+    return np.asarray(ndtr(margins.min(axis=1) / np.maximum(effects.margin_error * shift, 1e-9)), np.float64)
 
 
 def deciding_images(effects: Effects, choices: Choices, count: int | None = None) -> NDArray[np.int64]:
