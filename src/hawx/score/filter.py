@@ -24,6 +24,9 @@ from hawx.networks.gradients import Objective, output_gradients, walk_layers
 from hawx.networks.quantized import Executor
 from hawx.score.competitors import Competitors
 
+GRAPH_BYTES, VALUE_BYTES = 1 << 30, 26
+"""What the values of one batch that gradients need may take, and what they take for every output of a layer: it, its codes, what glue makes (measured on EfficientNet-Lite0)."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FilterEffects:
@@ -45,7 +48,7 @@ def filter_effects(
     layers: Sequence[int],
     *,
     midpoint: bool = True,
-    batch: int = 64,
+    batch: int | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> FilterEffects:
     """Return the effects of every filter of `layers` (others get empty arrays) under every block.
@@ -54,6 +57,7 @@ def filter_effects(
         images: (images, C, H, W), in the order of `competitors`.
         executors: one per block, running that block everywhere; None for the exact block, whose effects are zero.
         midpoint: take gradients half way to each block; else at the exact output, one for all blocks (see `midpoint_macs`).
+        batch: images per pass; by default as many as keep the values that gradients need within `GRAPH_BYTES`, at most 64.
         advance: called with the number of images done.
     """
     blocks, rivals, total = len(executors), competitors.classes.shape[1], len(images)
@@ -62,8 +66,9 @@ def filter_effects(
     first = [np.zeros(m.shape[:2]) for m in margin]
     second = [np.zeros(m.shape[:2]) for m in margin]
     values = [0] * len(network.layers)
-    for start in range(0, total, batch):
-        index = slice(start, min(start + batch, total))
+    size = batch or gradient_batch(network)
+    for start in range(0, total, size):
+        index = slice(start, min(start + size, total))
         chunk = torch.as_tensor(images[index])
         objectives = [_margin_sum(competitors, index, rival) for rival in range(rivals)]
         at_exact = [] if midpoint else output_gradients(network, chunk, objectives)
@@ -89,6 +94,12 @@ def filter_effects(
         bias=tuple(bias),
         std=tuple(np.sqrt(np.maximum(s / max(n, 1) - b**2, 0.0)) for s, n, b in zip(second, values, bias, strict=True)),
     )
+
+
+def gradient_batch(network: QuantizedNetwork) -> int:
+    """Return how many images keep the values that gradients need within `GRAPH_BYTES`, at most 64."""
+    held = sum(layer.pixels * layer.filters for layer in network.layers) * VALUE_BYTES
+    return min(max(1, GRAPH_BYTES // held), 64)
 
 
 def midpoint_macs(network: QuantizedNetwork, layers: Sequence[int], blocks: int, competitors: int) -> int:
