@@ -25,7 +25,7 @@ from hawx.networks.quantized import Executor
 from hawx.score.competitors import Competitors
 
 GRAPH_BYTES, VALUE_BYTES = 1 << 30, 26
-"""What the values of one batch that gradients need may take, and what they take for every output of a layer: it, its codes, what glue makes (measured on EfficientNet-Lite0)."""
+"""What the values of one batch that gradients need may take, and what they take for every output of a layer (measured on EfficientNet-Lite0)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,7 +57,7 @@ def filter_effects(
         images: (images, C, H, W), in the order of `competitors`.
         executors: one per block, running that block everywhere; None for the exact block, whose effects are zero.
         midpoint: take gradients half way to each block; else at the exact output, one for all blocks (see `midpoint_macs`).
-        batch: images per pass; by default as many as keep the values that gradients need within `GRAPH_BYTES`, at most 64.
+        batch: images per pass; by default as many as keep the values that gradients need within `GRAPH_BYTES`, at most 256.
         advance: called with the number of images done.
     """
     blocks, rivals, total = len(executors), competitors.classes.shape[1], len(images)
@@ -97,9 +97,9 @@ def filter_effects(
 
 
 def gradient_batch(network: QuantizedNetwork) -> int:
-    """Return how many images keep the values that gradients need within `GRAPH_BYTES`, at most 64."""
+    """Return how many images keep the values that gradients need within `GRAPH_BYTES`, at most 256."""
     held = sum(layer.pixels * layer.filters for layer in network.layers) * VALUE_BYTES
-    return min(max(1, GRAPH_BYTES // held), 64)
+    return min(max(1, GRAPH_BYTES // held), 256)
 
 
 def midpoint_macs(network: QuantizedNetwork, layers: Sequence[int], blocks: int, competitors: int) -> int:
