@@ -20,7 +20,7 @@ from hawx.networks import Dataset, QuantizedNetwork, zoo
 from hawx.networks.preprocessing import Preprocessing
 from hawx.networks.quantization import quantize
 from hawx.profile import profile_operands
-from hawx.score import filter_effects, measured_effects, scoring_set
+from hawx.score import exchanged_logits, filter_effects, measured_effects, scoring_set, two_ended_effects
 from hawx.score.competitors import Competitors
 from hawx.units import Granularity
 from hawx.verify import Task, count_here, split_images
@@ -179,6 +179,43 @@ def test_profiles_do_not_depend_on_the_batch() -> None:
     parts = [profile_operands(NETWORK, DATA.images[i : i + 5], exact) for i in range(0, 20, 5)]
     for layer, activations in enumerate(whole.activations):
         np.testing.assert_allclose(np.mean([p.activations[layer] for p in parts], axis=0), activations, atol=1e-12)
+
+
+@pytest.mark.parametrize("far", [False, True], ids=["around exact", "around the blocks"])
+def test_units_that_exchange_their_channels_are_designs_run_as_a_whole(far: bool) -> None:
+    """The oracle is the evaluator on every such design: to the bit, in batches or not."""
+    library = builtin_library().select(["mul8s_exact", "mul8s_ot3", "mul8s_tc8"])
+    space = search_space(NETWORK, library, "filter", ["conv1", "conv2", "fc3"])
+    images, labels = DATA.images[:40], DATA.labels[:40]
+    blocks = np.random.default_rng(0).integers(1, 3, len(space.units)).astype(np.uint8)
+    around, other = (blocks, space.exact_choices()) if far else (space.exact_choices(), blocks)
+    units = np.array([0, 5, 7, 21, 22, 31])
+    found = exchanged_logits(NETWORK, library, space, images, around, other, units)
+    evaluator = Evaluator(NETWORK, library, images, labels)
+    for unit, logits in zip(units, found, strict=True):
+        design = around.copy()
+        design[unit] = other[unit]
+        np.testing.assert_array_equal(logits, evaluator.logits(space.assignment(design)))
+    assert len({logits.tobytes() for logits in found}) == len(units)
+
+
+def test_two_ended_effects_average_both_ends() -> None:
+    library = builtin_library().select(["mul8s_exact", "mul8s_tc7"])
+    space = search_space(NETWORK, library, "filter", ["conv1"])
+    images, labels = DATA.images[:40], DATA.labels[:40]
+    evaluator = Evaluator(NETWORK, library, images, labels)
+    exact, block = space.exact_choices(), np.full(len(space.units), 1, np.uint8)
+    rivals = Competitors.of(evaluator.logits(space.assignment(exact)), labels, 3)
+    found = two_ended_effects(NETWORK, library, space, images, rivals)
+    for unit in range(len(space.units)):
+        margins = []
+        for around, other in ((exact, block), (block, exact)):
+            design = around.copy()
+            design[unit] = other[unit]
+            margins.append([rivals.margins(evaluator.logits(space.assignment(c))) for c in (around, design)])
+        (base, one), (far, without) = margins
+        np.testing.assert_array_equal(found[unit, 1], np.float32(0.5) * (one - base + far - without))
+    assert not found[:, 0].any()
 
 
 def test_midpoint_effects_of_filters_add_up_to_what_their_layer_does() -> None:

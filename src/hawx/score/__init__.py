@@ -1,8 +1,9 @@
 """Score: how much each unit suffers from each block, before any search (DESIGN 3.3)."""
 
 from hawx.score.competitors import Competitors
+from hawx.score.exchange import exchanged_logits, two_ended_effects
 from hawx.score.filter import FilterEffects, filter_effects
-from hawx.score.layer import measured_effects, two_ended_effects
+from hawx.score.layer import measured_effects
 from hawx.score.operator import error_moments
 from hawx.score.runs import ScoringRuns
 from hawx.score.sample import Sample, stratified_sample
@@ -19,6 +20,7 @@ __all__ = [
     "ScoringRuns",
     "ScoringSet",
     "error_moments",
+    "exchanged_logits",
     "filter_effects",
     "measured_effects",
     "score_network",

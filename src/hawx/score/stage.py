@@ -16,8 +16,9 @@ from hawx.emulate.evaluator import default_batch
 from hawx.networks import QuantizedNetwork
 from hawx.profile import Operands
 from hawx.score.competitors import Competitors, Logits
+from hawx.score.exchange import two_ended_effects
 from hawx.score.filter import FilterEffects, filter_effects, midpoint_macs
-from hawx.score.layer import measured_effects, two_ended_effects
+from hawx.score.layer import measured_effects
 from hawx.score.operator import error_moments
 from hawx.score.sample import stratified_sample
 from hawx.score.scores import Scores
@@ -104,8 +105,7 @@ def score_network(
         how = effect_kind(network, space, len(sample.images), sample.competitors.classes.shape[1])
         filters = _filters(network, library, space, sample, how is EffectKind.MIDPOINT, advance)
         if how is EffectKind.TWO_ENDED:
-            evaluator = Evaluator(network, library, sample.images, sample.competitors.labels)
-            delta = two_ended_effects(evaluator.logits, space, sample.competitors)[1]
+            delta = two_ended_effects(network, library, space, sample.images, sample.competitors)
         else:
             delta = unit_effects(space, filters, layer_delta)
     mean, std = error_moments(library.blocks, np.stack(operands.activations), np.stack(operands.weights))
