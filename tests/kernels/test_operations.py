@@ -225,6 +225,14 @@ BAD = {
         lambda: emulate.matmul(codes((2, 3)), codes((1, 3)), ["mul8s"]),
         "block 'mul8s' is not a block; expected hawx.Block.from_table(...) or a member of a library.",
     ),
+    "name": (
+        lambda: emulate.matmul(codes((2, 3)), codes((1, 3)), "mul8s"),
+        "block 'mul8s' is not a block; expected hawx.Block.from_table(...) or a member of a library.",
+    ),
+    "number": (
+        lambda: emulate.matmul(codes((2, 3)), codes((1, 3)), 3),
+        "block 3 is not a block; expected hawx.Block.from_table(...) or a member of a library.",
+    ),
     "format": (
         lambda: emulate.matmul(codes((2, 3), "u8"), codes((1, 3)), exact()),
         "activations of dtype torch.uint8 do not fit format s8; expected int8.",

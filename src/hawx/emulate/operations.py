@@ -87,7 +87,7 @@ def _tensor(name: str, values: Array, dimensions: int) -> Tensor:
 
 
 def _convolve(x: Tensor, w: Tensor, blocks: Block | Sequence[Block], geometry: Geometry, engine: str, threads: int | None) -> Tensor:
-    each = [blocks] * len(w) if isinstance(blocks, Block) else list(blocks)
+    each = list(blocks) if isinstance(blocks, Sequence) and not isinstance(blocks, str) else [blocks] * len(w)
     _check(x, w, each, geometry)
     if threads is not None and threads < 1:
         raise InputError(f"threads {threads!r} is not usable; expected a positive integer, or None for PyTorch's number.")
