@@ -38,11 +38,14 @@ struct V {
 
 #include "kernels.inc"
 #include "lookup.inc"
+#include "planes_sse.inc"
+#include "planes.inc"
 
 }  // namespace
 HAWX_END_TARGET
 
-const Kernels kAvx2{"avx2", 6, kGemmColumns, kTableColumns, gemm<6>, nullptr, expand, add_rows, join, depthwise, lookup, nullptr, nullptr, nullptr, finish};
+const Kernels kAvx2{"avx2", 6, kGemmColumns, kTableColumns, kPlanes, gemm<6>, nullptr, expand, add_rows, join, depthwise, lookup,
+                    to_planes, from_planes, halves_of, finish_plane, nullptr, nullptr, nullptr, finish};
 
 }  // namespace hawx
 #endif

@@ -41,7 +41,7 @@ def test_counts_of_a_factored_layer() -> None:
     assert model.counts("lookup", work, Effort(1)) == every | {"lookup_product": 10 * 27 * 17}
     deep = Work(pixels=10, reduction=9, filters=17, codes=90, depthwise=True)
     assert model.counts("factored", deep, Effort(3)) == every | {"depthwise_mac": 10 * 9 * 17 * 4, "depthwise_code": 90}
-    assert model.counts("table", deep, Effort(3)) == every | {"depthwise_product": 10 * 9 * 17}
+    assert model.counts("table", deep, Effort(3)) == every | {"depthwise_product": 10 * 9 * 17, "depthwise_plane": 90}
 
 
 @pytest.mark.parametrize("target", ["scalar", "avx2", "avx512", "avx512_vnni"])

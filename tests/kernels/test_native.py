@@ -26,7 +26,7 @@ needs_sources = pytest.mark.skipif(not SOURCE.exists(), reason="needs the source
 
 def build(folder: Path, flags: list[str], tiers: list[tuple[str, list[str]]]) -> Path:
     objects = []
-    for name, defines in [*tiers, ("products", []), ("tables", []), ("tier_scalar", [])]:
+    for name, defines in [*tiers, ("products", []), ("tables", []), ("depthwise", []), ("tier_scalar", [])]:
         objects.append(str(folder / f"{name}.o"))
         subprocess.run([COMPILER, *FLAGS, *flags, *defines, "-c", str(SOURCE / f"{name}.cpp"), "-o", objects[-1]], check=True)
     program = folder / "check"
