@@ -94,8 +94,8 @@ struct Kernels {
   void (*add_classes)(const std::uint8_t* codes, const std::ptrdiff_t* offsets, int pixels, const std::uint8_t* rows, int classes, int width,
                       int count, int group, std::uint16_t* sums, bool resume);
 
-  // acc[column / 32][pixel][column % 32] += sums[pixel][column]; sums fit 15 bits.
-  void (*widen_classes)(const std::uint16_t* sums, int width, int pixels, std::int32_t* const* acc);
+  // acc[column / 32][pixel][column % 32] += unit * sums[pixel][column]; sums and `unit` fit 15 bits.
+  void (*widen_classes)(const std::uint16_t* sums, int width, int unit, int pixels, std::int32_t* const* acc);
 
   // Writes acc[pixel * stride + column] for consecutive output pixels from `pixel` on, columns `column` .. `column + columns - 1` of the group.
   void (*finish)(const std::int32_t* acc, int stride, std::int64_t pixel, int pixels, int column, int columns, const Epilogue& epilogue);

@@ -176,14 +176,14 @@ class Remainder {
       k_.expand_classes(classes_.tables, classes_.count, classes_.width, weights + step.position * kClassColumns, step.count, rows);
       std::fill(rows + step.count * row, rows + whole * row, std::uint8_t{0});  // read for the classes of whatever comes next
       if (summed + step.count > classes_.longest) {
-        k_.widen_classes(sums_.data(), classes_.width, pixels, acc);
+        k_.widen_classes(sums_.data(), classes_.width, classes_.unit, pixels, acc);
         summed = 0;
       }
       k_.add_classes(codes_.data() + step.offset, offsets_.data(), pixels, rows, classes_.count, classes_.width, static_cast<int>(whole),
                      classes_.group, sums_.data(), summed > 0);
       summed += step.count;
     }
-    k_.widen_classes(sums_.data(), classes_.width, pixels, acc);
+    k_.widen_classes(sums_.data(), classes_.width, classes_.unit, pixels, acc);
   }
 
  private:

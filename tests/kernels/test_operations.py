@@ -57,6 +57,7 @@ BLOCKS = {
     "exact": exact(),
     "bytes left": Block.from_table(exact().table - np.multiply.outer(CODES & 7, CODES & 15), name="bytes_left"),
     "words left": Block.from_table(exact().table - np.multiply.outer(CODES & 15, 5 * (CODES & 31)), name="words_left"),
+    "units left": Block.from_table(exact().table - 24 * np.multiply.outer(CODES & 7, CODES & 3), name="units_left"),
     "rank3": low_rank(3),
     "rank6": low_rank(6),
     "pairs": full_rank(span=32768),
@@ -71,12 +72,12 @@ def computes(engine: str, block: Block, target: str, *, depthwise: bool = False)
 
 
 def test_remainders_are_added_where_the_processor_has_dot_products_of_bytes(target: str) -> None:
-    for name in ("bytes left", "words left"):
+    for name in ("bytes left", "words left", "units left"):
         assert computes("residual", BLOCKS[name], target) == (target == "avx512_vnni")
         assert not computes("residual", BLOCKS[name], target, depthwise=True)
 
 
-@pytest.mark.parametrize("name", ["bytes left", "words left"])
+@pytest.mark.parametrize("name", ["bytes left", "words left", "units left"])
 def test_sums_of_remainders_are_widened_before_they_pass_their_limit(name: str, target: str) -> None:
     if computes("residual", BLOCKS[name], target):
         a, w = codes((70, 5000)), codes((66, 5000))

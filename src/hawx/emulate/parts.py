@@ -172,7 +172,7 @@ def _conv_residual(native: ModuleType, window: Any, split: Residual, weight: Wei
     classes = split.classes * np.uint8(16)
 
     def call(codes: Tensor, finish: Any, threads: int) -> None:
-        native.conv_residual(codes, window, rows, panels, classes, tables, blocks, group, longest, finish, threads)
+        native.conv_residual(codes, window, rows, panels, classes, tables, blocks, group, split.unit, longest, finish, threads)
 
     return call, panels.nbytes + blocks.nbytes
 
