@@ -75,7 +75,7 @@ struct Kernels {
                     std::ptrdiff_t pitch);
 
   // destinations[i][filters[c]] = planes[c * pitch + i] for c < columns and i < count, a multiple of 16, except where a destination is null.
-  // Reads as many planes as `to_planes` writes; `filters` ascends or has one element.
+  // Reads as many planes as `to_planes` writes.
   void (*from_planes)(const std::uint8_t* planes, std::ptrdiff_t pitch, int count, std::uint8_t* const* destinations, const std::int32_t* filters,
                       int columns);
 

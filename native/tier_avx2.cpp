@@ -36,6 +36,7 @@ struct V {
   static void transpose8(const std::uint16_t* const* rows, int code, std::uint16_t* out, int stride) { transpose8_sse(rows, code, out, stride); }
 };
 
+#include "scatter.inc"
 #include "kernels.inc"
 #include "lookup.inc"
 #include "planes_sse.inc"

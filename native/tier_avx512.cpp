@@ -41,6 +41,7 @@ namespace plain {
 #include "transpose.inc"
 HAWX_VECTOR(_mm512_add_epi32(sum, _mm512_madd_epi16(x, y)))
 namespace {
+#include "scatter.inc"
 #include "kernels.inc"
 #include "lookup.inc"
 #include "planes_avx512.inc"
@@ -54,6 +55,7 @@ namespace vnni {
 #include "transpose.inc"
 HAWX_VECTOR(_mm512_dpwssd_epi32(sum, x, y))
 namespace {
+#include "scatter_vbmi.inc"
 #include "kernels.inc"
 
 struct DotBytes {

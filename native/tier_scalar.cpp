@@ -51,6 +51,7 @@ struct V {
   }
 };
 
+#include "scatter.inc"
 #include "kernels.inc"
 #include "lookup.inc"
 

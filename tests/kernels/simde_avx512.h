@@ -13,3 +13,10 @@ inline simde__m512i _mm512_maskz_loadu_epi8(__mmask64 mask, const void* from) {
     if (mask >> i & 1) bytes[i] = static_cast<const unsigned char*>(from)[i];
   return simde_mm512_loadu_si512(bytes);
 }
+
+inline void _mm512_mask_storeu_epi8(void* to, __mmask64 mask, simde__m512i value) {
+  unsigned char bytes[64];
+  simde_mm512_storeu_si512(bytes, value);
+  for (int i = 0; i < 64; ++i)
+    if (mask >> i & 1) static_cast<unsigned char*>(to)[i] = bytes[i];
+}

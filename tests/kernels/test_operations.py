@@ -162,6 +162,27 @@ def test_depthwise_layers_of_several_chunks_finish_as_codes(images: int, channel
             np.testing.assert_array_equal(found.numpy(), expected.numpy())
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.97])
+def test_codes_of_filters_that_lie_apart(share: float, target: str) -> None:
+    """Filters of one block among those of another leave gaps of any width in the output's channels."""
+    rng = np.random.default_rng(11)
+    x, w = codes((2, 6, 5, 3), rng=rng), codes((210, 6, 2, 2), rng=rng)
+    chosen = [(BLOCKS["exact"], BLOCKS["pairs"])[int(v)] for v in rng.uniform(size=210) < share]
+    operands = layers.Operands(
+        weight=torch.from_numpy(w),
+        geometry=Geometry(),
+        constant=rng.integers(-5000, 5000, 210),
+        scale=rng.uniform(1e-4, 2e-4, 210).astype(np.float32),
+    )
+    sums = torch.from_numpy(reference.conv2d(x, w, chosen))
+    groups = group_filters(chosen)
+    for output in (CodesOutput(scale=0.05, zero_point=3, relu=True), CodesOutput(scale=0.03, format=U8), None, int):
+        for engine in ("auto", "table", "lookup"):
+            np.testing.assert_array_equal(
+                layers.run(operands, torch.from_numpy(x), groups, output, engine, 1).numpy(), layers._finish(operands, sums, 0, output).numpy()
+            )
+
+
 @pytest.mark.parametrize(("a_format", "w_format"), [("s8", "u8"), ("u8", "s8"), ("u8", "u8")])
 @pytest.mark.parametrize("engine", ["auto", "factored", "bytes", "residual", "table", "lookup", "torch"])
 def test_unsigned_formats(a_format: str, w_format: str, engine: str, target: str) -> None:
