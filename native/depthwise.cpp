@@ -23,14 +23,13 @@ class Axis {
     }
     pitch_ = outs_;
     for (std::int64_t p = 0; p < stride_; ++p)
-      if (used(p)) pitch_ = std::max({pitch_, last(p), length(p) - first(p)});
+      if (farthest_[p] >= 0) pitch_ = std::max({pitch_, last(p), length(p) - first(p)});
   }
 
   // From one row (or image) to the next: as near as is possible without a pixel where another row needs padding. What lies behind the end of a row
   // is padding, and so is what lies before the start of the next.
   std::int64_t pitch() const { return pitch_; }
   std::int64_t stride() const { return stride_; }
-  bool used(std::int64_t p) const { return farthest_[p] >= 0; }
   std::int64_t coordinate(std::int64_t p, std::int64_t position) const { return start_ + p + position * stride_; }
   // Positions first .. last - 1 are inside the input.
   std::int64_t first(std::int64_t p) const { return std::clamp<std::int64_t>(ceil_div(std::max<std::int64_t>(-start_ - p, 0), stride_), 0, length(p)); }
@@ -43,6 +42,11 @@ class Axis {
 
   std::int64_t stride_, size_, outs_, start_, pitch_;
   std::vector<std::int64_t> farthest_;  // step of the last tap of every phase, -1 for phases without taps
+};
+
+struct Phase {
+  std::int64_t row, column;
+  bool operator==(const Phase&) const = default;
 };
 
 // How a chunk's padded input lies in planes, one for each channel: subplanes of the phases of a stride one after the other, in each all rows of all
@@ -59,35 +63,32 @@ struct Layout {
     const std::int64_t row = columns.pitch(), image = rows.pitch() * row;
     positions = round_up((c.images - 1) * image + (c.rows - 1) * row + s.out[1], kTile);
 
-    std::vector<std::ptrdiff_t> phase(rows.stride() * columns.stride(), -1);
-    std::int64_t phases = 0, farthest = 0;
+    std::vector<Phase> phases;  // those that taps use, in the order of their subplanes
+    std::int64_t farthest = 0;
     offset.clear();
-    for (std::int64_t i = 0; i < s.kernel[0]; ++i)
-      for (std::int64_t j = 0; j < s.kernel[1]; ++j) {
-        const std::int64_t y = i * s.dilation[0], dx = j * s.dilation[1], shift = y / rows.stride() * row + dx / columns.stride();
-        auto& own = phase[y % rows.stride() * columns.stride() + dx % columns.stride()];
-        if (own < 0) own = phases++;
-        offset.push_back(own);
-        farthest = std::max(farthest, shift);
+    for (std::int64_t y = 0; y < s.kernel[0] * s.dilation[0]; y += s.dilation[0])
+      for (std::int64_t p = 0; p < s.kernel[1] * s.dilation[1]; p += s.dilation[1]) {
+        const Phase own{y % rows.stride(), p % columns.stride()};
+        if (std::find(phases.begin(), phases.end(), own) == phases.end()) phases.push_back(own);
+        farthest = std::max(farthest, y / rows.stride() * row + p / columns.stride());
       }
     const std::int64_t subplane = round_up(positions + farthest, 16);
-    size = phases * subplane;
-    for (std::int64_t i = 0, tap = 0; i < s.kernel[0]; ++i)
-      for (std::int64_t j = 0; j < s.kernel[1]; ++j, ++tap)
-        offset[tap] = offset[tap] * subplane + i * s.dilation[0] / rows.stride() * row + j * s.dilation[1] / columns.stride();
+    size = static_cast<std::int64_t>(phases.size()) * subplane;
+    for (std::int64_t y = 0; y < s.kernel[0] * s.dilation[0]; y += s.dilation[0])
+      for (std::int64_t p = 0; p < s.kernel[1] * s.dilation[1]; p += s.dilation[1]) {
+        const auto own = std::find(phases.begin(), phases.end(), Phase{y % rows.stride(), p % columns.stride()}) - phases.begin();
+        offset.push_back(own * subplane + y / rows.stride() * row + p / columns.stride());
+      }
 
     sources.assign(size, padding);
-    for (std::int64_t py = 0; py < rows.stride(); ++py)
-      for (std::int64_t px = 0; px < columns.stride(); ++px) {
-        const auto own = phase[py * columns.stride() + px];
-        if (own < 0) continue;
-        for (std::int64_t n = 0; n < c.images; ++n)
-          for (std::int64_t y = rows.first(py); y < rows.last(py); ++y) {
-            const std::uint8_t* line = x.data + (c.image + n) * x.strides[0] + rows.coordinate(py, y) * x.strides[2];
-            const std::uint8_t** source = sources.data() + own * subplane + n * image + y * row;
-            for (std::int64_t p = columns.first(px); p < columns.last(px); ++p) source[p] = line + columns.coordinate(px, p) * x.strides[3];
-          }
-      }
+    for (std::size_t own = 0; own < phases.size(); ++own)
+      for (std::int64_t n = 0; n < c.images; ++n)
+        for (std::int64_t y = rows.first(phases[own].row); y < rows.last(phases[own].row); ++y) {
+          const std::int64_t phase = phases[own].column;
+          const std::uint8_t* line = x.data + (c.image + n) * x.strides[0] + rows.coordinate(phases[own].row, y) * x.strides[2];
+          const std::uint8_t** source = sources.data() + own * subplane + n * image + y * row;
+          for (std::int64_t p = columns.first(phase); p < columns.last(phase); ++p) source[p] = line + columns.coordinate(phase, p) * x.strides[3];
+        }
 
     destinations.assign(positions, nullptr);
     out += first_pixel(s, c) * pixel_bytes;
