@@ -26,7 +26,8 @@ COUNTS = (
     "depthwise_plane",
 )
 """What is counted: calls and finished outputs of every engine; multiply-accumulates and mapped input codes of factored ones, in words and in
-bytes, rows of remainders; added products and expanded entries of table ones, products looked up one by one, input codes turned into planes."""
+bytes (a code counts half again for every product beyond the first), rows of remainders; added products and expanded entries of table ones,
+products looked up one by one, input codes turned into planes."""
 
 
 BYTE_TARGETS = ("avx512_vnni",)
@@ -95,9 +96,10 @@ class CostModel:
             return {"depthwise_product": work.products, "depthwise_plane": work.codes}
         if engine in ("factored", "bytes", "residual"):
             kind = "factored" if engine == "factored" else "byte"
-            counts: dict[str, float] = {f"{kind}_mac": positions * _up(work.filters, self.columns[0]) * effort.products, f"{kind}_code": work.codes}
+            laid_out = work.codes * (1 + effort.products) / 2  # a code is read once, whatever it is mapped to
+            counts: dict[str, float] = {f"{kind}_mac": positions * _up(work.filters, self.columns[0]) * effort.products, f"{kind}_code": laid_out}
             if engine == "residual":
-                counts |= {"class_row": positions * _up(work.filters, CLASS_COLUMNS) * effort.rows, "byte_code": 2 * work.codes}
+                counts |= {"class_row": positions * _up(work.filters, CLASS_COLUMNS) * effort.rows, "byte_code": laid_out + work.codes}
             return counts
         if engine == "table":
             filters = _up(work.filters, self.columns[1])
