@@ -128,7 +128,7 @@ void conv_factored(const Bytes& x, const Window& window, const In<T, 2>& map, co
 }
 
 void conv_residual(const Bytes& x, const Window& window, const In<std::uint8_t, 2>& map, const In<std::int8_t, 1>& panels,
-                   const In<std::uint8_t, 1>& class_map, const In<std::uint8_t, 3>& tables, const In<std::uint8_t, 3>& weights, int group, int longest,
+                   const In<std::uint8_t, 1>& class_map, const In<std::uint8_t, 3>& tables, const In<std::uint8_t, 3>& weights, int group, int unit, int longest,
                    const Finish& finish, int threads) {
   const Job job = parse(x, window, finish, threads);
   const auto parsed = parse_map<std::uint8_t>(map);
@@ -147,7 +147,8 @@ void conv_residual(const Bytes& x, const Window& window, const In<std::uint8_t, 
           "weights: expected (filters / 64, positions, 64)");
   require(group >= 1 && group <= 8 && (width == 1 || group == 4) && longest >= group && longest % group == 0,
           "group: expected 1 to 8, or 4 for wide entries, and a multiple of it");
-  const hawx::Classes classes{class_map.data(), tables.data(), static_cast<int>(count), static_cast<int>(width), group, longest};
+  require(unit >= 1 && unit < 1 << 15, "unit: expected 15 bits");
+  const hawx::Classes classes{class_map.data(), tables.data(), static_cast<int>(count), static_cast<int>(width), group, unit, longest};
   const nb::gil_scoped_release release;
   hawx::conv_residual(k, job.shape, job.codes, parsed, panels.data(), classes, weights.data(), job.filters, job.epilogue, threads);
 }
@@ -276,7 +277,7 @@ NB_MODULE(_native, m) {
   def_factored(std::int16_t{});
   def_factored(std::uint8_t{});
   m.def("conv_residual", &conv_residual, nb::arg("codes"), nb::arg("window"), nb::arg("map").noconvert(), nb::arg("panels").noconvert(), nb::arg("classes"),
-        nb::arg("tables"), nb::arg("weights"), nb::arg("group"), nb::arg("longest"), nb::arg("finish"), nb::arg("threads"));
+        nb::arg("tables"), nb::arg("weights"), nb::arg("group"), nb::arg("unit"), nb::arg("longest"), nb::arg("finish"), nb::arg("threads"));
   m.def("conv_table", &conv_table, nb::arg("codes"), nb::arg("window"), nb::arg("rows"), nb::arg("planes"), nb::arg("of"), nb::arg("weights"),
         nb::arg("finish"), nb::arg("threads"), nb::arg("stationary"));
   m.def("depthwise_factored", &depthwise_factored, nb::arg("codes"), nb::arg("window"), nb::arg("map"), nb::arg("weights"), nb::arg("channels"),

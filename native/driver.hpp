@@ -53,17 +53,18 @@ template <class T>
 void conv_factored(const Kernels& k, const Shape& s, const Codes& x, const Map<T>& map, const Weight<T>* panels, int filters, const Epilogue& e,
                    int threads);
 
-// Remainder of a block beside its products: an entry for every class of the code and every weight.
+// Remainder of a block beside its products: `unit` times an entry for every class of the code and every weight.
 struct Classes {
   const std::uint8_t* map;     // [256]: 16 times the class of a code
   const std::uint8_t* tables;  // [class][width][256], the low bytes of entries before the high ones
   int count;                   // 4, 8 or 16
   int width;                   // bytes of an entry: 1 or 2
   int group;                   // sums of so many entries fit a byte, at most 8; 4 where entries are wider
+  int unit;                    // common divisor of what remains, at most 15 bits
   int longest;                 // sums of so many entries fit 15 bits; a multiple of `group`
 };
 
-// out[n, o] = sum_i U_i[x] * V_i[w] + R[class(x), w] where the tier has `gemm_bytes`; `weights` is [64 filters][kernel row][kernel column][channel]
+// out[n, o] = sum_i U_i[x] * V_i[w] + unit * R[class(x), w] where the tier has `gemm_bytes`; `weights` is [64 filters][kernel row][kernel column][channel]
 // transposed, [position][64], one after the other.
 void conv_residual(const Kernels& k, const Shape& s, const Codes& x, const Map<std::uint8_t>& map, const std::int8_t* panels, const Classes& classes,
                    const std::uint8_t* weights, int filters, const Epilogue& e, int threads);

@@ -43,6 +43,7 @@ using Gemm = void(const std::byte* const* rows, const Piece* pieces, int count, 
 struct Kernels {
   const char* name;
   int gemm_rows, gemm_columns, table_columns;
+  int planes;  // channels that `to_planes` takes together
 
   // acc[gemm_rows][gemm_columns] (+)= rows · panel over the pieces; `panel` is [word][column]. Operands are int16 on both sides, or unsigned
   // bytes in rows and signed ones in panels; for bytes it is nullptr on tiers without a dot product of bytes.
@@ -63,9 +64,26 @@ struct Kernels {
   void (*depthwise)(const std::int16_t* field, const std::ptrdiff_t* offsets, int pixels, const std::ptrdiff_t* taps, int count,
                     const std::int16_t* weights, int width, std::int32_t* acc);
 
-  // acc[p] += sum over k < count of T[codes[k * stride + p], weights[k]] for p < pixels, a multiple of 128.
-  void (*lookup)(const std::uint8_t* codes, std::ptrdiff_t stride, const std::uint8_t* weights, int count, int pixels, const Table& table,
-                 std::uint32_t* acc);
+  // acc[p] (+)= sum over k < count of T[codes[offsets[k] + p], weights[k]] for p < pixels, a multiple of 64. `halves` of the codes that are read,
+  // as `halves_of` says: other codes may give anything.
+  void (*lookup)(const std::uint8_t* codes, const std::ptrdiff_t* offsets, const std::uint8_t* weights, int count, int pixels, int halves,
+                 const Table& table, std::uint32_t* acc, bool resume);
+
+  // planes[c * pitch + i] = sources[i][channel + c] ^ flip for c < columns and i < count, a multiple of 16. Writes `columns` planes, rounded up to
+  // 16 of them; there are `planes`.
+  void (*to_planes)(const std::uint8_t* const* sources, std::ptrdiff_t channel, int columns, int count, std::uint8_t flip, std::uint8_t* planes,
+                    std::ptrdiff_t pitch);
+
+  // destinations[i][filters[c]] = planes[c * pitch + i] for c < columns and i < count, a multiple of 16, except where a destination is null.
+  // Reads as many planes as `to_planes` writes.
+  void (*from_planes)(const std::uint8_t* planes, std::ptrdiff_t pitch, int count, std::uint8_t* const* destinations, const std::int32_t* filters,
+                      int columns);
+
+  // Bit 0: there are codes below 128; bit 1: from 128 on.
+  int (*halves_of)(const std::uint8_t* codes, std::int64_t count);
+
+  // Writes what becomes of the sums of one column, elements of the output's type side by side.
+  void (*finish_plane)(const std::uint32_t* acc, int pixels, int column, const Epilogue& epilogue, void* out);
 
   // Remainders of 64 filters whose entries depend on one of 4, 8 or 16 classes of the code; `width` is 1 or 2 bytes of an entry. nullptr where
   // `gemm_bytes` is. `tables` is [class][byte of the entry][256], `weights` [k][64], `out` [k][class][64 entries].
@@ -76,8 +94,8 @@ struct Kernels {
   void (*add_classes)(const std::uint8_t* codes, const std::ptrdiff_t* offsets, int pixels, const std::uint8_t* rows, int classes, int width,
                       int count, int group, std::uint16_t* sums, bool resume);
 
-  // acc[column / 32][pixel][column % 32] += sums[pixel][column]; sums fit 15 bits.
-  void (*widen_classes)(const std::uint16_t* sums, int width, int pixels, std::int32_t* const* acc);
+  // acc[column / 32][pixel][column % 32] += unit * sums[pixel][column]; sums and `unit` fit 15 bits.
+  void (*widen_classes)(const std::uint16_t* sums, int width, int unit, int pixels, std::int32_t* const* acc);
 
   // Writes acc[pixel * stride + column] for consecutive output pixels from `pixel` on, columns `column` .. `column + columns - 1` of the group.
   void (*finish)(const std::int32_t* acc, int stride, std::int64_t pixel, int pixels, int column, int columns, const Epilogue& epilogue);

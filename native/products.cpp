@@ -176,14 +176,14 @@ class Remainder {
       k_.expand_classes(classes_.tables, classes_.count, classes_.width, weights + step.position * kClassColumns, step.count, rows);
       std::fill(rows + step.count * row, rows + whole * row, std::uint8_t{0});  // read for the classes of whatever comes next
       if (summed + step.count > classes_.longest) {
-        k_.widen_classes(sums_.data(), classes_.width, pixels, acc);
+        k_.widen_classes(sums_.data(), classes_.width, classes_.unit, pixels, acc);
         summed = 0;
       }
       k_.add_classes(codes_.data() + step.offset, offsets_.data(), pixels, rows, classes_.count, classes_.width, static_cast<int>(whole),
                      classes_.group, sums_.data(), summed > 0);
       summed += step.count;
     }
-    k_.widen_classes(sums_.data(), classes_.width, pixels, acc);
+    k_.widen_classes(sums_.data(), classes_.width, classes_.unit, pixels, acc);
   }
 
  private:
@@ -226,41 +226,6 @@ void conv_residual(const Kernels& k, const Shape& s, const Codes& x, const Map<s
           k.finish(sums[half], k.gemm_columns, first_pixel(s, chunks[i]), product.pixels(), column, std::min(k.gemm_columns, filters - column), e);
         }
       }
-    }
-  });
-}
-
-void depthwise_factored(const Kernels& k, const Shape& s, const Codes& input, const Map<std::int16_t>& map, const std::int16_t* weights,
-                        const std::int32_t* channels, int filters, const Epilogue& e, int threads) {
-  Codes x = input;
-  channels = simplify(channels, filters, x);
-  const Field field(s, filters, map.products);
-  const auto taps = field.taps();
-  const int width = static_cast<int>(ceil_div(field.pixel_size(), 32) * 32), sums = width / 2, parts = map.products / 2;
-  const auto chunks = cut(s, std::clamp<std::int64_t>((std::int64_t{1} << 19) / (2 * field.pixel_size()), 256, 4096), threads);
-  parallel(static_cast<std::int64_t>(chunks.size()), threads, [&](const auto& next) {
-    std::vector<std::int16_t> operands;
-    std::vector<std::ptrdiff_t> offsets;
-    std::vector<std::int32_t> acc;
-    for (std::int64_t i = 0; next(i);) {
-      const Chunk& chunk = chunks[i];
-      operands.resize(field.size(chunk) + kSlack);
-      field.fill(chunk, x, channels, PutFactors<std::int16_t>{map, x.flip}, operands.data());
-      field.offsets(chunk, offsets);
-      const int pixels = static_cast<int>(offsets.size());
-      acc.resize(std::size_t(pixels) * sums + kSlack);
-      k.depthwise(operands.data(), offsets.data(), pixels, taps.data(), static_cast<int>(taps.size()), weights, width, acc.data());
-      if (parts > 1)
-        for (int p = 0; p < pixels; ++p) {
-          std::int32_t* row = acc.data() + std::int64_t(p) * sums;
-          for (int f = 0; f < filters; ++f) {
-            std::uint32_t sum = 0;
-            for (int j = 0; j < parts; ++j) sum += static_cast<std::uint32_t>(row[f * parts + j]);
-            row[f] = static_cast<std::int32_t>(sum);
-          }
-        }
-      for (int column = 0; column < filters; column += k.table_columns)
-        k.finish(acc.data() + column, sums, first_pixel(s, chunk), pixels, column, std::min(k.table_columns, filters - column), e);
     }
   });
 }

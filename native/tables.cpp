@@ -7,7 +7,7 @@ constexpr int kTableBlock = 8;    // positions k whose expanded tables are live 
 constexpr int kTablePixels = 4096;
 constexpr int kLookupBlock = 64;
 constexpr int kLookupPixels = 1024;
-
+constexpr int kLookupTile = 64;  // pixels that `lookup` takes together
 
 // Up to eight positions of the reduction whose codes lie side by side for every pixel.
 struct Step {
@@ -171,21 +171,6 @@ void lay_out(const std::uint8_t* codes, const std::vector<std::ptrdiff_t>& pixel
     for (std::size_t p = 0; p < pixels.size(); ++p) planar[j * stride + p] = codes[pixels[p] + positions[j]];
 }
 
-struct LookupBuffers {
-  std::vector<std::uint8_t> codes, planar;
-  std::vector<std::ptrdiff_t> offsets;
-  std::vector<std::uint32_t> acc;
-
-  std::int64_t reset(const Field& field, const Chunk& chunk, int filters) {
-    codes.resize(field.size(chunk) + kSlack);
-    field.offsets(chunk, offsets);
-    const std::int64_t stride = ceil_div(static_cast<std::int64_t>(offsets.size()), 128) * 128;
-    planar.assign(std::size_t(stride) * kLookupBlock, 0);
-    acc.assign(std::size_t(stride) * filters, 0);
-    return stride;
-  }
-};
-
 }  // namespace
 
 void conv_lookup(const Kernels& k, const Shape& s, const Codes& x, const Tables& tables, const std::uint8_t* weights, int filters, const Epilogue& e,
@@ -197,44 +182,28 @@ void conv_lookup(const Kernels& k, const Shape& s, const Codes& x, const Tables&
   const auto chunks = cut(s, kLookupPixels, threads);
   const auto reduction = static_cast<std::int64_t>(positions.size());
   parallel(static_cast<std::int64_t>(chunks.size()), threads, [&](const auto& next) {
-    LookupBuffers b;
+    std::vector<std::uint8_t> codes, planar;
+    std::vector<std::ptrdiff_t> offsets, starts;
+    std::vector<std::uint32_t> acc;
     for (std::int64_t i = 0; next(i);) {
       const Chunk& chunk = chunks[i];
-      const std::int64_t stride = b.reset(field, chunk, filters);
-      field.fill(chunk, x, nullptr, PutCodes{x.flip}, b.codes.data());
+      codes.resize(field.size(chunk) + kSlack);
+      field.fill(chunk, x, nullptr, PutCodes{x.flip}, codes.data());
+      field.offsets(chunk, offsets);
+      const std::int64_t stride = ceil_div(static_cast<std::int64_t>(offsets.size()), kLookupTile) * kLookupTile;
+      planar.assign(stride * kLookupBlock, codes.front());
+      starts.resize(kLookupBlock);
+      for (std::int64_t j = 0; j < kLookupBlock; ++j) starts[j] = j * stride;
+      acc.resize(stride * filters);
       for (std::int64_t first = 0; first < reduction; first += kLookupBlock) {
         const auto count = std::min<std::int64_t>(kLookupBlock, reduction - first);
-        lay_out(b.codes.data(), b.offsets, positions.data() + first, count, stride, b.planar);
+        lay_out(codes.data(), offsets, positions.data() + first, count, stride, planar);
+        const int halves = k.halves_of(planar.data(), stride * count);
         for (int f = 0; f < filters; ++f)
-          k.lookup(b.planar.data(), stride, weights + f * reduction + first, static_cast<int>(count), static_cast<int>(stride), tables[f], b.acc.data() + f * stride);
+          k.lookup(planar.data(), starts.data(), weights + f * reduction + first, static_cast<int>(count), static_cast<int>(stride), halves, tables[f],
+                   acc.data() + f * stride, first > 0);
       }
-      finish_planar(k, b.acc.data(), stride, chunk.image * s.pixels() + chunk.row * s.out[1], static_cast<int>(b.offsets.size()), filters, e);
-    }
-  });
-}
-
-void depthwise_lookup(const Kernels& k, const Shape& s, const Codes& x, const Tables& tables, const std::uint8_t* weights, const std::int32_t* channels,
-                      int filters, const Epilogue& e, int threads) {
-  const Field plane(s, 1, 1);
-  const auto positions = plane.taps();
-  const auto chunks = cut(s, kLookupPixels, threads);
-  const auto reduction = static_cast<std::int64_t>(positions.size());
-  parallel(static_cast<std::int64_t>(chunks.size()), threads, [&](const auto& next) {
-    LookupBuffers b;
-    for (std::int64_t i = 0; next(i);) {
-      const Chunk& chunk = chunks[i];
-      const std::int64_t stride = b.reset(plane, chunk, filters);
-      for (int f = 0; f < filters; ++f) {
-        Codes channel = x;
-        channel.data += channels[f] * x.strides[1];
-        plane.fill(chunk, channel, nullptr, PutCodes{x.flip}, b.codes.data());
-        for (std::int64_t first = 0; first < reduction; first += kLookupBlock) {
-          const auto count = std::min<std::int64_t>(kLookupBlock, reduction - first);
-          lay_out(b.codes.data(), b.offsets, positions.data() + first, count, stride, b.planar);
-          k.lookup(b.planar.data(), stride, weights + f * reduction + first, static_cast<int>(count), static_cast<int>(stride), tables[f], b.acc.data() + f * stride);
-        }
-      }
-      finish_planar(k, b.acc.data(), stride, chunk.image * s.pixels() + chunk.row * s.out[1], static_cast<int>(b.offsets.size()), filters, e);
+      finish_planar(k, acc.data(), stride, first_pixel(s, chunk), static_cast<int>(offsets.size()), filters, e);
     }
   });
 }

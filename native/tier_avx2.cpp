@@ -36,13 +36,17 @@ struct V {
   static void transpose8(const std::uint16_t* const* rows, int code, std::uint16_t* out, int stride) { transpose8_sse(rows, code, out, stride); }
 };
 
+#include "scatter.inc"
 #include "kernels.inc"
 #include "lookup.inc"
+#include "planes_sse.inc"
+#include "planes.inc"
 
 }  // namespace
 HAWX_END_TARGET
 
-const Kernels kAvx2{"avx2", 6, kGemmColumns, kTableColumns, gemm<6>, nullptr, expand, add_rows, join, depthwise, lookup, nullptr, nullptr, nullptr, finish};
+const Kernels kAvx2{"avx2", 6, kGemmColumns, kTableColumns, kPlanes, gemm<6>, nullptr, expand, add_rows, join, depthwise, lookup,
+                    to_planes, from_planes, halves_of, finish_plane, nullptr, nullptr, nullptr, finish};
 
 }  // namespace hawx
 #endif

@@ -51,11 +51,28 @@ struct V {
   }
 };
 
+#include "scatter.inc"
 #include "kernels.inc"
 #include "lookup.inc"
 
+constexpr int kPlanes = 16;
+
+void split_channels(const std::uint8_t* const* pixels, std::ptrdiff_t channel, int columns, std::uint8_t flip, std::uint8_t* planes,
+                    std::ptrdiff_t pitch) {
+  for (int i = 0; i < 16; ++i)
+    for (int c = 0; c < columns; ++c) planes[c * pitch + i] = pixels[i][channel + c] ^ flip;
+}
+
+void join_channels(const std::uint8_t* planes, std::ptrdiff_t pitch, int columns, std::uint8_t (*pixels)[kPlanes]) {
+  for (int i = 0; i < 16; ++i)
+    for (int c = 0; c < columns; ++c) pixels[i][c] = planes[c * pitch + i];
+}
+
+#include "planes.inc"
+
 }  // namespace
 
-const Kernels kScalar{"scalar", 4, kGemmColumns, kTableColumns, gemm<4>, nullptr, expand, add_rows, join, depthwise, lookup, nullptr, nullptr, nullptr, finish};
+const Kernels kScalar{"scalar", 4, kGemmColumns, kTableColumns, kPlanes, gemm<4>, nullptr, expand, add_rows, join, depthwise, lookup,
+                      to_planes, from_planes, halves_of, finish_plane, nullptr, nullptr, nullptr, finish};
 
 }  // namespace hawx

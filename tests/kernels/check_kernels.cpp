@@ -110,9 +110,13 @@ bool check(const hawx::Kernels& k, int number) {
   Data d;
   d.codes.resize(s.images * s.channels * s.height * s.width);
   d.weights.resize(c.filters * reduction);
-  for (auto& v : d.codes) v = static_cast<std::uint8_t>(random_bits());
+  const int bits = number % 4 == 3 ? 127 : 255, above = number % 8 == 3 ? 128 : 0;  // codes of one half, as after a ReLU
+  for (auto& v : d.codes) v = static_cast<std::uint8_t>((random_bits() & static_cast<unsigned>(bits)) | static_cast<unsigned>(above));
   for (auto& v : d.weights) v = static_cast<std::uint8_t>(random_bits());
   for (int f = 0; f < c.filters; ++f) d.channels.push_back(pick(0, static_cast<int>(s.channels) - 1));
+  if (number % 4 != 1) std::sort(d.channels.begin(), d.channels.end());
+  if (number % 4 == 2)
+    for (int f = 0; f < c.filters; ++f) d.channels[f] = static_cast<std::int32_t>(f % s.channels);
   const int64_t stride[2][4] = {{s.channels * s.height * s.width, s.height * s.width, s.width, 1}, {s.height * s.width * s.channels, 1, s.width * s.channels, s.channels}};
   hawx::Codes codes{d.codes.data(), {}, static_cast<std::uint8_t>(c.is_signed ? 128 : 0)};
   std::memcpy(codes.strides, stride[c.channels_last], sizeof codes.strides);
@@ -173,6 +177,7 @@ bool check(const hawx::Kernels& k, int number) {
 
   // Products of bytes and a remainder, of bytes or of words, whose sums reach their limits.
   if (!c.depthwise && k.gemm_bytes != nullptr) {
+    const int unit = number % 3 == 0 ? 1 : pick(1, 32);
     const int products = pick(1, 3), classes = 4 << pick(0, 2), width = pick(1, 2), entry = width == 1 ? pick(1, 255) : pick(256, 4095);
     const int group = width == 1 ? std::min(8, 255 / entry) : 4, longest = (1 << 15) / (entry + 1) / group * group;
     std::vector<std::uint8_t> u(256 * products), classes_of(256), planes(classes * width * 256);
@@ -187,7 +192,7 @@ bool check(const hawx::Kernels& k, int number) {
       for (int i = 0; i < classes; ++i)
         for (int plane = 0; plane < width; ++plane) planes[(i * width + plane) * 256 + w] = static_cast<std::uint8_t>(rest[i * 256 + w] >> (8 * plane));
       for (int a = 0; a < 256; ++a) {
-        d.table[a * 256 + w] = rest[classes_of[a] / 16 * 256 + w];
+        d.table[a * 256 + w] = unit * rest[classes_of[a] / 16 * 256 + w];
         for (int i = 0; i < products; ++i) d.table[a * 256 + w] += u[a * products + i] * v[w * products + i];
       }
     }
@@ -201,7 +206,7 @@ bool check(const hawx::Kernels& k, int number) {
     }
     hawx::pack<std::uint8_t>(k, s, products, factors.data(), c.filters, panels.data());
     const hawx::Map<std::uint8_t> map{u.data(), products, false, 0};
-    const hawx::Classes remainder{classes_of.data(), planes.data(), classes, width, group, longest};
+    const hawx::Classes remainder{classes_of.data(), planes.data(), classes, width, group, unit, longest};
     good = all_outputs("conv_residual", e, [&](const auto& epilogue) {
       hawx::conv_residual(k, s, codes, map, panels.data(), remainder, columns.data(), c.filters, epilogue, c.threads);
     }) && good;

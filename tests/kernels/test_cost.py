@@ -32,16 +32,16 @@ def test_counts_of_a_factored_layer() -> None:
     model = CostModel("t", MappingProxyType(dict.fromkeys(COUNTS, 1.0)), (16, 16))
     work = Work(pixels=10, reduction=27, filters=17, codes=90)
     every = {"call": 1, "output": 10 * 17}
-    assert model.counts("factored", work, Effort(3)) == every | {"factored_mac": 10 * 27 * 32 * 3, "factored_code": 90}
-    assert model.counts("bytes", work, Effort(3)) == every | {"byte_mac": 10 * 27 * 32 * 3, "byte_code": 90}
-    split = {"byte_mac": 10 * 27 * 32 * 2, "byte_code": 180, "class_row": 10 * 27 * 64 * 1.5}
+    assert model.counts("factored", work, Effort(3)) == every | {"factored_mac": 10 * 27 * 32 * 3, "factored_code": 180}
+    assert model.counts("bytes", work, Effort(3)) == every | {"byte_mac": 10 * 27 * 32 * 3, "byte_code": 180}
+    split = {"byte_mac": 10 * 27 * 32 * 2, "byte_code": 225, "class_row": 10 * 27 * 64 * 1.5}
     assert model.counts("residual", work, Effort(2, 1.5)) == every | split
     assert model.counts("table", work, Effort(1)) == every | {"table_product": 10 * 27 * 32, "table_entry": 256 * 27 * 32}
     assert model.counts("table", Work(pixels=4097, reduction=1, filters=1, codes=1), Effort(1))["table_entry"] == 2 * 256 * 16
     assert model.counts("lookup", work, Effort(1)) == every | {"lookup_product": 10 * 27 * 17}
     deep = Work(pixels=10, reduction=9, filters=17, codes=90, depthwise=True)
     assert model.counts("factored", deep, Effort(3)) == every | {"depthwise_mac": 10 * 9 * 17 * 4, "depthwise_code": 90}
-    assert model.counts("table", deep, Effort(3)) == every | {"depthwise_product": 10 * 9 * 17}
+    assert model.counts("table", deep, Effort(3)) == every | {"depthwise_product": 10 * 9 * 17, "depthwise_plane": 90}
 
 
 @pytest.mark.parametrize("target", ["scalar", "avx2", "avx512", "avx512_vnni"])

@@ -26,7 +26,7 @@ needs_sources = pytest.mark.skipif(not SOURCE.exists(), reason="needs the source
 
 def build(folder: Path, flags: list[str], tiers: list[tuple[str, list[str]]]) -> Path:
     objects = []
-    for name, defines in [*tiers, ("products", []), ("tables", []), ("tier_scalar", [])]:
+    for name, defines in [*tiers, ("products", []), ("tables", []), ("depthwise", []), ("tier_scalar", [])]:
         objects.append(str(folder / f"{name}.o"))
         subprocess.run([COMPILER, *FLAGS, *flags, *defines, "-c", str(SOURCE / f"{name}.cpp"), "-o", objects[-1]], check=True)
     program = folder / "check"
@@ -155,9 +155,9 @@ def test_the_extension_refuses_what_kernels_could_not_survive() -> None:
     )
     if not ext.has_byte_products():
         with pytest.raises(ValueError, match=r"^map: this target has no dot product of bytes$"):
-            ext.conv_residual(codes, window, *remainder, 1, 1, finish([0]), 1)
+            ext.conv_residual(codes, window, *remainder, 1, 1, 1, finish([0]), 1)
     else:
-        ext.conv_residual(codes, window, *remainder, 1, 1, finish([0]), 1)
+        ext.conv_residual(codes, window, *remainder, 1, 1, 1, finish([0]), 1)
         for position, value, message in [
             (1, np.zeros(3, np.int8), "panels: packed"),
             (2, np.full(256, 64, np.uint8), "classes: expected"),
@@ -169,9 +169,12 @@ def test_the_extension_refuses_what_kernels_could_not_survive() -> None:
             arguments = [*remainder]
             arguments[position] = value
             with pytest.raises(ValueError, match=message):
-                ext.conv_residual(codes, window, *arguments, 1, 1, finish([0]), 1)
+                ext.conv_residual(codes, window, *arguments, 1, 1, 1, finish([0]), 1)
         for group, longest in ((0, 1), (9, 9), (2, 3), (2, 0)):
             with pytest.raises(ValueError, match="group: expected"):
-                ext.conv_residual(codes, window, *remainder, group, longest, finish([0]), 1)
+                ext.conv_residual(codes, window, *remainder, group, 1, longest, finish([0]), 1)
+        for unit in (0, 1 << 15):
+            with pytest.raises(ValueError, match="unit: expected"):
+                ext.conv_residual(codes, window, *remainder, 1, unit, 1, finish([0]), 1)
     with pytest.raises(TypeError):
         ext.conv_factored(codes, window, np.zeros((256, 1), np.uint8), np.zeros(3, np.int16), finish([0]), 1)

@@ -13,10 +13,14 @@ from hypothesis import strategies as st
 
 from hawx import emulate
 from hawx.blocks import Block
-from hawx.emulate import ENGINES, reference
+from hawx.emulate import ENGINES, layers, reference
 from hawx.emulate.cost import Work
 from hawx.emulate.engine import native_engines
+from hawx.emulate.geometry import Geometry
+from hawx.emulate.groups import group_filters
 from hawx.errors import InputError, UnknownNameError
+from hawx.formats import U8
+from hawx.networks.quantized import CodesOutput
 
 RNG = np.random.default_rng(7)
 
@@ -53,6 +57,7 @@ BLOCKS = {
     "exact": exact(),
     "bytes left": Block.from_table(exact().table - np.multiply.outer(CODES & 7, CODES & 15), name="bytes_left"),
     "words left": Block.from_table(exact().table - np.multiply.outer(CODES & 15, 5 * (CODES & 31)), name="words_left"),
+    "units left": Block.from_table(exact().table - 24 * np.multiply.outer(CODES & 7, CODES & 3), name="units_left"),
     "rank3": low_rank(3),
     "rank6": low_rank(6),
     "pairs": full_rank(span=32768),
@@ -67,12 +72,12 @@ def computes(engine: str, block: Block, target: str, *, depthwise: bool = False)
 
 
 def test_remainders_are_added_where_the_processor_has_dot_products_of_bytes(target: str) -> None:
-    for name in ("bytes left", "words left"):
+    for name in ("bytes left", "words left", "units left"):
         assert computes("residual", BLOCKS[name], target) == (target == "avx512_vnni")
         assert not computes("residual", BLOCKS[name], target, depthwise=True)
 
 
-@pytest.mark.parametrize("name", ["bytes left", "words left"])
+@pytest.mark.parametrize("name", ["bytes left", "words left", "units left"])
 def test_sums_of_remainders_are_widened_before_they_pass_their_limit(name: str, target: str) -> None:
     if computes("residual", BLOCKS[name], target):
         a, w = codes((70, 5000)), codes((66, 5000))
@@ -109,6 +114,73 @@ def test_filters_with_their_own_blocks(name: str, target: str) -> None:
     expected = reference.conv2d(x, w, chosen, stride=stride, padding=padding, dilation=dilation, groups=groups)
     found = emulate.conv2d(x, w, chosen, stride=stride, padding=padding, dilation=dilation, groups=groups)
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("channels", [3, 67])
+@pytest.mark.parametrize(("kernel", "stride", "dilation"), [(1, 1, 1), (1, 3, 1), (3, 1, 1), (3, 2, 1), (3, 3, 2), (5, 2, 1), (4, 2, 3), (2, 1, 3)])
+def test_depthwise_lookups_whatever_the_walk(kernel: int, stride: int, dilation: int, channels: int, target: str) -> None:
+    """Channels below, at and above what becomes planes together; images that need padding on all sides or on some; signs that do and do not mix."""
+    rng = np.random.default_rng(kernel * 100 + stride * 10 + channels)
+    blocks = [BLOCKS[name] for name in ("pairs", "wide", "rank3")]
+    for multiplier, size, padding, low in ((1, (7, 7), (1, 1, 1, 1), -128), (2, (1, 9), (5, 4, 3, 0), 0), (1, (13, 4), (4, 7, 6, 3), -128)):
+        size = tuple(max(n, dilation * (kernel - 1) + 1 - sum(padding[2 * i : 2 * i + 2])) for i, n in enumerate(size))
+        x = rng.integers(low, 128, (2, channels, *size)).astype(np.int8)
+        w = codes((channels * multiplier, 1, kernel, kernel), rng=rng)
+        chosen = [blocks[i] for i in rng.integers(0, 3, len(w))]
+        walk = {"stride": (stride, stride), "padding": padding, "dilation": (dilation, dilation), "groups": channels}
+        expected = reference.conv2d(x, w, chosen, **walk)
+        last = torch.from_numpy(x).to(memory_format=torch.channels_last)
+        for threads in (1, 2):
+            np.testing.assert_array_equal(emulate.conv2d(x, w, chosen, engine="lookup", threads=threads, **walk), expected)
+            found = emulate.conv2d(last, torch.from_numpy(w), chosen, engine="lookup", threads=threads, **walk)
+            np.testing.assert_array_equal(found.numpy(), expected)
+        some = rng.integers(0, 2, len(w))  # the filters of one block are a list with gaps
+        mixed = [(BLOCKS["exact"], BLOCKS["pairs"])[i] for i in some]
+        np.testing.assert_array_equal(emulate.conv2d(last, torch.from_numpy(w), mixed, **walk).numpy(), reference.conv2d(x, w, mixed, **walk))
+
+
+@pytest.mark.parametrize("images", [1, 2, 60])
+@pytest.mark.parametrize("channels", [3, 70])
+def test_depthwise_layers_of_several_chunks_finish_as_codes(images: int, channels: int, target: str) -> None:
+    """Codes leave in blocks of channels, real values one by one: both equal the law, for chunks of rows and of images."""
+    rng = np.random.default_rng(images)
+    size = 45 if images < 3 else 8
+    x = torch.from_numpy(codes((images, channels, size, size), rng=rng)).to(memory_format=torch.channels_last)
+    w = torch.from_numpy(codes((channels, 1, 3, 3), rng=rng))
+    block = BLOCKS["wide"]
+    operands = layers.Operands(
+        weight=w,
+        geometry=Geometry(padding=(1, 1, 1, 1), groups=channels, pad=-3),
+        constant=rng.integers(-5000, 5000, channels),
+        scale=rng.uniform(1e-4, 2e-4, channels).astype(np.float32),
+    )
+    sums = torch.from_numpy(reference.conv2d(x.numpy(), w.numpy(), [block] * channels, padding=(1, 1, 1, 1), groups=channels, pad=-3))
+    for output in (CodesOutput(scale=0.05, zero_point=3, relu=True), CodesOutput(scale=0.03, format=U8), None, int):
+        expected = layers._finish(operands, sums, 0, output)
+        for threads in (1, 2):
+            found = layers.run(operands, x, group_filters([block] * channels), output, "lookup", threads)
+            np.testing.assert_array_equal(found.numpy(), expected.numpy())
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.97])
+def test_codes_of_filters_that_lie_apart(share: float, target: str) -> None:
+    """Filters of one block among those of another leave gaps of any width in the output's channels."""
+    rng = np.random.default_rng(11)
+    x, w = codes((2, 6, 5, 3), rng=rng), codes((210, 6, 2, 2), rng=rng)
+    chosen = [(BLOCKS["exact"], BLOCKS["pairs"])[int(v)] for v in rng.uniform(size=210) < share]
+    operands = layers.Operands(
+        weight=torch.from_numpy(w),
+        geometry=Geometry(),
+        constant=rng.integers(-5000, 5000, 210),
+        scale=rng.uniform(1e-4, 2e-4, 210).astype(np.float32),
+    )
+    sums = torch.from_numpy(reference.conv2d(x, w, chosen))
+    groups = group_filters(chosen)
+    for output in (CodesOutput(scale=0.05, zero_point=3, relu=True), CodesOutput(scale=0.03, format=U8), None, int):
+        for engine in ("auto", "table", "lookup"):
+            np.testing.assert_array_equal(
+                layers.run(operands, torch.from_numpy(x), groups, output, engine, 1).numpy(), layers._finish(operands, sums, 0, output).numpy()
+            )
 
 
 @pytest.mark.parametrize(("a_format", "w_format"), [("s8", "u8"), ("u8", "s8"), ("u8", "u8")])

@@ -35,11 +35,22 @@ def test_dropped_bits_are_a_remainder_of_their_classes() -> None:
 
 
 def test_long_entries_are_words() -> None:
-    split = residual(dropped(2, 7, scale=9))
+    split = residual(dropped(3, 8, scale=9))
     assert split is not None
     assert 255 < split.span <= MAX_SPAN
+    assert split.unit == 9
     assert split.group == 0
     assert split.rows_per_product > 1
+
+
+@pytest.mark.parametrize(("bits", "width", "scale", "unit", "span"), [(3, 4, 1, 1, 41), (3, 4, 24, 24, 41), (2, 7, 1, 128, 3), (4, 8, 1, 256, 8)])
+def test_what_is_left_is_counted_in_its_unit(bits: int, width: int, scale: int, unit: int, span: int) -> None:
+    block = dropped(bits, width, scale)
+    split = residual(block)
+    assert split is not None
+    assert (split.unit, split.span) == (unit, span)
+    assert split.group == min(8, 255 // span)
+    assert np.array_equal(split.table, block.table)
 
 
 @settings(max_examples=15, deadline=None)

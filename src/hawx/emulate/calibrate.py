@@ -1,4 +1,4 @@
-"""Calibration: measures the coefficients of the cost model on this machine, in about half a second."""
+"""Calibration: measures the coefficients of the cost model on this machine, in about a second."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from hawx.emulate.geometry import Geometry
 from hawx.emulate.groups import group_filters
 from hawx.emulate.native import active_target
 from hawx.emulate.workloads import Shape
+from hawx.networks.quantized import CodesOutput
 
 SHAPES = (
     (Shape(64, 64, 16), 16),
@@ -25,8 +26,9 @@ SHAPES = (
     (Shape(128, 32, 8), 32),
     (Shape(256, 64, 4), 8),
     (Shape(64, 16, 32, kernel=1), 4),
-    (Shape(96, 96, 24, groups=96), 4),
-    (Shape(32, 32, 28, kernel=5, groups=32), 2),
+    (Shape(96, 96, 24, groups=96), 16),
+    (Shape(64, 64, 28, kernel=5, groups=64), 8),
+    (Shape(128, 128, 28, stride=2, groups=128), 12),
 )
 """Shapes and batch sizes: wide and narrow, few pixels and many, depthwise."""
 
@@ -43,6 +45,7 @@ def calibrate(*, repeats: int = 8, clock: Callable[[], float] = thread_time) -> 
     target = active_target()
     model = built_in(target)
     rng = np.random.default_rng(0)
+    output = CodesOutput(scale=0.05, relu=True)  # as inside a network
     rows, seconds = [], []
     for block, engines in _blocks(rng):
         for shape, images in SHAPES:
@@ -62,7 +65,7 @@ def calibrate(*, repeats: int = 8, clock: Callable[[], float] = thread_time) -> 
                 best = float("inf")
                 for round_ in range(repeats + 1):
                     start = clock()
-                    layers.run(operands, codes, groups, int, engine, 1)
+                    layers.run(operands, codes, groups, output, engine, 1)
                     best = min(best, clock() - start) if round_ else best
                 counts = model.counts(engine, work, offered[engine])
                 rows.append([counts.get(name, 0.0) / best for name in COUNTS])

@@ -28,7 +28,8 @@ class Engine(StrEnum):
     """For one position k and many filters, the products of every activation code with the filters' weights stand side by side in a small
     table; one row of it, 16 products and more, is added per instruction. Any rank. Depthwise layers look products up one by one."""
     LOOKUP = "lookup"
-    """Weight-stationary lookup over pixels: the table row of one weight stays in registers (AVX-512 VBMI) or in the first-level cache."""
+    """Weight-stationary lookup over pixels: the table row of one weight stays in registers (AVX-512 VBMI) or in the first-level cache. Depthwise
+    layers are laid out for it, one plane for each channel."""
     TORCH = "torch"
     """Float64 convolutions of mapped operands in PyTorch: any device, any table, any accumulator."""
 

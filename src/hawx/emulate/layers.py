@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import torch
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hawx.emulate import torch_engine
-from hawx.emulate.cost import Effort, Work, active_model
-from hawx.emulate.engine import AUTO, SHARED_ENGINES, Choice, Engine, choose
+from hawx.emulate.cost import CLASS_COLUMNS, CostModel, Effort, Work, active_model
+from hawx.emulate.engine import AUTO, SHARED_ENGINES, Engine, choose
 from hawx.emulate.geometry import Geometry
 from hawx.emulate.groups import FilterGroup, magnitude_bound, merge
 from hawx.emulate.native import active_target, kernels
@@ -26,6 +26,9 @@ PartKey = tuple[tuple[str, ...], bytes, bytes, int, str, str]
 
 Plan = list[tuple[list[FilterGroup], Engine]]
 """Groups that run together, and how."""
+
+_SWEEPS = 8
+"""Rounds in which groups may change what they leave to a common call; two or three are enough."""
 
 
 @dataclass(eq=False)
@@ -74,35 +77,62 @@ def run(
 def make_plan(operands: Operands, codes: Tensor, groups: Sequence[FilterGroup], engine: str) -> Plan | None:
     """Return which groups run together on which engine, or None where only the torch engine can run them all.
 
-    Table engines take filters of any blocks in one call and pay for filters in multiples of a vector, so small groups share a call. Starting
-    from everything that tables hold in one call, groups leave for an engine of their own, largest first, where that is predicted to be cheaper.
+    Table engines take filters of any blocks in one call, and every engine pays for filters in multiples of its own. So small groups share a call,
+    and what large ones have beyond a multiple may fill up that call. Starting from everything that tables hold in one call, and from nothing, each
+    group in turn keeps as many filters to itself as is predicted to be cheapest, until none changes.
     """
     model = active_model(active_target())
-    choices = [choose(group.block, work_of(operands, codes, len(group.filters)), model, engine) for group in groups]
-    if any(choice.engine is Engine.TORCH for choice in choices):
+    largest_first = sorted(groups, key=lambda group: -len(group.filters))
+    options = [_options(operands, codes, group, model, engine) for group in largest_first]
+    if any(not option for option in options):
         return None
 
+    @cache
     def together(count: int) -> tuple[float, Engine]:
         if count == 0:
             return 0.0, Engine.TABLE
         work = work_of(operands, codes, count)
         return min((model.seconds(e, work, Effort()), e) for e in (SHARED_ENGINES if engine == AUTO else (Engine(engine),)))
 
-    def alone(choice: Choice) -> tuple[float, Engine]:
-        return min(((s, e) for e, s in choice.seconds.items() if e not in SHARED_ENGINES and engine in (AUTO, e)), default=(math.inf, Engine.TORCH))
+    def descend(kept: list[int]) -> tuple[float, list[int]]:
+        shared = sum(len(group.filters) - keep for group, keep in zip(largest_first, kept, strict=True))
+        for _ in range(_SWEEPS):
+            before = [*kept]
+            for i, option in enumerate(options):
+                rest = shared + kept[i]
+                kept[i] = min(option, key=lambda keep, option=option, rest=rest: option[keep][0] + together(rest - keep)[0])  # type: ignore[misc]
+                shared = rest - kept[i]
+            if before == kept:
+                break
+        return sum(option[keep][0] for option, keep in zip(options, kept, strict=True)) + together(shared)[0], kept
 
-    largest_first = sorted(zip(groups, choices, strict=True), key=lambda pair: -len(pair[0].filters))
-    shared = [group for group, choice in largest_first if Engine.TABLE in choice.seconds and engine in (AUTO, *SHARED_ENGINES)]
+    _, kept = min(descend([min(option) for option in options]), descend([max(option) for option in options]))
     plan: Plan = []
-    for group, choice in largest_first:
-        seconds, own = alone(choice)
-        if group in shared:
-            count = sum(len(g.filters) for g in shared)
-            if seconds + together(count - len(group.filters))[0] >= together(count)[0]:
-                continue
-            shared.remove(group)
-        plan.append(([group], own))
-    return [*plan, (shared, together(sum(len(g.filters) for g in shared))[1])] if shared else plan
+    left = []
+    for group, option, keep in zip(largest_first, options, kept, strict=True):
+        if keep:
+            plan.append(([FilterGroup(group.block, group.filters[:keep])], option[keep][1]))
+        if keep < len(group.filters):
+            left.append(FilterGroup(group.block, group.filters[keep:]))
+    return [*plan, (left, together(sum(len(group.filters) for group in left))[1])] if left else plan
+
+
+def _options(operands: Operands, codes: Tensor, group: FilterGroup, model: CostModel, engine: str) -> dict[int, tuple[float, Engine]]:
+    """Return, for each number of filters that `group` may keep to itself, the predicted seconds and the engine; nothing where it needs torch."""
+    count = len(group.filters)
+    seconds = choose(group.block, work_of(operands, codes, count), model, engine).seconds
+    own = [e for e in seconds if e not in SHARED_ENGINES and engine in (AUTO, e)]
+    shared = Engine.TABLE in seconds and engine in (AUTO, *SHARED_ENGINES)
+    options = {0: (0.0, Engine.TABLE)} if shared else {}
+    if not own:
+        return options
+    options[count] = min((seconds[e], e) for e in own)
+    if shared and not operands.depthwise:
+        for multiple in {model.columns[0], CLASS_COLUMNS}:
+            if 0 < (keep := count - count % multiple) < count:
+                fewer = choose(group.block, work_of(operands, codes, keep), model, engine).seconds
+                options[keep] = min((fewer[e], e) for e in own)
+    return options
 
 
 def work_of(operands: Operands, codes: Tensor, filters: int) -> Work:

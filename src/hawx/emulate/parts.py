@@ -29,6 +29,9 @@ Call = Callable[[Tensor, Any, int], None]
 _ALIGN = 32
 """Operand columns of depthwise weights come in multiples of this (one AVX-512 register of int16)."""
 
+_LINE = 64
+"""Bytes of a line of the cache, and of an AVX-512 register."""
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Part:
@@ -117,8 +120,17 @@ def packed_table(block: Block) -> PackedTable:
     """Return the table of a block whose entries span at most 16 bits."""
     low = int(block.table.min())
     rows = np.ascontiguousarray((block.table.T - low).astype(np.uint16))
-    planes = np.concatenate([rows & 255, rows >> 8], axis=1).astype(np.uint8)
+    planes = _aligned((256, 512), np.uint8)
+    planes[:, :256], planes[:, 256:] = rows & 255, rows >> 8
     return PackedTable(low, rows, planes)
+
+
+def _aligned(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """Return an uninitialized array that starts at a line of the cache: half of a kernel's loads would touch two of them otherwise."""
+    nbytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = np.empty(nbytes + _LINE - 1, np.uint8)
+    start = -raw.ctypes.data % _LINE
+    return np.asarray(raw[start : start + nbytes].view(dtype).reshape(shape))
 
 
 def _maps(factors: Factors, products: int) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
@@ -160,7 +172,7 @@ def _conv_residual(native: ModuleType, window: Any, split: Residual, weight: Wei
     classes = split.classes * np.uint8(16)
 
     def call(codes: Tensor, finish: Any, threads: int) -> None:
-        native.conv_residual(codes, window, rows, panels, classes, tables, blocks, group, longest, finish, threads)
+        native.conv_residual(codes, window, rows, panels, classes, tables, blocks, group, split.unit, longest, finish, threads)
 
     return call, panels.nbytes + blocks.nbytes
 
@@ -177,7 +189,7 @@ def _conv(native: ModuleType, window: Any, rows: NDArray[Any], columns: NDArray[
 
 def _panels(native: ModuleType, window: Any, columns: NDArray[Any]) -> NDArray[Any]:
     filters, _, _, depth, products = columns.shape
-    panels = np.empty(native.panel_size(window, depth, products, filters, columns.dtype == np.int8), columns.dtype)
+    panels = _aligned((native.panel_size(window, depth, products, filters, columns.dtype == np.int8),), columns.dtype)
     native.pack(window, depth, products, columns.reshape(filters, -1), panels)
     return panels
 
