@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hawx.blocks import Block
 from hawx.emulate import torch_engine
 from hawx.emulate.cost import CLASS_COLUMNS, CostModel, Effort, Work, active_model
 from hawx.emulate.engine import AUTO, SHARED_ENGINES, Engine, choose
 from hawx.emulate.geometry import Geometry
 from hawx.emulate.groups import FilterGroup, magnitude_bound, merge
 from hawx.emulate.native import active_target, kernels
+from hawx.emulate.part_cache import PartCache
 from hawx.emulate.parts import Part, WeightCodes, prepare
 from hawx.networks.quantized import CodesOutput
 from hawx.networks.requantize import inverse, torch_dtype
-
-PartKey = tuple[tuple[str, ...], bytes, bytes, int, str, str]
-"""Blocks, the block of each filter, filters, first channel, engine, tier."""
 
 Plan = list[tuple[list[FilterGroup], Engine]]
 """Groups that run together, and how."""
@@ -31,9 +30,13 @@ _SWEEPS = 8
 """Rounds in which groups may change what they leave to a common call; two or three are enough."""
 
 
+_prepared = PartCache(512 << 20)
+"""Keyed by blocks, the block of each filter, filters, first channel, engine and tier."""
+
+
 @dataclass(eq=False)
 class Operands:
-    """The constant operands of one layer, with the parts prepared so far. Parts beyond `capacity` bytes are forgotten, oldest first."""
+    """The constant operands of one layer."""
 
     weight: Tensor
     """(filters, depth, kh, kw), int8 or uint8."""
@@ -42,8 +45,6 @@ class Operands:
     """(filters,): bias minus zero-point correction, in accumulator units."""
     scale: NDArray[np.float32]
     """(filters,)."""
-    capacity: int = 64 << 20
-    parts: dict[PartKey, Part] = field(default_factory=dict)
 
     @property
     def reduction(self) -> int:
@@ -191,15 +192,14 @@ def _parts(operands: Operands, groups: Sequence[FilterGroup], engine: Engine) ->
     parts = []
     for some, their, channels in split:
         key = (tuple(block.sha256 for block in blocks), their.tobytes(), some.tobytes(), channels.start or 0, engine.value, active_target())
-        part = operands.parts.get(key)
-        if part is None:
-            multiplier = per_group if operands.depthwise else None
-            part = prepare(blocks, their, _weight_codes(operands.weight, some), some, channels, geometry, engine, multiplier)
-            operands.parts[key] = part
-            while sum(p.nbytes for p in operands.parts.values()) > operands.capacity and len(operands.parts) > 1:
-                del operands.parts[next(iter(operands.parts))]
-        parts.append(part)
+        make = partial(_prepare, operands, blocks, their, some, channels, engine)
+        parts.append(_prepared.get(operands, key, make))
     return parts
+
+
+def _prepare(operands: Operands, blocks: Sequence[Block], of: NDArray[np.int32], filters: NDArray[np.int32], channels: slice, engine: Engine) -> Part:
+    multiplier = len(operands.weight) // operands.geometry.groups if operands.depthwise else None
+    return prepare(blocks, of, _weight_codes(operands.weight, filters), filters, channels, operands.geometry, engine, multiplier)
 
 
 def _weight_codes(weight: Tensor, filters: NDArray[np.int32]) -> WeightCodes:
