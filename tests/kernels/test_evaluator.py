@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import sys
 from pathlib import Path
 
@@ -14,9 +16,11 @@ from hawx import emulate
 from hawx.blocks import Block, Library
 from hawx.designs import Assignment
 from hawx.emulate import BlockExecutor, Evaluator, reference
+from hawx.emulate.memory import give_back
 from hawx.emulate.prefix import PrefixCache
 from hawx.errors import InputError, UnknownNameError
 from hawx.formats import S8, U8
+from hawx.networks import zoo
 from hawx.networks.exact import ExactExecutor
 from hawx.networks.layer import Layer, LayerKind
 from hawx.networks.quantized import CodesOutput, QuantizedLayer
@@ -198,3 +202,34 @@ def test_prefix_cache_keeps_what_saves_most_per_byte() -> None:
         cache.get(f"{i}".encode())
     assert cache.get(b"dear") is None
     assert cache.nbytes <= 100
+
+
+def test_memory_is_given_back_after_much_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work is counted from where a design leaves what is cached; results do not change."""
+    given: list[int] = []
+    monkeypatch.setattr("hawx.emulate.evaluator.give_back", lambda: given.append(1))
+    network, data = zoo.load("lenet5"), zoo.dataset("lenet5").first(20)
+    whole = sum(layer.macs for layer in network.layers) * 20
+    monkeypatch.setattr("hawx.emulate.evaluator.GIVE_BACK_EVERY", 2 * whole - 1)
+    library = Library([exact(), low_rank(2)])
+    evaluator = Evaluator(network, library, data.images, data.labels)
+    for count, index in enumerate(([0, 0, 0, 0, 0], [1, 0, 0, 0, 0], [1, 0, 0, 0, 1], [1, 0, 0, 0, 1])):
+        rows = tuple(np.full(layer.filters, i, np.uint8) for layer, i in zip(network.layers, index, strict=True))
+        evaluator.correct(Assignment(network.layer_names, tuple(library.names), rows))
+        assert len(given) == (count > 0)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux") or "glibc" not in platform.libc_ver()[0], reason="needs glibc")
+def test_free_memory_goes_back_to_the_system() -> None:
+    """Pieces between what is held stay with the C library until it is asked."""
+    pieces = [np.ones(1 << 16, np.uint8) for _ in range(3000)]
+    held = pieces[::2]
+    del pieces
+    before = resident()
+    give_back()
+    assert resident() < before - (50 << 20)
+    assert all(piece[0] == 1 for piece in held)
+
+
+def resident() -> int:
+    return int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) * os.sysconf("SC_PAGE_SIZE")
