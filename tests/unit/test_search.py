@@ -10,7 +10,7 @@ from hawx.errors import InputError, UnknownNameError
 from hawx.pareto import hypervolume, non_dominated
 from hawx.predict import Predictor
 from hawx.search import SEARCHERS, search
-from hawx.search.acquisition import exclusive_volume
+from hawx.search.acquisition import OpenSpace, exclusive_volume
 from hawx.search.descent import descend, soft_error, temperature_of
 from hawx.search.nsga2 import first_population
 from hawx.search.pool import build_pool, is_additive, merged_layers, near_front, prune, unit_costs
@@ -158,6 +158,20 @@ def test_the_pool_of_a_small_space_is_the_space() -> None:
     pool, raw = build_pool(world.problem(5), world.effects, np.random.default_rng(0))
     assert len(pool) == 16
     np.testing.assert_array_equal(raw, world.effects.drops(pool))
+
+
+@pytest.mark.parametrize("cells", [1 << 20, 0], ids=["in cells", "point by point"])
+@pytest.mark.parametrize("objectives", [2, 3, 4])
+def test_exclusive_volumes_of_many_points_are_those_of_each(objectives: int, cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fronts with ties, points beyond the corner, below zero, on the front and dominated by it; and no front."""
+    monkeypatch.setattr("hawx.search.acquisition.MOST_CELLS", cells)
+    rng = np.random.default_rng(objectives)
+    for size in (0, 1, 7):
+        front = rng.uniform(-0.2, 1.2, (size, objectives)).round(1)
+        points = np.vstack([rng.uniform(-0.5, 1.3, (30, objectives)).round(1), front])
+        expected = [exclusive_volume(point, front) for point in points]
+        np.testing.assert_allclose(OpenSpace(front).volumes(points), expected, atol=1e-12)
+        assert max(expected) > 0
 
 
 def test_exclusive_volume_is_the_difference_of_hypervolumes() -> None:

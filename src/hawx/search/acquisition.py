@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ PointOf = Callable[[float, NDArray[np.float64]], NDArray[np.float64]]
 
 QUADRATURE = ((-1.2247, 1 / 6), (0.0, 2 / 3), (1.2247, 1 / 6))
 """Three-point Gauss-Hermite rule for the standard normal, scaled by sqrt(2): nodes in sigmas, and weights."""
+MOST_CELLS = 1 << 20
+"""Fronts that cut the space into more cells than this are measured point by point."""
 NODES = tuple((node * 2**0.5, weight) for node, weight in QUADRATURE)
 
 
@@ -23,6 +26,33 @@ def exclusive_volume(point: NDArray[np.float64], front: NDArray[np.float64]) -> 
     if box == 0.0 or not len(front):
         return float(box)
     return float(box) - hypervolume(np.maximum(front, point), np.ones(len(point)))
+
+
+class OpenSpace:
+    """What a front leaves undominated below (1, …, 1), in cells between the coordinates of its points: exclusive volumes of many points at once."""
+
+    def __init__(self, front: NDArray[np.float64]) -> None:
+        inside = front[(front < 1.0).all(axis=1)]
+        self._edges = [np.unique(np.append(inside[:, k], 1.0)) for k in range(front.shape[1])]
+        if prod(len(edges) for edges in self._edges) > MOST_CELLS:
+            self._front, self._open = front, None
+            return
+        self._front, self._open = front, np.ones([len(edges) for edges in self._edges])
+        for point in inside:
+            self._open[tuple(slice(int(np.searchsorted(edges, x)) + 1, None) for edges, x in zip(self._edges, point, strict=True))] = 0.0
+
+    def volumes(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the `exclusive_volume` of each of `points` (points, objectives), (points,)."""
+        if self._open is None:
+            return np.array([exclusive_volume(point, self._front) for point in points])
+        total: NDArray[np.float64] | None = None
+        for k in reversed(range(len(self._edges))):
+            upper = self._edges[k]
+            lower = np.concatenate([[-np.inf], upper[:-1]])
+            widths = np.maximum(upper - np.maximum(lower, points[:, k, None]), 0.0)
+            total = np.tensordot(widths, self._open, (1, k)) if total is None else np.einsum("p...i,pi->p...", total, widths)
+        assert total is not None
+        return total
 
 
 def expected_improvement(
@@ -36,9 +66,12 @@ def expected_improvement(
         front: measured points (points, 1 + objectives), as `point` makes them.
         point: gives a design's point from its drop and ratios; see `hawx.search.Problem.point`.
     """
+    if not len(drops):
+        return np.zeros(0)
     center, spread = compress(drops), sigmas / (SCALE + np.abs(drops))  # uncertainty is even on the compressed scale
+    space = OpenSpace(front.reshape(-1, 1 + ratios.shape[1]))
     result = np.zeros(len(drops))
     for node, weight in NODES:
-        for i, drop in enumerate(expand(center + node * spread)):
-            result[i] += weight * exclusive_volume(point(float(drop), ratios[i]), front)
+        points = np.array([point(float(drop), row) for drop, row in zip(expand(center + node * spread), ratios, strict=True)])
+        result += weight * space.volumes(points)
     return result

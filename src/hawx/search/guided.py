@@ -119,17 +119,13 @@ class _Pool:
             return expected_improvement(drops[index], sigmas[index], self.ratios[index], front, self.problem.point)
 
         picked: list[int] = []
-        gains = gain(candidates)
-        while len(picked) < count and gains.max(initial=0.0) > 0:
+        while len(picked) < count and len(candidates):
+            gains = gain(candidates)
             best = int(gains.argmax())
-            if picked:  # a longer front only lowers gains: what leads with its gain up to date is the best
-                gains[best] = gain(candidates[best : best + 1])[0]
-                if gains[best] < gains.max():
-                    continue
             if gains[best] <= 0:
                 break
             chosen = candidates[best]
             picked.append(int(chosen))
+            candidates = np.delete(candidates, best)
             front = np.vstack([front, self.problem.point(float(drops[chosen]), self.ratios[chosen])])
-            gains[best] = 0.0
         return np.array(picked, np.intp)
