@@ -1,13 +1,13 @@
 """P1: predicted against measured top-1 on random designs within 5 points of int8 that the predictor has not seen.
 
-    python -m benchmarks.search_prediction [--network lenet5] [--granularity layer] [--images 1000] [--designs 60] [--tries 300]
+    python -m benchmarks.search_prediction [--network lenet5] [--granularity layer] [--images 1000] [--designs 60] [--tries 400] [--share 1.0]
 
-Random designs are drawn with every share of approximate units and every set of blocks, and kept evenly over the measured drop: at most a tenth
-of the designs per half point. (Drawn without this, nearly all designs of an easy network lose nothing, and a rank correlation among them is that of
-noise.) The predictor learns from `--measurements` other random designs, drawn without regard to their drop; five such draws. Also printed: the
-same for probes of the test designs (a part of the images run bit-exactly, hawx.predict.probe) of several sizes, as shares of an evaluation, the last
-the one that a search takes; the rank correlation that one half of the images has with the other, which is what a perfect predictor of the other half
-would reach; and designs predicted per second.
+Random designs are drawn with every share of approximate units up to `--share` and every set of blocks, and kept evenly over the measured drop: at
+most a tenth of the designs per half point. (Drawn without this, nearly all designs of an easy network lose nothing, and a rank correlation among
+them is that of noise; of a deep one nearly all lose more than 5 points, unless shares are smaller.) The predictor learns from `--measurements` other
+random designs, drawn without regard to their drop; five such draws. Also printed: the same for probes of the test designs (each design's deciding
+images run bit-exactly, hawx.predict.probe) of several sizes, as shares of an evaluation, with the one that a search takes; the rank correlation that
+one half of the images has with the other, which is what a perfect predictor of the other half would reach; and designs predicted per second.
 Written: `benchmarks/results/search_prediction_NETWORK_GRANULARITY.json`. CIFAR-10 networks need the data folder (`HAWX_DATA`).
 """
 
@@ -32,7 +32,7 @@ BLOCKS = "mul8s_tc5,mul8s_tc6,mul8s_tc7,mul8s_tc8,mul8s_ot2,mul8s_ot3,mul8s_bam_
 BINS = 10
 LIMIT = 5.0
 DRAWS = 5
-SHARES = (0.05, 0.1, 0.2)
+SHARES = (0.02, 0.05, 0.1, 0.2)
 """Images of a probe, as shares of the search images."""
 KEYS = ("spearman", "mean_absolute_error", "bias", "within_two_sigma")
 
@@ -52,7 +52,9 @@ class Measured:
         return np.array([100.0 * (exact[images].mean() - right[images].mean()) for right in self.right])
 
 
-def measure(made: Prepared, designs: int, tries: int, measurements: int, seed: int) -> tuple[Measured, Measured, NDArray[np.bool_]]:
+def measure(
+    made: Prepared, designs: int, tries: int, measurements: int, seed: int, share: float = 1.0
+) -> tuple[Measured, Measured, NDArray[np.bool_]]:
     """Return designs to learn from, designs to test on, and which images the exact design answers right."""
     space, task = made.problem.space, made.task
     evaluator = Evaluator(task.network, task.library, task.images, task.labels, memory_mb=512)
@@ -61,7 +63,7 @@ def measure(made: Prepared, designs: int, tries: int, measurements: int, seed: i
     learn, test = Measured(), Measured()
     quota = np.zeros(BINS, int)
     for attempt in range(tries):
-        row = random_designs(space, rng, 1)[0]
+        row = random_designs(space, rng, 1, share)[0]
         right = evaluator.logits(space.assignment(row)).argmax(axis=1) == task.labels
         drop = 100.0 * (exact.mean() - right.mean())
         if attempt < DRAWS * measurements:
@@ -80,7 +82,8 @@ def validate(made: Prepared, learn: Measured, test: Measured, exact: NDArray[np.
     """Return the figures of every draw of designs to learn from, and of the predictor that has learned nothing."""
     problem = made.problem
     assert problem.probe is not None
-    answers = problem.probe([problem.space.assignment(row) for row in test.choices], np.arange(made.effects.images))
+    everything = np.broadcast_to(np.arange(made.effects.images), (len(test.choices), made.effects.images))
+    answers = problem.probe([problem.space.assignment(row) for row in test.choices], everything)
     truth, known = test.drops(exact), learn.drops(exact)
     rows = []
     for draw in (None, *range(DRAWS)):
@@ -90,7 +93,7 @@ def validate(made: Prepared, learn: Measured, test: Measured, exact: NDArray[np.
             predictor.observe(np.array(learn.choices[part]), [float(d) for d in known[part]])
         rows.append(figures(*predictor.predict(np.array(test.choices)), truth))
         rows[-1] |= {"measurements": 0 if draw is None else measurements, "attenuation": predictor.effects.attenuation}
-        rows[-1]["probed"] = [figures(*probed.estimate(predictor.effects), truth) for probed in probes(made, predictor, test, answers)]
+        rows[-1]["probed"] = [figures(*probes(predictor, test, answers, count).estimate(predictor.effects), truth) for count in probe_sizes(made)]
     return rows
 
 
@@ -107,25 +110,16 @@ def figures(drops: NDArray[np.float64], sigmas: NDArray[np.float64], truth: NDAr
 
 
 def probe_sizes(made: Prepared) -> list[int]:
-    """Return numbers of scoring images: those shares of the search images that there are scoring images for, and what a search runs."""
-    counts = [round(share * made.problem.images) for share in SHARES]
-    usual = round(PROBED_SHARE * made.effects.images)
-    return [count for count in counts if count < usual] + [usual]
+    """Return numbers of scoring images, ascending: some shares of the search images, and what a search runs."""
+    sizes = {round(share * made.problem.images) for share in SHARES} | {round(PROBED_SHARE * made.effects.images)}
+    return sorted(size for size in sizes if size <= made.effects.images)
 
 
-def probes(made: Prepared, predictor: Predictor, test: Measured, answers: NDArray[np.bool_]) -> list[Probes]:
-    """Return probes of the test designs, one for each of `probe_sizes`, on the images that decide among random designs like those to learn from.
-
-    Args:
-        answers: of the test designs on all scoring images, (designs, images).
-    """
-    alike = random_designs(made.problem.space, np.random.default_rng(17), 200)
-    near = alike[predictor.predict(alike)[0] < 2 * LIMIT]
-    result = []
-    for count in probe_sizes(made):
-        images = deciding_images(predictor.effects, near, count)
-        result.append(Probes(choices=np.array(test.choices), images=images, right=answers[:, images]))
-    return result
+def probes(predictor: Predictor, test: Measured, answers: NDArray[np.bool_], count: int) -> Probes:
+    """Return probes of the test designs, each on its `count` deciding images, given their answers on all scoring images, (designs, images)."""
+    choices = np.array(test.choices)
+    images = deciding_images(predictor.effects, choices, count)
+    return Probes(choices=choices, images=images, right=np.take_along_axis(answers, images, axis=1))
 
 
 def speed(made: Prepared, designs: int = 20000) -> float:
@@ -147,6 +141,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--designs", type=int, default=60)
     parser.add_argument("--tries", type=int, default=400)
+    parser.add_argument("--share", type=float, default=1.0, help="most units of a random design that are approximate")
     parser.add_argument("--measurements", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -154,7 +149,7 @@ def main() -> None:
     library = builtin_library().select(["mul8s_exact", *options.blocks.split(",")])
     chosen = search_set(data, options.images)
     made = prepare(network, library, chosen, granularity=options.granularity, budget=1, reference_drop=10.0, seed=options.seed)
-    learn, test, exact = measure(made, options.designs, options.tries, options.measurements, options.seed)
+    learn, test, exact = measure(made, options.designs, options.tries, options.measurements, options.seed, options.share)
     truth = test.drops(exact)
     rows = validate(made, learn, test, exact, options.measurements)
     half = np.arange(len(exact)) % 2 == 0
@@ -183,6 +178,7 @@ def main() -> None:
         "granularity": options.granularity,
         "blocks": list(library.names),
         "images": options.images,
+        "largest_share": options.share,
         "int8_top1": 100.0 * exact.mean(),
         "measured_drops": truth.round(3),
         "summary": summary,

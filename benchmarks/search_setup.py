@@ -120,11 +120,11 @@ def search_rng(seed: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed).spawn(2)[1])
 
 
-def random_designs(space: SearchSpace, rng: np.random.Generator, count: int) -> NDArray[np.uint8]:
-    """Return random designs of every aggressiveness, (count, units): each draws which blocks it uses and the share of approximate units."""
+def random_designs(space: SearchSpace, rng: np.random.Generator, count: int, most: float = 1.0) -> NDArray[np.uint8]:
+    """Return random designs of every aggressiveness, (count, units): each draws its blocks and the share of approximate units, up to `most`."""
     rows = np.empty((count, len(space.units)), np.uint8)
     for i in range(count):
-        share = rng.random()
+        share = most * rng.random()
         used = rng.permutation(len(space.blocks))[: 1 + rng.integers(len(space.blocks))]
         for u, candidates in enumerate(space.candidates):
             options = [c for c in candidates if c in set(used)] or [space.exact]

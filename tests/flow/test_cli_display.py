@@ -85,6 +85,15 @@ def test_tables_line_up() -> None:
     assert lines == ["        value", "name      µm²  x", "──────  ─────  ─", "a         1.0", "longer    123  y"]
 
 
+def test_the_last_of_left_aligned_columns_wraps_to_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "42")
+    text = "a file with the names of some-package, or a command"
+    lines = table(["name", "weights"], [["a", text], ["b", "embedded"]], left=2)
+    assert max(map(len, lines)) <= 42
+    assert [line.split("  ")[0].strip() for line in lines] == ["name", "────", "a", "", "b"]
+    assert " ".join(line[6:] for line in lines[2:4]) == text
+
+
 def test_color_only_where_welcome(monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:

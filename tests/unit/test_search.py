@@ -74,7 +74,7 @@ def test_probes_find_designs_that_a_wrong_prediction_hides() -> None:
 
         def probe(assignments, images, world=world, seen=seen):
             seen.update(a.id for a in assignments)
-            return np.array([world.right(a)[images] for a in assignments])
+            return np.array([world.right(a)[some] for a, some in zip(assignments, images, strict=True)])
 
         problem.probe = probe if probing else None
         problem.measure(world.space.exact_choices())

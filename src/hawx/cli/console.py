@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
+
+NARROWEST = 32
+"""Characters that the last column of a table gets, however narrow the terminal."""
 
 
 def out(*lines: str) -> None:
@@ -40,9 +44,11 @@ def colored(stream: TextIO) -> bool:
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, marked: int | None = None) -> list[str]:
     """Return aligned lines: header, rule, rows. The first `left` columns are left-aligned; row `marked` is set in bold on a terminal.
 
-    A header may have several lines, separated by newlines.
+    A header may have several lines, separated by newlines. Where all columns are left-aligned, the last is wrapped to the terminal.
     """
     body = [list(row) for row in rows]
+    if left == len(head):
+        body = _wrapped(head, body)
     depth = max(h.count("\n") for h in head) + 1
     heads = [[""] * (depth - 1 - h.count("\n")) + h.split("\n") for h in head]
     widths = [max(len(line) for line in [*heads[i], *(row[i] for row in body)]) for i in range(len(head))]
@@ -57,3 +63,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, 
         line = fit(row)
         lines.append(f"\033[1m{line}\033[0m" if i == marked and colored(sys.stdout) else line)
     return lines
+
+
+def _wrapped(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return rows whose last column fits the terminal, as far as it can: what is too long goes on in rows of its own."""
+    before = sum(max(len(line) for line in [*head[i].split("\n"), *(row[i] for row in body)]) + 2 for i in range(len(head) - 1))
+    result = []
+    for *cells, last in body:
+        first, *others = textwrap.wrap(last, max(width() - before, NARROWEST), break_on_hyphens=False, break_long_words=False) or [""]
+        result += [[*cells, first], *([*[""] * len(cells), other] for other in others)]
+    return result

@@ -49,6 +49,8 @@ def two_ended_effects(
     for block in range(len(space.blocks)):
         everywhere = np.where([block in candidates for candidates in space.candidates], block, exact).astype(np.uint8)
         units = np.flatnonzero(everywhere != exact)
+        if not len(units):
+            continue
         for row, logits in zip(units, exchanged_logits(network, library, space, images, exact, everywhere, units), strict=True):
             delta[row, block] = competitors.margins(logits) - base
         far = competitors.margins(whole.logits(space.assignment(everywhere)))

@@ -13,6 +13,7 @@ from hawx.score.competitors import Competitors, Logits
 LogitsOf = Callable[[Assignment], Logits]
 """Bit-exact logits of the scoring images under an assignment, (images, classes)."""
 
+
 def measured_effects(
     logits_of: LogitsOf, space: SearchSpace, competitors: Competitors, *, advance: Callable[[int], None] = lambda _: None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

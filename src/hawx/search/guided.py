@@ -9,7 +9,7 @@ from hawx.estimates import Estimate
 from hawx.pareto import non_dominated
 from hawx.predict import Predictor, Probes, deciding_images
 from hawx.search.acquisition import expected_improvement
-from hawx.search.pool import build_pool, near_front, thin
+from hawx.search.pool import build_pool, thin
 from hawx.search.problem import Problem
 
 BATCH = 2
@@ -17,8 +17,6 @@ BATCH = 2
 PROBED = 12
 """Designs probed between two calibrations."""
 CANDIDATES = 64
-REPRESENTATIVES = 256
-"""Designs near the predicted front that say which images decide."""
 PATIENCE = 3
 """Batches that may add less than `STAGNATION` of the hypervolume before the search stops."""
 STAGNATION = 1e-3
@@ -52,10 +50,7 @@ class _Pool:
         """Measured less estimated drops so far, in points."""
         self.probed: list[int] = []
         """Designs with a probe, in the order of `_probes`."""
-        near = np.flatnonzero(near_front(np.column_stack([self._raw, self.ratios])))
-        shown = rng.permutation(near)[:REPRESENTATIVES]
-        images = deciding_images(predictor.effects, self.choices[shown])
-        self._probes = Probes(choices=self.choices[:0], images=images, right=np.zeros((0, len(images)), bool))
+        self._probes: Probes | None = None
 
     def probe(self) -> bool:
         """Probe the designs of largest expected improvement; return whether there were any."""
@@ -65,8 +60,10 @@ class _Pool:
         if not len(picked):
             return False
         rows = self.choices[picked]
-        right = self.problem.probe([self.problem.space.assignment(row) for row in rows], self._probes.images)
-        self._probes = self._probes.joined(rows, right)
+        images = deciding_images(self.predictor.effects, rows)
+        right = self.problem.probe([self.problem.space.assignment(row) for row in rows], images)
+        probes = Probes(choices=rows, images=images, right=right)
+        self._probes = self._probes.joined(probes) if self._probes else probes
         self.probed += picked.tolist()
         self.predictor.observe_probes(self._probes)
         return True
@@ -99,7 +96,8 @@ class _Pool:
     def _estimates(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return drop and sigma of every design in points, each (designs,): from its probe where it has one."""
         drops, sigmas = self.predictor.from_raw(self._raw, self._parts)
-        drops[self.probed], sigmas[self.probed] = self._probes.estimate(self.predictor.effects)
+        if self._probes is not None:
+            drops[self.probed], sigmas[self.probed] = self._probes.estimate(self.predictor.effects)
         return drops, sigmas
 
     def _select(self, open_ones: NDArray[np.bool_], count: int, drops: NDArray[np.float64], sigmas: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -114,13 +112,9 @@ class _Pool:
         candidates = open_index[useful]
         front = self.problem.points()
         front = front[non_dominated(front)] if len(front) else front
-
-        def gain(index: NDArray[np.intp]) -> NDArray[np.float64]:
-            return expected_improvement(drops[index], sigmas[index], self.ratios[index], front, self.problem.point)
-
         picked: list[int] = []
         while len(picked) < count and len(candidates):
-            gains = gain(candidates)
+            gains = expected_improvement(drops[candidates], sigmas[candidates], self.ratios[candidates], front, self.problem.point)
             best = int(gains.argmax())
             if gains[best] <= 0:
                 break

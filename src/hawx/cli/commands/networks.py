@@ -49,8 +49,8 @@ def run_list(arguments: Namespace) -> int:
     if arguments.json:
         print_json(facts)
         return 0
-    rows = [[str(f["name"]), "×".join(map(str, f["input_shape"])), str(f["classes"]), str(f["data"]), str(f["weights"])] for f in facts]
-    out(*table(["network", "input", "classes", "data", "weights"], rows, left=5))
+    rows = [[str(f["name"]), "×".join(map(str, f["input_shape"])), str(f["data"]), str(f["weights"])] for f in facts]
+    out(*table(["network", "input", "data", "weights"], rows, left=4))
     return 0
 
 
