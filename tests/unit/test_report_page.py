@@ -8,10 +8,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 from toy_result import toy_result
 
-from hawx.report.choice import choose, exact_design
+from hawx.report.choice import choose, exact_design, optimism
 from hawx.report.compare import compare, comparison_html
 from hawx.report.figures.front import beyond
 from hawx.report.gallery import gallery
@@ -86,6 +87,20 @@ def test_headline_says_what_was_measured() -> None:
     assert f"measured on 2\u202f000 images, 95 %: {low:.2f} to {high:.2f}" in words
     assert f"{100 * choice.design.mult_power_ratio:.1f}" in words
     assert "out of a space of 7\u202f762 designs" in words
+
+
+def test_a_front_that_only_its_search_images_like_says_so() -> None:
+    result = toy_result()
+    exact = exact_design(result)
+    assert exact is not None
+    others = [d for d in result.front if d.id != exact.id]
+    gaps = [result.drop(d) - (result.baseline.search_int8_top1 - d.search.top1) for d in others if d.search is not None]
+    assert optimism(result) == pytest.approx(np.mean(gaps))
+    assert f"loses {np.mean(gaps):+z.2f} points more on the report images than on the 2000 search images" in Outline(report_html(result)).words
+    flattered = replace(result, baseline=replace(result.baseline, int8_top1=result.baseline.int8_top1 + 3))
+    words = Outline(report_html(flattered)).words
+    assert f"loses {np.mean(gaps) + 3:.2f} points more on the report images than on the 2000 search images that chose it: too few" in words
+    assert optimism(replace(result, front=(exact,))) is None
 
 
 HOSTILE = "</style><script>alert(1)</script>\"'&<b>"

@@ -1,4 +1,4 @@
-"""The design that a report puts forward, and why this one."""
+"""The design that a report puts forward and why this one, and how much the choice of a front flatters it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from hawx.report.result import Result
 
 UNASKED = 1.0
 """Points of top-1 allowed where the user stated no goal."""
+FLATTERED = 0.5
+"""Points of optimism from which on the search images were too few to choose by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,35 @@ def choose(result: Result) -> Choice | None:
     if result.max_drop is None:
         return Choice(design, f"least {objective} that loses at most {allowed:g} {points} (no goal was stated)")
     return Choice(design, f"least {objective} that loses at most {allowed:g} {points}, as asked")
+
+
+def optimism(result: Result) -> float | None:
+    """Return how many points more the front loses on the report images than on the search images that chose it.
+
+    Mean over its approximate designs; None where none was measured on both. A search picks what looks good on its images, the more so the fewer
+    they are and the more units it may choose for.
+    """
+    exact = exact_design(result)
+    gaps = [
+        result.drop(design) - (result.baseline.search_int8_top1 - design.search.top1)
+        for design in result.front
+        if design.measurement is not None and design.search is not None and (exact is None or design.id != exact.id)
+    ]
+    return sum(gaps) / len(gaps) if gaps else None
+
+
+def optimism_words(result: Result) -> str | None:
+    """Return a sentence on the `optimism` of a front, with the way out where it is large; None where nothing is known of it."""
+    gap = optimism(result)
+    if gap is None:
+        return None
+    images = next(design.search.images for design in result.front if design.search is not None)
+    if gap < FLATTERED:
+        return f"On average the front loses {gap:+z.2f} points more on the report images than on the {images} search images that chose it."
+    return (
+        f"The front loses {gap:.2f} points more on the report images than on the {images} search images that chose it: "
+        "too few to choose by. Give it more --search-images, or a coarser --granularity."
+    )
 
 
 def exact_design(result: Result) -> Design | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hawx.report.choice import Choice, blocks_of, exact_design
+from hawx.report.choice import Choice, blocks_of, exact_design, optimism_words
 from hawx.report.figures import draw_filter_scores, draw_front, draw_hypervolume, draw_validation
 from hawx.report.figures.front import beyond
 from hawx.report.gallery import assignment_figure, growths, layer_figure, operator_figure
@@ -203,6 +203,9 @@ def _trust(result: Result, choice: Choice | None) -> Section | None:
             else []
         )
         parts.append(element("p", {}, text("; ".join(said) + ".")))
+    flattered = optimism_words(result)
+    if flattered:
+        parts.append(element("p", {}, text(flattered)))
     figures = []
     drops = [result.baseline.search_int8_top1 - d.search.top1 for d in result.evaluated if d.estimate is not None and d.search is not None]
     if drops:

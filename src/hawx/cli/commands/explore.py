@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from argparse import Namespace
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hawx.cli.console import out, print_json
+from hawx.cli.console import out, print_json, width
 from hawx.cli.folder import MEASUREMENTS, SETTINGS, begin, check, default_folder
 from hawx.cli.inputs import load_library, load_network, settings_from, split_sizes
 from hawx.cli.parser import Commands, add_command, add_json, add_settings
@@ -98,7 +99,7 @@ def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
 def report(result: Result, folder: Path, *, as_json: bool) -> None:
     """Print the outcome of a run."""
     from hawx.cli.front import choice_lines, front_lines
-    from hawx.report.choice import choose
+    from hawx.report.choice import choose, optimism_words
     from hawx.report.page import space_size
     from hawx.report.quantities import seconds
 
@@ -117,6 +118,8 @@ def report(result: Result, folder: Path, *, as_json: bool) -> None:
         *front_lines(result, choice),
         "",
         *choice_lines(result, choice),
+        "",
+        *textwrap.wrap(optimism_words(result) or "", width()),
         "",
         f"report   {folder / 'report.html'}",
         f"design   {folder / 'design.json'}",
