@@ -79,8 +79,9 @@ def before(made: Prepared, stick: Yardstick, reference: float, seed: int, best: 
     """Return how good the predicted front is, with nothing measured but the exact design."""
     problem = fresh(made.problem, reference, 1)
     start = perf_counter()
-    pool, _ = build_pool(problem, made.effects, search_rng(seed))
-    predicted = made.predictor().predict(pool)[0]
+    predictor = made.predictor()
+    pool = build_pool(problem, predictor, search_rng(seed))
+    predicted = predictor.predict(pool)[0]
     ratios = problem.ratios(pool)
     chosen = thin(np.column_stack([predicted, ratios]), PREDICTED_FRONT)
     took = perf_counter() - start

@@ -87,7 +87,7 @@ def validate(made: Prepared, learn: Measured, test: Measured, exact: NDArray[np.
     truth, known = test.drops(exact), learn.drops(exact)
     rows = []
     for draw in (None, *range(DRAWS)):
-        predictor = made.predictor()
+        predictor = Predictor(made.effects, problem.images)
         if draw is not None:
             part = slice(draw * measurements, (draw + 1) * measurements)
             predictor.observe(np.array(learn.choices[part]), [float(d) for d in known[part]])

@@ -26,7 +26,7 @@ from hawx.accelerators import Spatial
 from hawx.blocks.families import builtin_library
 from hawx.flow import COMPETITORS, SCORE_IMAGES, scoring_images, search_space
 from hawx.networks import zoo
-from hawx.predict import Effects
+from hawx.predict import Effects, Predictor, spread_of
 from hawx.predict.superposition import LAWS
 from hawx.score import EffectKind
 from hawx.search import Problem
@@ -82,7 +82,7 @@ def run(name: str) -> dict[str, Any]:
     effects.drops(rows)
     rate = designs / (perf_counter() - start)
     start = perf_counter()
-    pool, _ = build_pool(problem, effects, search_rng(0))
+    pool = build_pool(problem, Predictor(effects, images, spread_of(effects, space)), search_rng(0))
     return {
         "units": len(space.units),
         "blocks": len(space.blocks),

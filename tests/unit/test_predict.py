@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from hawx.designs.space import Choices
 from hawx.predict import Calibration, Effects, Predictor, Probes, deciding_images, validate
 from hawx.predict.calibration import compress, expand
-from hawx.predict.probe import certainties, fitted_line
 from hawx.search.descent import Composition
 from hawx.units import Granularity
 from toy import World
@@ -165,28 +164,6 @@ def test_the_deciding_images_are_those_of_doubt_for_each_design() -> None:
     delta[0, 2] = -5.2
     effects = Effects(base=base, delta=delta, weights=np.ones(5), groups=np.zeros(1, np.int64))
     assert deciding_images(effects, np.array([[1], [2]], np.uint8), 2).tolist() == [[1, 3], [0, 4]]
-
-
-def test_answers_tell_how_far_margins_are_to_be_trusted() -> None:
-    """Margins that err four times as much as usual are believed a quarter as much, and the images that were not run are counted accordingly."""
-    rng = np.random.default_rng(0)
-    base = rng.gamma(2.0, 2.0, (1, 2000)).astype(np.float32)
-    delta = np.zeros((1, 2, 1, 2000), np.float32)
-    delta[0, 1] = rng.normal(-0.5, 1.0, (1, 2000))
-    effects = Effects(base=base, delta=delta, weights=np.ones(2000), groups=np.zeros(1, np.int64))
-    choices = np.ones((12, 1), np.uint8)
-    error = 4 * effects.margin_error * np.sqrt(np.square(delta[0, 1]).mean())
-    right = effects.margins(choices)[:, 0] + rng.normal(0, error, (12, 2000)) > 0
-    images = deciding_images(effects, choices, 200)
-    probes = Probes(choices=choices, images=images, right=np.take_along_axis(right, images, axis=1))
-    certainty = certainties(effects, choices)
-    offset, slope = fitted_line(np.take_along_axis(certainty, images, axis=1).ravel(), probes.right.ravel())
-    assert abs(offset) < 0.3
-    assert slope == pytest.approx(1.7 / 4, rel=0.2)
-    drops, sigmas = probes.estimate(effects)
-    truth = 100 * (1 - right.mean(axis=1))
-    assert (np.abs(drops - truth) <= 2 * sigmas).mean() >= 0.8
-    assert abs((drops - truth).mean()) < 0.3 * abs((effects.drops(choices) - truth).mean())
 
 
 def test_a_design_that_was_measured_no_longer_counts_as_probed() -> None:

@@ -3,6 +3,7 @@
 from hawx.predict.calibration import Calibration
 from hawx.predict.predictor import Predictor, validate
 from hawx.predict.probe import Probes, Run, deciding_images
+from hawx.predict.spread import Spread, spread_of
 from hawx.predict.superposition import Effects
 
-__all__ = ["Calibration", "Effects", "Predictor", "Probes", "Run", "deciding_images", "validate"]
+__all__ = ["Calibration", "Effects", "Predictor", "Probes", "Run", "Spread", "deciding_images", "spread_of", "validate"]

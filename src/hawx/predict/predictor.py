@@ -12,6 +12,7 @@ from scipy.stats import spearmanr
 from hawx.designs.space import Choices
 from hawx.predict.calibration import Calibration
 from hawx.predict.probe import Probes
+from hawx.predict.spread import Spread
 from hawx.predict.superposition import Effects
 
 
@@ -25,12 +26,18 @@ class Predictor:
     effects: Effects
     images: int
     """Number of search images."""
+    spread: Spread | None = None
+    """Ranks designs in place of the effects, in spaces of more designs than the scoring images can tell apart (see hawx.predict.spread)."""
     observed: list[Choices] = field(default_factory=list)
     measured: list[float] = field(default_factory=list)
     probes: Probes | None = None
 
     def __post_init__(self) -> None:
         self._calibrate()
+
+    def drops(self, choices: Choices) -> NDArray[np.float64]:
+        """Return the composed drop in points, before any calibration, (designs,), for choices (designs, units)."""
+        return self.effects.drops(choices) if self.spread is None else self.spread.drops(choices)
 
     def observe(self, choices: Choices, drops: Sequence[float]) -> None:
         """Learn that the designs `choices` (designs, units) lose `drops` points on the search images."""
@@ -45,10 +52,10 @@ class Predictor:
 
     def predict(self, choices: Choices) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return estimated drop and sigma in points, each (designs,), for choices (designs, units)."""
-        return self.from_raw(self.effects.drops(choices), self.effects.parts(choices))
+        return self.from_raw(self.drops(choices), self.effects.parts(choices))
 
     def from_raw(self, raw: NDArray[np.float64], parts: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return estimated drop and sigma for drops and parts of `effects` that are already known, (designs,) and (designs, parts)."""
+        """Return estimated drop and sigma for composed drops and parts of `effects` that are already known, (designs,) and (designs, parts)."""
         return self._calibration.predict(raw, parts, self.images)
 
     def _calibrate(self) -> None:
@@ -66,7 +73,7 @@ class Predictor:
         parts = self.effects.parts(observed)
         parts = np.vstack([np.zeros((1, parts.shape[1])), parts])
 
-        raw = np.array([0.0, *self.effects.drops(observed)])
+        raw = np.array([0.0, *self.drops(observed)])
         self._calibration = Calibration.fit(raw, parts, drops, self.images, sigmas=sigmas)
 
 

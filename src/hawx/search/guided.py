@@ -42,7 +42,8 @@ class _Pool:
 
     def __init__(self, problem: Problem, rng: np.random.Generator, predictor: Predictor) -> None:
         self.problem, self.predictor = problem, predictor
-        self.choices, self._raw = build_pool(problem, predictor.effects, rng)
+        self.choices = build_pool(problem, predictor, rng)
+        self._raw = predictor.drops(self.choices)
         self.ratios = problem.ratios(self.choices)
         self._parts = predictor.effects.parts(self.choices)
         self.known = np.array([problem.is_known(row) for row in self.choices])

@@ -1,7 +1,8 @@
-"""Pool: the designs worth looking at, found on the predictor alone: everything, or descent and evolution."""
+"""Pool: the designs worth looking at, found on the predictor alone: everything, the best for every price, or descent and evolution."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import combinations, product
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from hawx.designs.space import Choices, SearchSpace
 from hawx.pareto import merge_additive, non_dominated
-from hawx.predict.superposition import Effects
+from hawx.predict import Effects, Predictor, Spread
 from hawx.search.descent import descend, soft_error, temperature_of
 from hawx.search.problem import Problem
 
@@ -25,6 +26,8 @@ POOL_LIMIT = 2000
 """Designs near the predicted front that evolution keeps."""
 POPULATION = 400
 GENERATIONS = 12
+PRICES = np.geomspace(1e-5, 30.0, 60)
+"""Costs of all units together over their scatter, from next to nothing to all that counts."""
 EXCHANGE = 0.2
 """Share of children that exchange one block for another wherever it is used."""
 
@@ -101,21 +104,68 @@ def enumerate_all(space: SearchSpace) -> Choices:
     return np.array(list(product(*space.candidates)), np.uint8)
 
 
-def build_pool(problem: Problem, effects: Effects, rng: np.random.Generator) -> tuple[Choices, NDArray[np.float64]]:
-    """Return the pool (designs, units) and its raw predicted drops (designs,) in points."""
+def build_pool(problem: Problem, predictor: Predictor, rng: np.random.Generator) -> Choices:
+    """Return the pool, (designs, units)."""
+    effects = predictor.effects
     if problem.space.size <= ENUMERATE:
-        pool = enumerate_all(problem.space)
-        return pool, effects.drops(pool)
+        return enumerate_all(problem.space)
     costs = unit_costs(problem)
     additive = is_additive(problem, costs, rng)
     if not additive:
         costs = shared_costs(problem)
+    if predictor.spread is not None:
+        pool = _best_for_prices(predictor.spread, costs, problem.space, additive=additive)
+        return pool if additive else _evolve(problem, predictor, problem.space, pool, rng)
     space = prune(effects, costs, problem.space)
     if space.size <= ENUMERATE:
-        pool = enumerate_all(space)
-        return pool, effects.drops(pool)
+        return enumerate_all(space)
     pool = np.concatenate([_descent_paths(effects, costs, space, rng, additive=additive), merged_layers(effects, costs, problem.space)])
-    return _evolve(problem, effects, space, np.unique(pool, axis=0), rng)
+    return _evolve(problem, predictor, space, np.unique(pool, axis=0), rng)
+
+
+def _mixes(objectives: int) -> NDArray[np.float64]:
+    """Return weights of the objectives, (mixes, objectives): each alone, and all of them together."""
+    alone = np.eye(objectives)
+    return alone if objectives == 1 else np.vstack([alone, np.full(objectives, 1 / objectives)])
+
+
+def _scalar_costs(costs: NDArray[np.float64], mixes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return weighted sums of the objectives, (mixes, units, blocks): a weight means the same whatever share of the total the multipliers are."""
+    ranges = np.ptp(costs, axis=2).sum(axis=1)
+    return np.tensordot(mixes, costs / np.maximum(ranges, 1e-12)[:, None, None], 1)
+
+
+def _best_for_prices(spread: Spread, costs: NDArray[np.float64], space: SearchSpace, *, additive: bool) -> Choices:
+    """Return the designs of least scatter plus cost for many prices and mixes of the objectives, (designs, units).
+
+    Both add up over the units, so each takes its own best block. Where the law of an objective is not additive, designs confined to a few blocks
+    follow: those that the free ones used most.
+    """
+    alone = _mixes(len(costs))
+    between = 0.5 * (alone[:-1] + alone[-1])
+    scalar = _scalar_costs(costs, np.unique(np.vstack([alone, between]), axis=0))
+    allowed = np.zeros(spread.variance.shape, bool)
+    for unit, candidates in enumerate(space.candidates):
+        allowed[unit, list(candidates)] = True
+    scatter = np.where(allowed, spread.variance / max(float(spread.variance[allowed].mean()) * len(allowed), 1e-30), np.inf)
+
+    def best(among: Iterable[int]) -> list[Choices]:
+        blocks = np.array(sorted(among), np.uint8)
+        return [blocks[(scatter[:, blocks] + price * cost[:, blocks]).argmin(axis=1)] for cost in scalar for price in PRICES]
+
+    designs = [space.exact_choices(), *best(range(len(space.blocks)))]
+    if not additive:
+        for subset in _favorite_subsets(np.array(designs), len(space.blocks)):
+            everywhere = allowed[:, list(subset)].any(axis=1).all()
+            designs += best(subset if everywhere else {space.exact, *subset})
+    return np.unique(np.array(designs), axis=0)
+
+
+def _favorite_subsets(designs: Choices, blocks: int) -> list[tuple[int, ...]]:
+    """Return sets of one to three of the blocks that `designs` (designs, units) use most."""
+    used = np.bincount(designs.ravel(), minlength=blocks)
+    favorites = [int(b) for b in np.argsort(-used, kind="stable")[:FAVORITES] if used[b]]
+    return [subset for size in range(1, 4) for subset in combinations(favorites, size)]
 
 
 def _descent_paths(effects: Effects, costs: NDArray[np.float64], space: SearchSpace, rng: np.random.Generator, *, additive: bool) -> Choices:
@@ -124,21 +174,14 @@ def _descent_paths(effects: Effects, costs: NDArray[np.float64], space: SearchSp
     Where the law of an objective is not additive (an array that must hold every block it uses, lanes that cannot be shared),
     descents confined to a few blocks follow: those that the free ones used most.
     """
-    mixes = np.eye(len(costs))
-    if len(costs) > 1:
-        mixes = np.vstack([mixes, np.full(len(costs), 1 / len(costs))])
-    ranges = np.ptp(costs, axis=2).sum(axis=1)  # a weight means the same whatever share of the total the multipliers are
-    scalar = [np.tensordot(mix / np.maximum(ranges, 1e-12), costs, 1) for mix in mixes]
+    scalar = _scalar_costs(costs, _mixes(len(costs)))
     weights = np.geomspace(1e-3, 3.0, 28)
     paths = [space.exact_choices()[None]]
     paths += [descend(effects, cost, space.candidates, weights, space.exact_choices(), rng) for cost in scalar]
     if not additive:
-        used = np.bincount(np.concatenate(paths).ravel(), minlength=len(space.blocks))
-        favorites = [int(b) for b in np.argsort(-used, kind="stable")[:FAVORITES] if used[b]]
-        for size in range(1, 4):
-            for subset in combinations(favorites, size):
-                start = np.full(len(space.units), max(subset, key=lambda b: float(scalar[-1][:, b].sum())), np.uint8)
-                paths.append(descend(effects, scalar[-1], [subset] * len(space.units), weights[:: 3 if size > 1 else 28], start, rng))
+        for subset in _favorite_subsets(np.concatenate(paths), len(space.blocks)):
+            start = np.full(len(space.units), max(subset, key=lambda b: float(scalar[-1][:, b].sum())), np.uint8)
+            paths.append(descend(effects, scalar[-1], [subset] * len(space.units), weights[:: 3 if len(subset) > 1 else 28], start, rng))
     return np.unique(np.concatenate(paths), axis=0)
 
 
@@ -149,22 +192,18 @@ def is_additive(problem: Problem, costs: NDArray[np.float64], rng: np.random.Gen
     return bool(np.allclose(problem.ratios(rows), added, rtol=0.02))
 
 
-def _evolve(problem: Problem, effects: Effects, space: SearchSpace, pool: Choices, rng: np.random.Generator) -> tuple[Choices, NDArray[np.float64]]:
+def _evolve(problem: Problem, predictor: Predictor, space: SearchSpace, pool: Choices, rng: np.random.Generator) -> Choices:
     """Return the pool after crossover and mutation of its predicted front, all on the predictor."""
-    drops = effects.drops(pool)
-    points = np.column_stack([drops, problem.ratios(pool)])
+    points = np.column_stack([predictor.drops(pool), problem.ratios(pool)])
     for _ in range(GENERATIONS):
         parents = pool[thin(points, POPULATION // 4)]
         children = _offspring(parents, space, rng, POPULATION)
-        child_drops = effects.drops(children)
-        pool = np.concatenate([pool, children])
-        drops = np.concatenate([drops, child_drops])
-        points = np.concatenate([points, np.column_stack([child_drops, problem.ratios(children)])])
-        merged = pool
+        merged = np.concatenate([pool, children])
+        points = np.concatenate([points, np.column_stack([predictor.drops(children), problem.ratios(children)])])
         first = np.unique(merged, axis=0, return_index=True)[1]
         keep = first[_kept(points[first], rng)]
-        pool, drops, points = merged[keep], drops[keep], points[keep]
-    return pool, drops
+        pool, points = merged[keep], points[keep]
+    return pool
 
 
 def _kept(points: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.intp]:

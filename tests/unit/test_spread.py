@@ -1,0 +1,106 @@
+"""Spread against its formula, and fronts chosen by it on images nobody has seen."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from hawx.accelerators import Systolic
+from hawx.pareto import hypervolume
+from hawx.predict import Effects, Predictor, Spread, spread_of
+from hawx.search import search
+from hawx.search.pool import build_pool, thin, unit_costs
+from hawx.units import Granularity
+from toy import World
+
+
+def scattered(filters: int = 50, images: int = 100, unseen: int = 4000) -> tuple[World, Effects]:
+    """Return a world of 6 layers whose units scatter margins unevenly, known on `images`, and its effects on images that nobody has seen."""
+    world = World(6, granularity=Granularity.FILTER, filters=filters, images=images)
+    rng = np.random.default_rng(3)
+    units = len(world.space.units)
+    scale = rng.lognormal(0, 1, (units, 1)) * np.array([0.0, 0.4, 1.0, 1.5]) * 2 / units**0.5
+    base = rng.gamma(2.0, 1.0, (2, images + unseen)).astype(np.float32)
+    delta = (rng.standard_normal((units, 4, 2, images + unseen)) * scale[..., None, None]).astype(np.float32)
+
+    def part(some: slice) -> Effects:
+        return replace(world.effects, base=base[:, some].copy(), delta=delta[..., some].copy(), weights=np.ones(base[:, some].shape[1]))
+
+    world.effects = part(slice(images))
+    return world, part(slice(images, None))
+
+
+def test_the_expected_loss_is_the_normal_law_of_added_variances() -> None:
+    world, _ = scattered(filters=2, images=60)
+    effects = replace(world.effects, weights=np.random.default_rng(0).uniform(0.5, 2.0, 60))
+    choices = world.space.random(np.random.default_rng(1), 5)
+    shares = effects.weights / effects.weights.sum()
+    expected = []
+    for row in choices:
+        total = 0.0
+        margin = effects.base.min(axis=0).astype(float)
+        for unit, block in enumerate(row):
+            shift = np.take_along_axis(effects.delta[unit, block], effects.base.argmin(axis=0)[None], axis=0)[0].astype(float)
+            gain = (shares * shift * margin).sum() / (shares * margin**2).sum()
+            total += (shares * (shift - gain * margin) ** 2).sum()
+        expected.append(100 * ((shares * (margin > 0)).sum() - (shares * norm.cdf(margin / total**0.5)).sum()))
+    np.testing.assert_allclose(Spread.of(effects).drops(choices), expected, rtol=1e-6, atol=1e-9)
+
+
+def test_the_exact_design_loses_nothing_and_a_pure_gain_costs_nothing() -> None:
+    world, _ = scattered(filters=2)
+    gains = world.effects.base * np.float32(-0.3)
+    delta = world.effects.delta.copy()
+    delta[0, 1] = gains
+    spread = Spread.of(replace(world.effects, delta=delta))
+    only = world.space.exact_choices()
+    assert spread.drops(only)[0] == 0
+    only[0] = 1
+    assert spread.drops(only)[0] == pytest.approx(0, abs=1e-3)
+
+
+def test_spread_ranks_where_there_are_more_choices_than_images() -> None:
+    world = World(3, granularity=Granularity.FILTER, filters=4, images=95)  # 12 units of 4 blocks: 24 bits
+    assert isinstance(spread_of(world.effects, world.space), Spread)
+    assert spread_of(world.effects, world.space.restricted([[0, 1]] * 12)) is None
+    assert spread_of(World(3, granularity=Granularity.FILTER, filters=4, images=96).effects, world.space) is None
+
+
+def test_no_unit_of_a_pool_has_a_block_that_is_cheaper_and_scatters_less() -> None:
+    world, _ = scattered(filters=8)
+    spread = Spread.of(world.effects)
+    problem = world.problem(5)
+    costs = unit_costs(problem)
+    pool = build_pool(problem, Predictor(world.effects, 100, spread), np.random.default_rng(0))
+    assert len(pool) > 50
+    for row in pool:
+        for unit, block in enumerate(row):
+            points = np.column_stack([spread.variance[unit], costs[:, unit].T])
+            better = (points <= points[block]).all(axis=1) & (points < points[block] - 1e-12).any(axis=1)
+            assert not better.any()
+
+
+def test_a_front_chosen_by_spread_holds_on_images_that_nobody_has_seen() -> None:
+    world, unseen = scattered()
+    problem = world.problem(5)
+    volumes, flattery = [], []
+    for spread in (None, Spread.of(world.effects)):
+        predictor = Predictor(world.effects, 100, spread)
+        pool = build_pool(problem, predictor, np.random.default_rng(0))
+        seen, ratios = predictor.drops(pool), problem.ratios(pool)
+        front = thin(np.column_stack([seen, ratios]), 20)
+        true = unseen.drops(pool[front])
+        volumes.append(hypervolume(np.column_stack([np.maximum(true, 0) / 10, ratios[front] / problem.corner]), np.ones(3)))
+        flattery.append((true - seen[front]).mean())
+    assert volumes[1] > 1.3 * volumes[0]
+    assert abs(flattery[1]) < 0.3 * flattery[0]
+
+
+def test_an_array_that_holds_every_block_is_given_few_by_spread_too() -> None:
+    world, _ = scattered(filters=16)
+    problem = world.problem(16, accelerator=Systolic(rows=8, columns=8))
+    problem.measure(world.space.exact_choices())
+    search("hawx", problem, np.random.default_rng(0), Predictor(world.effects, 100, spread_of(world.effects, world.space)))
+    assert min(len(set(e.choices.tolist())) for e in problem.front()) == 1
+    assert max(len(set(e.choices.tolist())) for e in problem.front()) > 1
