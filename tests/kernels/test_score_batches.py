@@ -1,4 +1,4 @@
-"""Scores do not depend on how many images are scored at a time."""
+"""Scores and runs on scoring images do not depend on which others are run with them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hawx.designs import SearchSpace
 from hawx.emulate import BlockExecutor, Evaluator
 from hawx.networks import zoo
 from hawx.profile import profile_operands
-from hawx.score import score_network, scoring_set, work
+from hawx.score import ScoringRuns, score_network, scoring_set, work
 from hawx.units import Granularity
 
 LIBRARY = Library([exact(), low_rank(2), full_rank()])
@@ -35,3 +35,19 @@ def test_batches_give_the_same_scores(granularity: Granularity, monkeypatch: pyt
     np.testing.assert_array_equal(parts.scores.layer_margin, whole.scores.layer_margin)
     assert np.abs(whole.delta).max() > 0
     assert sum(told) == work(space, len(sample.images))
+
+
+def test_every_design_runs_its_own_scoring_images() -> None:
+    network, data = zoo.load("lenet5"), zoo.dataset("lenet5").first(60)
+    space = SearchSpace.build(Granularity.LAYER, list(network.filters), list(network.filters.values()), LIBRARY.names, exact=LIBRARY.index("exact"))
+    whole = Evaluator(network, LIBRARY, data.images, data.labels)
+    exact_logits = whole.logits(space.assignment(space.exact_choices()))
+    sample = scoring_set(data.images, data.labels, exact_logits, 40, 2, np.random.default_rng(0))
+    rng = np.random.default_rng(1)
+    designs = [space.assignment(row) for row in space.random(rng, 4)]
+    images = np.stack([np.sort(rng.choice(40, 9, replace=False)) for _ in designs])
+    found = ScoringRuns(network, LIBRARY, sample)(designs, images)
+    everything = Evaluator(network, LIBRARY, sample.images, sample.competitors.labels)
+    for design, chosen, answers in zip(designs, images, found, strict=True):
+        np.testing.assert_array_equal(answers, (everything.logits(design).argmax(axis=1) == sample.competitors.labels)[chosen])
+    assert 0 < found.mean() < 1

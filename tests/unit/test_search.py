@@ -133,24 +133,24 @@ def test_merged_layers_are_the_front_of_all_designs_with_one_block_per_layer_as_
         assert not (points < point - 1e-6).all(axis=1).any()
 
 
-def test_descent_moves_a_few_of_many_units_at_once_and_still_lowers_the_weighted_loss() -> None:
-    world = World(4, granularity=Granularity.FILTER, filters=64)
+def test_descent_ends_where_no_single_move_gains() -> None:
+    world = World(4, granularity=Granularity.FILTER, filters=16)
     effects, costs = world.effects, unit_costs(world.problem(1))[0]
     start = world.space.exact_choices()
     weights = np.geomspace(0.7, 6.0, 6)
-    path = descend(effects, costs, world.space.candidates, weights, start, np.random.default_rng(0))
+    path = descend(effects, costs, world.space.candidates, weights, start, np.random.default_rng(0), sweeps=20)
     shares = np.full(effects.images, 1 / effects.images, np.float32)
 
     def value(choices: np.ndarray, weight: float) -> float:
         loss = soft_error(effects.margins(choices), temperature_of(effects), shares)[0]
-        return float(loss + weight * costs[np.arange(256), choices.astype(int)].sum())
+        return float(loss + weight * costs[np.arange(64), choices.astype(int)].sum())
 
-    assert 0 < (path[0] != 0).sum() < 256
+    assert 0 < (path[0] != 0).sum() < 64
     for weight, design in zip(weights, path, strict=True):
         assert value(design, weight) < value(start, weight)
-        for unit in range(0, 256, 16):  # no single move is left that would gain more than what others moved meanwhile
-            others = [np.where(np.arange(256) == unit, block, design).astype(np.uint8) for block in range(4)]
-            assert min(value(other, weight) for other in others) > value(design, weight) - 2e-3
+        for unit in range(64):
+            others = [np.where(np.arange(64) == unit, block, design).astype(np.uint8) for block in range(4)]
+            assert min(value(other, weight) for other in others) > value(design, weight) - 1e-5
 
 
 def test_the_pool_of_a_small_space_is_the_space() -> None:

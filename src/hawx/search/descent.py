@@ -1,9 +1,9 @@
-"""Coordinate descent on the superposition: the predicted front of very large spaces, one unit at a time.
+"""Coordinate descent on the superposition: the predicted front of spaces that cannot be enumerated, one unit at a time.
 
 For a weight λ on cost it minimizes `loss(margins) + λ·cost` by giving each unit in turn the block that is best with all others held: the
-margins of all candidates of a unit are one addition away. In spaces of hundreds of units a few move at once. A path of rising λ, each
-started from the last, walks from the all-exact design to the cheapest one and leaves a predicted front behind. (Lagrangian relaxation of
-the multiple-choice knapsack, with the additive loss replaced by the composed one.)
+margins of all candidates of a unit are one addition away. A path of rising λ, each started from the last, walks from the all-exact design
+to the cheapest one and leaves a predicted front behind. (Lagrangian relaxation of the multiple-choice knapsack, with the additive loss
+replaced by the composed one.)
 """
 
 from __future__ import annotations
@@ -17,11 +17,6 @@ from hawx.designs.space import Choices
 from hawx.predict.superposition import GAINS, Effects
 
 Margins = NDArray[np.float32]
-
-TOGETHER = 64
-"""The share of all units that may move at once is one in so many: too little to overshoot."""
-TRIAL_VALUES = 1 << 20
-"""Margins tried at once, in float32 values."""
 
 
 def soft_error(margins: Margins, temperature: float, shares: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -53,44 +48,44 @@ class Composition:
         self._gain = self._gains(self._shift)
         self._residual = self._residuals(self._shift, self._gain)
 
-    def trial(self, units: NDArray[np.int64], options: NDArray[np.int64]) -> Margins:
-        """Return margins (units, options, competitors, images): each of `units` (units,) alone on each of its `options` (units, options)."""
-        group, delta = self._group[units], self.effects.delta
-        shift = delta[units[:, None], options]
-        shift += (self._shift[group] - delta[units, self.choices[units]])[:, None]
+    def trial(self, unit: int, options: NDArray[np.int64]) -> Margins:
+        """Return margins (options, competitors, images): `unit` alone on each of its `options` (options,)."""
+        group, delta = self._group[unit], self.effects.delta[unit]
+        shift: Margins = delta[options]
+        shift += self._shift[group] - delta[self.choices[unit]]
         gain = self._gains(shift)
-        others = np.exp(np.log(self._gain).sum() - np.log(self._gain[group]))[:, None]
+        others = float(np.prod(np.delete(self._gain, group)))
         faded = (others * gain) ** (self._power or 0.0)
         own = faded / gain ** (self._power or 0.0)
         rest = self._residual.sum(axis=0) - self._residual[group]
         shift *= _wide(own)
         shift += _wide(others * gain - own * (gain - 1)) * self.effects.base
-        shift += _wide(faded) * rest[:, None]
+        shift += _wide(faded) * rest
         return shift
 
-    def accept(self, units: NDArray[np.int64], blocks: NDArray[np.int64]) -> None:
-        """Give each of `units` its one of `blocks`, both (units,)."""
-        group, delta = self._group[units], self.effects.delta
-        np.add.at(self._shift, group, delta[units, blocks] - delta[units, self.choices[units]])
-        self.choices[units] = blocks
-        self._gain[group] = self._gains(self._shift[group])
-        self._residual[group] = self._residuals(self._shift[group], self._gain[group])
+    def accept(self, unit: int, block: int) -> None:
+        """Give `unit` the block."""
+        group, delta = self._group[unit], self.effects.delta[unit]
+        self._shift[group] += delta[block] - delta[self.choices[unit]]
+        self.choices[unit] = block
+        self._gain[group] = self._gains(self._shift[group][None])[0]
+        self._residual[group] = self._residuals(self._shift[group][None], self._gain[group][None])[0]
 
     def _gains(self, shift: Margins) -> NDArray[np.float64]:
-        """Return the gains (...,) of shifts of layers (..., competitors, images)."""
+        """Return the gains (shifts,) of shifts of layers (shifts, competitors, images)."""
         if self._power is None:
-            return np.ones(shift.shape[:-2])
-        share = shift.reshape(*shift.shape[:-2], -1) @ self._projection.ravel()
+            return np.ones(len(shift))
+        share = shift.reshape(len(shift), -1) @ self._projection.ravel()
         return np.asarray(np.clip(1.0 + share, *GAINS), np.float64)
 
     def _residuals(self, shift: Margins, gain: NDArray[np.float64]) -> Margins:
-        """Return residuals over the gain to the power g, (..., competitors, images)."""
+        """Return residuals over the gain to the power g, (shifts, competitors, images)."""
         return (shift - _wide(gain - 1) * self.effects.base) * _wide(gain ** -(self._power or 0.0))
 
 
 def _wide(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return values (...,) as factors of margins, (..., 1, 1)."""
-    return values.astype(np.float32)[..., None, None]
+    """Return values (shifts,) as factors of margins, (shifts, 1, 1)."""
+    return values.astype(np.float32)[:, None, None]
 
 
 def descend(
@@ -114,23 +109,18 @@ def descend(
     """
     shares = (effects.weights / effects.weights.sum()).astype(np.float32)
     temperature = temperature_of(effects)
-    widest = max(len(c) for c in candidates)
-    options = np.array([[*c, *[c[0]] * (widest - len(c))] for c in candidates], np.int64)
-    together = max(1, min(len(options) // TOGETHER, TRIAL_VALUES // (widest * effects.base.size)))
+    options = [np.array(c, np.int64) for c in candidates]
     state = Composition(effects, start.astype(np.int64))
     path = np.empty((len(weights), len(options)), np.uint8)
     for step, weight in enumerate(weights):
         for _ in range(sweeps):
             changed = False
-            order = rng.permutation(len(options))
-            for first in range(0, len(order), together):
-                units = order[first : first + together]
-                choices = options[units]
-                value = soft_error(state.trial(units, choices), temperature, shares) + weight * unit_costs[units[:, None], choices]
-                best = choices[np.arange(len(units)), value.argmin(axis=1)]
-                moved = best != state.choices[units]
-                if moved.any():
-                    state.accept(units[moved], best[moved])
+            for unit in rng.permutation(len(options)):
+                choices = options[unit]
+                value = soft_error(state.trial(unit, choices), temperature, shares) + weight * unit_costs[unit, choices]
+                best = choices[value.argmin()]
+                if best != state.choices[unit]:
+                    state.accept(unit, best)
                     changed = True
             if not changed:
                 break
