@@ -96,7 +96,8 @@ def test_a_front_that_only_its_search_images_like_says_so() -> None:
     others = [d for d in result.front if d.id != exact.id]
     gaps = [result.drop(d) - (result.baseline.search_int8_top1 - d.search.top1) for d in others if d.search is not None]
     assert optimism(result) == pytest.approx(np.mean(gaps))
-    assert f"loses {np.mean(gaps):+z.2f} points more on the report images than on the 2000 search images" in Outline(report_html(result)).words
+    compared = f"{abs(np.mean(gaps)):.2f} points {'more' if np.mean(gaps) > 0 else 'less'}"
+    assert f"the front loses {compared} on the report images than on the 2000 search images" in Outline(report_html(result)).words
     flattered = replace(result, baseline=replace(result.baseline, int8_top1=result.baseline.int8_top1 + 3))
     words = Outline(report_html(flattered)).words
     assert f"loses {np.mean(gaps) + 3:.2f} points more on the report images than on the 2000 search images that chose it: too few" in words

@@ -67,7 +67,8 @@ def optimism_words(result: Result) -> str | None:
         return None
     images = next(design.search.images for design in result.front if design.search is not None)
     if gap < FLATTERED:
-        return f"On average the front loses {gap:+z.2f} points more on the report images than on the {images} search images that chose it."
+        compared = f"{abs(gap):.2f} points {'more' if gap > 0 else 'less'}"
+        return f"On average the front loses {compared} on the report images than on the {images} search images that chose it."
     return (
         f"The front loses {gap:.2f} points more on the report images than on the {images} search images that chose it: "
         "too few to choose by. Give it more --search-images, or a coarser --granularity."
