@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hawx.blocks import Library
 from hawx.designs.assignment import Assignment
 from hawx.emulate.executor import BlockExecutor
-from hawx.emulate.memory import give_back
+from hawx.emulate.memory import worked
 from hawx.emulate.prefix import PrefixCache
 from hawx.errors import InputError
 from hawx.networks.network import QuantizedNetwork, State
@@ -22,9 +22,6 @@ Logits = NDArray[np.float32]
 
 BATCH_BYTES = 64 << 20
 LARGEST_BATCH = 2000
-GIVE_BACK_EVERY = 10**11
-"""Multiply-accumulates, seconds of work. States and parts that are kept break up what is freed around them: on ResNet-20 memory grew by 10 MB with
-every design."""
 
 
 class Evaluator:
@@ -68,8 +65,6 @@ class Evaluator:
         share = memory_mb * (1 << 20) // (len(self._batches) + 1)
         self._logits: PrefixCache[Logits] = PrefixCache(share)
         self._states: list[PrefixCache[State]] = [PrefixCache(share) for _ in self._batches]
-        self._macs = 0
-        """Multiply-accumulates since memory was last given back."""
         self._work = np.cumsum([0, *(layer.macs for layer in network.layers)])
 
     def correct(self, assignment: Assignment) -> int:
@@ -98,9 +93,6 @@ class Evaluator:
             prefixes = _prefix_keys(assignment)
             found = np.concatenate([self._run(i, executor, prefixes) for i in range(len(self._batches))])
             found.setflags(write=False)
-            if self._macs > GIVE_BACK_EVERY:
-                self._macs = 0
-                give_back()
             self._logits.put(key, found, found.nbytes, float(self._work[-1]))
         return found
 
@@ -115,12 +107,13 @@ class Evaluator:
                 break
         if state is None:
             state = self.network.begin(self._batches[batch])
-        self._macs += int(self._work[-1] - self._work[start]) * state.images
+        ahead = int(self._work[-1] - self._work[start]) * state.images
         for layer in range(start + 1, len(prefixes)):
             state = self.network.advance(state, executor, layer)
             cache.put(prefixes[layer], state, state.nbytes, float(self._work[layer]))
         with torch.inference_mode():
             logits: Logits = self.network.logits(self.network.advance(state, executor, None)).numpy()
+        worked(ahead)
         return logits
 
 
