@@ -1,7 +1,7 @@
 """S2: the HAWX search among LeNet-5's 2^22 filter-level designs, against the truth of all of them.
 
     python -m benchmarks.truth_lenet5 --blocks mul8s_exact,mul8s_tc8        (once; its counts are kept in benchmarks/results)
-    python -m benchmarks.search_filters [--blocks mul8s_exact,mul8s_tc8] [--budget 14] [--score-images 128] [--seeds 5]
+    python -m benchmarks.search_filters [--blocks mul8s_exact,mul8s_tc8] [--budget 12] [--score-images 192] [--seeds 5]
 
 *Before verification*: the predicted front alone, nothing measured but the exact design; its true accuracies are looked up. *After*: what the search
 measured bit-exactly (every count is compared with the truth). A ratio is the hypervolume of a front, with true accuracies, over that of the true
@@ -142,8 +142,8 @@ def summary(rows: Sequence[dict[str, Any]], reference: float) -> dict[str, float
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--blocks", default="mul8s_exact,mul8s_tc8")
-    parser.add_argument("--budget", type=int, default=14)
-    parser.add_argument("--score-images", type=int, default=128, help="images that scores are taken on, of the truth's 620")
+    parser.add_argument("--budget", type=int, default=12)
+    parser.add_argument("--score-images", type=int, default=192, help="images that scores are taken on, of the truth's 620")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--baseline-budget", type=int, default=2000)
     options = parser.parse_args()

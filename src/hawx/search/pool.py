@@ -120,7 +120,7 @@ def build_pool(problem: Problem, predictor: Predictor, rng: np.random.Generator)
     if space.size <= ENUMERATE:
         return enumerate_all(space)
     pool = np.concatenate([_descent_paths(effects, costs, space, rng, additive=additive), merged_layers(effects, costs, problem.space)])
-    return _evolve(problem, predictor, space, np.unique(pool, axis=0), rng)
+    return _evolve(problem, predictor, space, pool[_distinct(pool)], rng)
 
 
 def _mixes(objectives: int) -> NDArray[np.float64]:
@@ -158,7 +158,8 @@ def _best_for_prices(spread: Spread, costs: NDArray[np.float64], space: SearchSp
         for subset in _favorite_subsets(np.array(designs), len(space.blocks)):
             everywhere = allowed[:, list(subset)].any(axis=1).all()
             designs += best(subset if everywhere else {space.exact, *subset})
-    return np.unique(np.array(designs), axis=0)
+    rows = np.array(designs)
+    return rows[_distinct(rows)]
 
 
 def _favorite_subsets(designs: Choices, blocks: int) -> list[tuple[int, ...]]:
@@ -182,7 +183,7 @@ def _descent_paths(effects: Effects, costs: NDArray[np.float64], space: SearchSp
         for subset in _favorite_subsets(np.concatenate(paths), len(space.blocks)):
             start = np.full(len(space.units), max(subset, key=lambda b: float(scalar[-1][:, b].sum())), np.uint8)
             paths.append(descend(effects, scalar[-1], [subset] * len(space.units), weights[:: 3 if len(subset) > 1 else 28], start, rng))
-    return np.unique(np.concatenate(paths), axis=0)
+    return np.concatenate(paths)
 
 
 def is_additive(problem: Problem, costs: NDArray[np.float64], rng: np.random.Generator) -> bool:
@@ -200,10 +201,18 @@ def _evolve(problem: Problem, predictor: Predictor, space: SearchSpace, pool: Ch
         children = _offspring(parents, space, rng, POPULATION)
         merged = np.concatenate([pool, children])
         points = np.concatenate([points, np.column_stack([predictor.drops(children), problem.ratios(children)])])
-        first = np.unique(merged, axis=0, return_index=True)[1]
+        first = _distinct(merged)
         keep = first[_kept(points[first], rng)]
         pool, points = merged[keep], points[keep]
     return pool
+
+
+def _distinct(rows: Choices) -> NDArray[np.intp]:
+    """Return indices of the first of each of `rows` (designs, units), ascending. (numpy.unique sorts whole rows: seconds where they are long.)"""
+    first: dict[bytes, int] = {}
+    for i, row in enumerate(rows):
+        first.setdefault(row.tobytes(), i)
+    return np.fromiter(first.values(), np.intp)
 
 
 def _kept(points: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.intp]:
