@@ -124,8 +124,9 @@ class SearchSpace:
         result = np.zeros((len(rows), len(self.layers), len(self.blocks)), np.int64)
         free = np.array(self.filters) - self.unit_filters.sum(axis=0)
         result[:, :, self.exact] += free
+        filters = self.unit_filters.astype(np.float32)  # products of float matrices are fast, and exact for counts below 2^24
         for block in range(len(self.blocks)):
-            result[:, :, block] += (rows == block).astype(np.int64) @ self.unit_filters
+            result[:, :, block] += ((rows == block).astype(np.float32) @ filters).astype(np.int64)
         return result
 
     def random(self, rng: np.random.Generator, designs: int) -> Choices:

@@ -149,15 +149,18 @@ def _best_for_prices(spread: Spread, costs: NDArray[np.float64], space: SearchSp
         allowed[unit, list(candidates)] = True
     scatter = np.where(allowed, spread.variance / max(float(spread.variance[allowed].mean()) * len(allowed), 1e-30), np.inf)
 
-    def best(among: Iterable[int]) -> list[Choices]:
+    def best(among: Iterable[int], cost: NDArray[np.float64], prices: NDArray[np.float64]) -> list[Choices]:
         blocks = np.array(sorted(among), np.uint8)
-        return [blocks[(scatter[:, blocks] + price * cost[:, blocks]).argmin(axis=1)] for cost in scalar for price in PRICES]
+        own, paid = scatter[:, blocks], cost[:, blocks]
+        return [blocks[(own + price * paid).argmin(axis=1)] for price in prices]
 
-    designs = [space.exact_choices(), *best(range(len(space.blocks)))]
+    designs = [space.exact_choices()]
+    for cost in scalar:
+        designs += best(range(len(space.blocks)), cost, PRICES)
     if not additive:
         for subset in _favorite_subsets(np.array(designs), len(space.blocks)):
             everywhere = allowed[:, list(subset)].any(axis=1).all()
-            designs += best(subset if everywhere else {space.exact, *subset})
+            designs += best(subset if everywhere else {space.exact, *subset}, scalar.mean(axis=0), PRICES[:: 4 if len(subset) > 1 else 60])
     rows = np.array(designs)
     return rows[_distinct(rows)]
 
