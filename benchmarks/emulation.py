@@ -173,7 +173,12 @@ def main() -> None:
     signed = signed_blocks()
     blocks = [*(("signed", block) for block in signed), *default_blocks()]
     report = bench(("resnet18",), blocks=blocks, repeats=2 if options.quick else 5)
-    figures: dict[str, Any] = {"target": report.target, "float32": torch.backends.cpu.get_cpu_capability(), "threads": 1, "cost_model": model.origin.split(",")[0]}
+    figures: dict[str, Any] = {
+        "target": report.target,
+        "float32": torch.backends.cpu.get_cpu_capability(),
+        "threads": 1,
+        "cost_model": model.origin.split(",")[0],
+    }
     print(f"{report.machine}; kernels {report.target}; one thread; torch {report.torch}")
     figures["E1"] = e1()
     print("E1 ", figures["E1"])
