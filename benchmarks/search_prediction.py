@@ -93,7 +93,9 @@ def validate(made: Prepared, learn: Measured, test: Measured, exact: NDArray[np.
             predictor.observe(np.array(learn.choices[part]), [float(d) for d in known[part]])
         rows.append(figures(*predictor.predict(np.array(test.choices)), truth))
         rows[-1] |= {"measurements": 0 if draw is None else measurements, "attenuation": predictor.effects.attenuation}
-        rows[-1]["probed"] = [figures(*probes(predictor, test, answers, count).estimate(predictor.effects), truth) for count in probe_sizes(made)]
+        rows[-1]["probed"] = [
+            figures(probed.drops, probed.sigmas, truth) for probed in (probes(predictor, test, answers, count) for count in probe_sizes(made))
+        ]
     return rows
 
 
@@ -119,7 +121,7 @@ def probes(predictor: Predictor, test: Measured, answers: NDArray[np.bool_], cou
     """Return probes of the test designs, each on its `count` deciding images, given their answers on all scoring images, (designs, images)."""
     choices = np.array(test.choices)
     images = deciding_images(predictor.effects, choices, count)
-    return Probes(choices=choices, images=images, right=np.take_along_axis(answers, images, axis=1))
+    return Probes.of(predictor.effects, choices, images, np.take_along_axis(answers, images, axis=1))
 
 
 def speed(made: Prepared, designs: int = 20000) -> float:

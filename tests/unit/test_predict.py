@@ -129,18 +129,17 @@ def test_descent_keeps_the_margins_of_the_composition(attenuation: float | None)
         state.accept(unit, int(rng.integers(4)))
 
 
-def probes_of(world: World, choices: Choices, count: int) -> Probes:
-    images = deciding_images(world.effects, choices, count)
+def probes_of(world: World, choices: Choices, count: int, effects: Effects | None = None) -> Probes:
+    images = deciding_images(effects or world.effects, choices, count)
     right = (world.effects.margins(choices) > 0).all(axis=1)
-    return Probes(choices=choices, images=images, right=np.take_along_axis(right, images, axis=1))
+    return Probes.of(effects or world.effects, choices, images, np.take_along_axis(right, images, axis=1))
 
 
 def test_a_probe_of_every_image_is_the_measurement() -> None:
     world = World(4, images=150)
     choices = world.space.random(np.random.default_rng(0), 9)
-    probes = probes_of(world, choices, 150)
     wrong = world.effects.with_attenuation(1.0)  # predicts otherwise, but nothing is left to predict
-    np.testing.assert_allclose(probes.estimate(wrong)[0], world.effects.drops(choices), atol=1e-4)
+    np.testing.assert_allclose(probes_of(world, choices, 150, wrong).drops, world.effects.drops(choices), atol=1e-4)
 
 
 def test_a_probe_is_nearer_to_the_truth_than_its_prediction() -> None:
@@ -148,11 +147,9 @@ def test_a_probe_is_nearer_to_the_truth_than_its_prediction() -> None:
     choices = world.space.random(np.random.default_rng(3), 40)
     wrong = world.effects.with_attenuation(0.9)
     truth = world.effects.drops(choices)
-    images = deciding_images(wrong, choices, 100)
-    right = np.take_along_axis((world.effects.margins(choices) > 0).all(axis=1), images, axis=1)
-    drops, sigmas = Probes(choices=choices, images=images, right=right).estimate(wrong)
-    assert np.abs(drops - truth).mean() < 0.7 * np.abs(wrong.drops(choices) - truth).mean()
-    assert (sigmas > 0).all()
+    probes = probes_of(world, choices, 100, wrong)
+    assert np.abs(probes.drops - truth).mean() < 0.7 * np.abs(wrong.drops(choices) - truth).mean()
+    assert (probes.sigmas > 0).all()
 
 
 def test_the_deciding_images_are_those_of_doubt_for_each_design() -> None:

@@ -27,7 +27,7 @@ class Predictor:
     images: int
     """Number of search images."""
     spread: Spread | None = None
-    """Ranks designs in place of the effects, in spaces of more designs than the scoring images can tell apart (see hawx.predict.spread)."""
+    """Ranks designs in place of the effects, in spaces with many choices per scoring image (see hawx.predict.spread)."""
     observed: list[Choices] = field(default_factory=list)
     measured: list[float] = field(default_factory=list)
     probes: Probes | None = None
@@ -66,9 +66,8 @@ class Predictor:
         if self.probes is not None:
             measured = {row.tobytes() for row in observed}
             only = np.array([row.tobytes() not in measured for row in self.probes.choices], bool)
-            guesses, doubts = self.probes.estimate(self.effects)
             observed = np.concatenate([observed, self.probes.choices[only]])
-            drops, sigmas = np.concatenate([drops, guesses[only]]), np.concatenate([sigmas, doubts[only]])
+            drops, sigmas = np.concatenate([drops, self.probes.drops[only]]), np.concatenate([sigmas, self.probes.sigmas[only]])
         drops, sigmas = np.array([0.0, *drops]), np.array([0.0, *sigmas])
         parts = self.effects.parts(observed)
         parts = np.vstack([np.zeros((1, parts.shape[1])), parts])

@@ -47,32 +47,37 @@ def deciding_images(effects: Effects, choices: Choices, count: int | None = None
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Probes:
-    """Probed designs and what their runs said."""
+    """Probed designs and what is estimated of them."""
 
     choices: Choices
     """(designs, units)."""
-    images: NDArray[np.int64]
-    """Indices of the scoring images that each ran, (designs, images)."""
-    right: NDArray[np.bool_]
-    """Their answers, (designs, images)."""
+    drops: NDArray[np.float64]
+    """Points of top-1 lost, (designs,)."""
+    sigmas: NDArray[np.float64]
+    """In points, (designs,)."""
 
-    def joined(self, more: Probes) -> Probes:
-        """Return these probes and more of as many images."""
-        return Probes(
-            choices=np.concatenate([self.choices, more.choices]),
-            images=np.concatenate([self.images, more.images]),
-            right=np.concatenate([self.right, more.right]),
-        )
+    @classmethod
+    def of(cls, effects: Effects, choices: Choices, images: NDArray[np.int64], right: NDArray[np.bool_]) -> Probes:
+        """Return estimates of `choices` (designs, units): run images as they answered, the others as `effects` predicts them.
 
-    def estimate(self, effects: Effects) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return drop and sigma in points, each (designs,): run images as they answered, the others as `effects` predicts them."""
+        Args:
+            images: indices of the scoring images that each ran, (designs, images).
+            right: their answers, (designs, images).
+        """
         shares = effects.weights / effects.weights.sum()
         base = (effects.base > 0).all(axis=0)
-        likely = chances(effects, self.choices)
+        likely = chances(effects, choices)
         answer = likely > 0.5
-        np.put_along_axis(answer, self.images, self.right, axis=1)
-        drop = 100.0 * (base @ shares - answer @ shares)
+        np.put_along_axis(answer, images, right, axis=1)
+        drops = 100.0 * (base @ shares - answer @ shares)
         doubt = likely * (1 - likely)
-        np.put_along_axis(doubt, self.images, 0.0, axis=1)
-        sigma = 100.0 * np.sqrt(doubt @ shares**2 + (0.5 * shares.min()) ** 2)
-        return drop, sigma
+        np.put_along_axis(doubt, images, 0.0, axis=1)
+        return cls(choices=choices, drops=drops, sigmas=100.0 * np.sqrt(doubt @ shares**2 + (0.5 * shares.min()) ** 2))
+
+    def joined(self, more: Probes) -> Probes:
+        """Return these probes and more."""
+        return Probes(
+            choices=np.concatenate([self.choices, more.choices]),
+            drops=np.concatenate([self.drops, more.drops]),
+            sigmas=np.concatenate([self.sigmas, more.sigmas]),
+        )

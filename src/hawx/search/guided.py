@@ -63,7 +63,7 @@ class _Pool:
         rows = self.choices[picked]
         images = deciding_images(self.predictor.effects, rows)
         right = self.problem.probe([self.problem.space.assignment(row) for row in rows], images)
-        probes = Probes(choices=rows, images=images, right=right)
+        probes = Probes.of(self.predictor.effects, rows, images, right)
         self._probes = self._probes.joined(probes) if self._probes else probes
         self.probed += picked.tolist()
         self.predictor.observe_probes(self._probes)
@@ -98,7 +98,7 @@ class _Pool:
         """Return drop and sigma of every design in points, each (designs,): from its probe where it has one."""
         drops, sigmas = self.predictor.from_raw(self._raw, self._parts)
         if self._probes is not None:
-            drops[self.probed], sigmas[self.probed] = self._probes.estimate(self.predictor.effects)
+            drops[self.probed], sigmas[self.probed] = self._probes.drops, self._probes.sigmas
         return drops, sigmas
 
     def _select(self, open_ones: NDArray[np.bool_], count: int, drops: NDArray[np.float64], sigmas: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -107,6 +107,7 @@ def report(result: Result, folder: Path, *, as_json: bool) -> None:
         print_json(result.to_dict())
         return
     choice, base, effort = choose(result), result.baseline, result.effort
+    flattered = optimism_words(result)
     float_top1 = "" if base.float_top1 is None else f"float {base.float_top1:.2f} %, "
     out(
         "",
@@ -119,8 +120,7 @@ def report(result: Result, folder: Path, *, as_json: bool) -> None:
         "",
         *choice_lines(result, choice),
         "",
-        *textwrap.wrap(optimism_words(result) or "", width()),
-        "",
+        *([*textwrap.wrap(flattered, width()), ""] if flattered else []),
         f"report   {folder / 'report.html'}",
         f"design   {folder / 'design.json'}",
         f"again    hawx explore {folder / SETTINGS} --out ANOTHER-FOLDER",
