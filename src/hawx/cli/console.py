@@ -47,11 +47,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, 
     A header may have several lines, separated by newlines. Where all columns are left-aligned, the last is wrapped to the terminal.
     """
     body = [list(row) for row in rows]
-    if left == len(head):
-        body = _wrapped(head, body)
     depth = max(h.count("\n") for h in head) + 1
     heads = [[""] * (depth - 1 - h.count("\n")) + h.split("\n") for h in head]
-    widths = [max(len(line) for line in [*heads[i], *(row[i] for row in body)]) for i in range(len(head))]
+    widths = _widths(heads, body)
+    if left == len(head):
+        body = _wrapped(body, width() - sum(w + 2 for w in widths[:-1]))
+        widths = _widths(heads, body)
 
     def fit(cells: Sequence[str]) -> str:
         placed = [c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))]
@@ -65,11 +66,15 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, 
     return lines
 
 
-def _wrapped(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Return rows whose last column fits the terminal, as far as it can: what is too long goes on in rows of its own."""
-    before = sum(max(len(line) for line in [*head[i].split("\n"), *(row[i] for row in body)]) + 2 for i in range(len(head) - 1))
+def _widths(heads: Sequence[Sequence[str]], body: Sequence[Sequence[str]]) -> list[int]:
+    """Return the characters of the longest line of every column."""
+    return [max(len(line) for line in [*head, *(row[i] for row in body)]) for i, head in enumerate(heads)]
+
+
+def _wrapped(body: Sequence[Sequence[str]], room: int) -> list[list[str]]:
+    """Return rows whose last column fits `room` characters, as far as it can: what is too long goes on in rows of its own."""
     result = []
     for *cells, last in body:
-        first, *others = textwrap.wrap(last, max(width() - before, NARROWEST), break_on_hyphens=False, break_long_words=False) or [""]
+        first, *others = textwrap.wrap(last, max(room, NARROWEST), break_on_hyphens=False, break_long_words=False) or [""]
         result += [[*cells, first], *([*[""] * len(cells), other] for other in others)]
     return result

@@ -64,7 +64,7 @@ class Probes:
             images: indices of the scoring images that each ran, (designs, images).
             right: their answers, (designs, images).
         """
-        shares = effects.weights / effects.weights.sum()
+        shares = effects.shares
         base = (effects.base > 0).all(axis=0)
         likely = chances(effects, choices)
         answer = likely > 0.5

@@ -47,7 +47,7 @@ class Spread:
         images = np.arange(effects.images)
         strongest = effects.base.argmin(axis=0)
         margins = effects.base[strongest, images].astype(np.float64)
-        shares = effects.weights / effects.weights.sum()
+        shares = effects.shares
         power = max(float(shares @ margins**2), 1e-30)
         variance = np.empty(effects.delta.shape[:2])
         for unit, delta in enumerate(effects.delta):

@@ -202,8 +202,9 @@ class Effects:
         right = margins[:, 0] > 0
         for competitor in range(1, margins.shape[1]):
             right &= margins[:, competitor] > 0
-        return np.asarray(100.0 * (right.astype(np.float32) @ self._shares), np.float64)
+        return np.asarray(100.0 * (right.astype(np.float32) @ self.shares.astype(np.float32)), np.float64)
 
     @cached_property
-    def _shares(self) -> NDArray[np.float32]:
-        return np.asarray(self.weights / self.weights.sum(), np.float32)
+    def shares(self) -> NDArray[np.float64]:
+        """Share of the search images that each scoring image stands for, (images,), summing to 1."""
+        return np.asarray(self.weights / self.weights.sum(), np.float64)

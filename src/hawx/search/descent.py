@@ -107,7 +107,7 @@ def descend(
         start: (units,), where the path begins.
         sweeps: visits of every unit per weight; stops early when a sweep changes nothing.
     """
-    shares = (effects.weights / effects.weights.sum()).astype(np.float32)
+    shares = effects.shares.astype(np.float32)
     temperature = temperature_of(effects)
     options = [np.array(c, np.int64) for c in candidates]
     state = Composition(effects, start.astype(np.int64))

@@ -86,7 +86,7 @@ def prune(effects: Effects, costs: NDArray[np.float64], space: SearchSpace) -> S
 
 def merged_layers(effects: Effects, costs: NDArray[np.float64], space: SearchSpace) -> Choices:
     """Return designs with one block in every layer, (designs, units): the best as far as the losses of layers add, like their costs."""
-    shares = (effects.weights / effects.weights.sum()).astype(np.float32)
+    shares = effects.shares.astype(np.float32)
     temperature = temperature_of(effects)
     fronts, fillings = [], []
     for layer in np.unique(effects.groups):
@@ -141,9 +141,9 @@ def _best_for_prices(spread: Spread, costs: NDArray[np.float64], space: SearchSp
     Both add up over the units, so each takes its own best block. Where the law of an objective is not additive, designs confined to a few blocks
     follow: those that the free ones used most.
     """
-    alone = _mixes(len(costs))
-    between = 0.5 * (alone[:-1] + alone[-1])
-    scalar = _scalar_costs(costs, np.unique(np.vstack([alone, between]), axis=0))
+    mixes = _mixes(len(costs))
+    between = 0.5 * (mixes[:-1] + mixes[-1])
+    scalar = _scalar_costs(costs, np.unique(np.vstack([mixes, between]), axis=0))
     allowed = np.zeros(spread.variance.shape, bool)
     for unit, candidates in enumerate(space.candidates):
         allowed[unit, list(candidates)] = True
