@@ -22,10 +22,11 @@ from hawx.networks import Dataset, QuantizedNetwork
 from hawx.predict import Effects, Predictor, spread_of
 from hawx.profile import profile_operands
 from hawx.progress import Progress, SilentProgress, StageClock
-from hawx.report.facts import library_facts, network_facts, validation_of, versions
-from hawx.report.result import Baseline, Effort, Result
+from hawx.results.facts import library_facts, network_facts, validation_of, versions
+from hawx.results.result import Baseline, Effort
 from hawx.score import Scores, ScoringRuns, score_network, scoring_set, work
 from hawx.search import Problem, search
+from hawx.store import Result
 from hawx.synthesis.operands import operand_energies
 from hawx.units import Granularity
 from hawx.verify import Counter, MeasurementStore, Measurer, MemoryStore, Task, count_here, split_images, verify_front

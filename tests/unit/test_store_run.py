@@ -13,7 +13,7 @@ from toy_result import toy_result
 
 from hawx.errors import InputError, UnknownNameError
 from hawx.estimates import Measurement
-from hawx.report.choice import choose
+from hawx.results.choice import choose
 from hawx.store import load_run, save_run
 from hawx.store.design import load_design, save_design
 from hawx.store.figures import save_figures

@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hawx.designs.design import Design
-    from hawx.report.choice import Choice
-    from hawx.report.result import Result
+    from hawx.results.choice import Choice
+    from hawx.results.result import Result
 
 ROWS = 24
 
 
 def front_lines(result: Result, choice: Choice | None) -> list[str]:
     """Return the front as a table that fits the terminal, at 80 columns and more."""
-    from hawx.report.quantities import quantity, significant
+    from hawx.results.quantities import quantity, significant
 
     wide = width() >= 112
     fields = ("area_um2", *(("power_uw",) if wide else ()), "energy_uj", "latency_us")

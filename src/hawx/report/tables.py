@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from hawx.designs.design import Design
 from hawx.report.markup import Markup, element, join, text
-from hawx.report.quantities import HARDWARE, quantity, significant
-from hawx.report.result import Result
+from hawx.results.quantities import HARDWARE, quantity, significant
+from hawx.results.result import Result
 
 MEASURED = element("span", {"class": "tag measured"}, text("measured"))
 _METRICS = (("mae", "MAE", 1.0), ("wce", "WCE", 1.0), ("mre", "MRE %", 100.0), ("ep", "EP %", 100.0), ("bias", "Bias", 1.0))

@@ -11,7 +11,7 @@ from typing import Any
 
 from hawx.designs.design import Design
 from hawx.errors import InputError, UnknownNameError
-from hawx.report.result import Result
+from hawx.results.result import Result
 from hawx.store.files import json_text, read_text, write_text
 
 SCHEMA = "hawx.design/1"

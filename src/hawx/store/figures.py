@@ -7,8 +7,8 @@ from pathlib import Path
 
 from hawx.errors import InputError
 from hawx.report.gallery import gallery
-from hawx.report.result import Result
 from hawx.report.style import standalone
+from hawx.results.result import Result
 from hawx.store.files import write_text
 
 

@@ -11,9 +11,10 @@ from hawx.designs.assignment import Assignment
 from hawx.designs.design import Design, Hardware
 from hawx.errors import InputError
 from hawx.estimates import Estimate, Measurement
-from hawx.report.choice import choose
 from hawx.report.page import report_html
-from hawx.report.result import SCHEMA, Baseline, Effort, Result, Validation
+from hawx.results.choice import choose
+from hawx.results.result import SCHEMA, Baseline, Effort, Validation
+from hawx.results.result import Result as Values
 from hawx.store.design import NAME as DESIGN
 from hawx.store.design import save_design
 from hawx.store.files import csv_text, json_text, read_text, write_text
@@ -23,7 +24,19 @@ _HARDWARE = ("area_um2", "power_uw", "energy_uj", "latency_us", "mult_power_rati
 _FRONT = ("id", "top1", "low", "high", "images", "drop", "estimated_top1", "estimated_sigma", *_HARDWARE, "assignment")
 
 
-def save_run(result: Result, folder: str | PathLike[str]) -> None:
+class Result(Values):
+    """The outcome of `hawx.explore`, which can save itself: `hawx.Result`. In everything else it is a `hawx.results.result.Result`."""
+
+    def save(self, folder: str | PathLike[str]) -> None:
+        """Write the run folder: see `save_run`.
+
+        Raises:
+            InputError: the folder cannot be made or written.
+        """
+        save_run(self, folder)
+
+
+def save_run(result: Values, folder: str | PathLike[str]) -> None:
     """Write `result.json`, `front.csv`, `scores.csv`, `design.json` (the one put forward) and `report.html`, each whole or not at all.
 
     `result.json` is written last: where it is present, the others belong to it.
@@ -69,7 +82,7 @@ def load_run(folder: str | PathLike[str]) -> Result:
         raise InputError(f"result {str(path)!r} is incomplete ({error}); expected what hawx wrote.") from error
 
 
-def _front_row(result: Result, design: Design) -> dict[str, Any]:
+def _front_row(result: Values, design: Design) -> dict[str, Any]:
     seen, estimate = design.measurement, design.estimate
     accuracy = seen.to_dict() if seen else {"top1": "", "low": "", "high": "", "images": ""}
     return {

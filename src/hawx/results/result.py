@@ -1,10 +1,9 @@
-"""Result: everything one exploration found, as values. Writing it to a folder is store's job."""
+"""Result: everything one exploration found, as values. `hawx.store` has one that can save itself."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from os import PathLike
 from typing import Any
 
 from hawx.designs.design import Design
@@ -139,9 +138,3 @@ class Result:
             "settings": dict(self.settings),
             "versions": dict(self.versions),
         }
-
-    def save(self, folder: str | PathLike[str]) -> None:
-        """Write the run folder: `result.json`, `front.csv`, `scores.csv`, `report.html`."""
-        from hawx.store import save_run  # the one hook from a value to its adapter, see tests/architecture
-
-        save_run(self, folder)
