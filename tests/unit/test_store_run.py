@@ -13,11 +13,12 @@ from toy_result import toy_result
 
 from hawx.errors import InputError, UnknownNameError
 from hawx.estimates import Measurement
+from hawx.files import write_text
 from hawx.results.choice import choose
 from hawx.store import load_run, save_run
 from hawx.store.design import load_design, save_design
 from hawx.store.figures import save_figures
-from hawx.store.files import csv_text, json_text, write_text
+from hawx.store.text import csv_text, json_text
 
 
 @pytest.mark.parametrize("granularity", ["layer", "filter"])
@@ -101,7 +102,7 @@ def test_a_file_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("hawx.store.files.os.fsync", refuse)
+    monkeypatch.setattr("hawx.files.os.fsync", refuse)
     with pytest.raises(InputError, match=r"^file '.*a\.txt' cannot be written \(No space left on device\); expected a writable place\. "):
         write_text(target, "second")
     assert target.read_text() == "first"

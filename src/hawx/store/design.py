@@ -11,8 +11,9 @@ from typing import Any
 
 from hawx.designs.design import Design
 from hawx.errors import InputError, UnknownNameError
+from hawx.files import read_text, write_text
 from hawx.results.result import Result
-from hawx.store.files import json_text, read_text, write_text
+from hawx.store.text import json_text
 
 SCHEMA = "hawx.design/1"
 NAME = "design.json"

@@ -11,14 +11,15 @@ from hawx.designs.assignment import Assignment
 from hawx.designs.design import Design, Hardware
 from hawx.errors import InputError
 from hawx.estimates import Estimate, Measurement
+from hawx.files import make_folder, read_text, write_text
 from hawx.report.page import report_html
 from hawx.results.choice import choose
 from hawx.results.result import SCHEMA, Baseline, Effort, Validation
 from hawx.results.result import Result as Values
 from hawx.store.design import NAME as DESIGN
 from hawx.store.design import save_design
-from hawx.store.files import csv_text, json_text, read_text, write_text
 from hawx.store.scores import load_scores, save_scores
+from hawx.store.text import csv_text, json_text
 
 _HARDWARE = ("area_um2", "power_uw", "energy_uj", "latency_us", "mult_power_ratio", "mult_energy_ratio")
 _FRONT = ("id", "top1", "low", "high", "images", "drop", "estimated_top1", "estimated_sigma", *_HARDWARE, "assignment")
@@ -44,11 +45,7 @@ def save_run(result: Values, folder: str | PathLike[str]) -> None:
     Raises:
         InputError: the folder cannot be made or written.
     """
-    target = Path(folder)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"run folder {str(folder)!r} cannot be made ({error.strerror}); expected a writable place. Choose another --out.") from error
+    target = make_folder(folder, "run folder")
     write_text(target / "front.csv", csv_text(_FRONT, (_front_row(result, design) for design in result.front)))
     save_scores(result.scores, target / "scores.csv")
     write_text(target / "report.html", report_html(result))
