@@ -14,7 +14,7 @@ STAGES = ["report", "results", "rtl", "verify", "recover", "search", "predict", 
 FOUNDATION = {"designs", "accelerators", "blocks"}
 TOLD = {"progress"}  # speaks of designs, and every stage may speak to it
 ADAPTERS = {"files", "importers", "synthesis", "simulators", "execution", "store"}
-EDGE = {"settings", "cli", "testing", "flow", "__init__", "__main__"}
+EDGE = {"settings", "cli", "testing", "flow", "stages", "__init__", "__main__"}
 NUMPY_ONLY = {"blocks", "designs", "accelerators"}
 
 
