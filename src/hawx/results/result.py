@@ -86,12 +86,13 @@ class Result:
         raise ValueError(f"design {design.id} was never measured")
 
     def best(self, max_drop: float, objective: str | None = None) -> Design:
-        """Return the front's design of least `objective` (the first objective by default) that loses at most `max_drop` points.
+        """Return the front's design of least `objective` (the first objective by default) that loses at most `max_drop` points; of equals, the
+        most accurate.
 
         Raises:
             GoalError: none does; the message says what the closest design reaches.
         """
-        key = objective or self.objectives[0]
+        keys = ([objective] if objective else []) + list(self.objectives)
         allowed = [d for d in self.front if self.drop(d) <= max_drop]
         if not allowed:
             closest = min(self.front, key=self.drop)
@@ -99,7 +100,7 @@ class Result:
                 f"no design loses at most {max_drop:g} points of top-1; the closest, {closest.id}, loses {self.drop(closest):.2f} points "
                 f"at {100 * closest.mult_power_ratio:.1f} % multiplier power. Allow a larger --max-drop, a finer --granularity or a larger --budget."
             )
-        return min(allowed, key=lambda d: float(getattr(d.hardware, key)))
+        return min(allowed, key=lambda d: (float(getattr(d.hardware, keys[0])), self.drop(d), *(float(getattr(d.hardware, key)) for key in keys[1:])))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values: the contract of `result.json`."""

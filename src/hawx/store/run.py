@@ -14,6 +14,7 @@ from hawx.estimates import Estimate, Measurement
 from hawx.files import make_folder, read_text, write_text
 from hawx.report.page import report_html
 from hawx.results.choice import choose
+from hawx.results.front import rivals
 from hawx.results.result import SCHEMA, Baseline, Effort, Validation
 from hawx.results.result import Result as Values
 from hawx.store.design import NAME as DESIGN
@@ -22,7 +23,7 @@ from hawx.store.scores import load_scores, save_scores
 from hawx.store.text import csv_text, json_text
 
 _HARDWARE = ("area_um2", "power_uw", "energy_uj", "latency_us", "mult_power_ratio", "mult_energy_ratio")
-_FRONT = ("id", "top1", "low", "high", "images", "drop", "estimated_top1", "estimated_sigma", *_HARDWARE, "assignment")
+_FRONT = ("id", "top1", "low", "high", "images", "drop", "dominated_by", "estimated_top1", "estimated_sigma", *_HARDWARE, "assignment")
 
 
 class Result(Values):
@@ -46,7 +47,7 @@ def save_run(result: Values, folder: str | PathLike[str]) -> None:
         InputError: the folder cannot be made or written.
     """
     target = make_folder(folder, "run folder")
-    write_text(target / "front.csv", csv_text(_FRONT, (_front_row(result, design) for design in result.front)))
+    write_text(target / "front.csv", csv_text(_FRONT, _front_rows(result)))
     save_scores(result.scores, target / "scores.csv")
     write_text(target / "report.html", report_html(result))
     choice = choose(result)
@@ -77,6 +78,11 @@ def load_run(folder: str | PathLike[str]) -> Result:
         return _result(values, Path(folder))
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"result {str(path)!r} is incomplete ({error}); expected what hawx wrote.") from error
+
+
+def _front_rows(result: Values) -> list[dict[str, Any]]:
+    beaten = {name: rival.id for name, rival in rivals(result).items() if rival.beyond}
+    return [{**_front_row(result, design), "dominated_by": beaten.get(design.id, "")} for design in result.front]
 
 
 def _front_row(result: Values, design: Design) -> dict[str, Any]:
