@@ -16,8 +16,9 @@ from hawx.estimates import Measurement
 from hawx.files import write_text
 from hawx.results.choice import choose
 from hawx.store import load_run, save_run
-from hawx.store.design import load_design, save_design
+from hawx.store.design import load_design
 from hawx.store.figures import save_figures
+from hawx.store.run import save_design
 from hawx.store.text import csv_text, json_text
 
 

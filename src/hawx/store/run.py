@@ -17,11 +17,10 @@ from hawx.results.choice import choose
 from hawx.results.front import rivals
 from hawx.results.result import SCHEMA, Baseline, Effort, Validation
 from hawx.results.result import Result as Values
-from hawx.store.design import NAME as DESIGN
-from hawx.store.design import save_design
 from hawx.store.scores import load_scores, save_scores
 from hawx.store.text import csv_text, json_text
 
+DESIGN, DESIGN_SCHEMA = "design.json", "hawx.design/1"
 _HARDWARE = ("area_um2", "power_uw", "energy_uj", "latency_us", "mult_power_ratio", "mult_energy_ratio")
 _FRONT = ("id", "top1", "low", "high", "images", "drop", "dominated_by", "estimated_top1", "estimated_sigma", *_HARDWARE, "assignment")
 
@@ -54,6 +53,13 @@ def save_run(result: Values, folder: str | PathLike[str]) -> None:
     if choice is not None:
         save_design(result, choice.design, target / DESIGN)
     write_text(target / "result.json", json_text(result.to_dict()) + "\n")
+
+
+def save_design(result: Values, design: Design, path: str | PathLike[str]) -> None:
+    """Write one design of a result to `path`."""
+    library = {block["name"]: block["sha256"] for block in result.library.get("blocks", []) if "sha256" in block}
+    values = {"schema": DESIGN_SCHEMA, **design.to_dict(), "settings": dict(result.settings), "library": library}
+    write_text(path, json_text(values) + "\n")
 
 
 def load_run(folder: str | PathLike[str]) -> Result:
