@@ -47,7 +47,7 @@ def _plain(settings: ExploreSettings) -> dict[str, Any]:
 
 def load_library(settings: ExploreSettings) -> Library:
     """Return the library that the settings name, reduced to the chosen blocks."""
-    from hawx.blocks import Library
+    from hawx.importers import Library
 
     library = Library.load(*settings.library)
     return library.select(settings.blocks) if settings.blocks else library

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from hawx.errors import InputError
+from hawx.files import read_bytes
 from hawx.importers.datasets import has_two_parts, load_dataset
-from hawx.importers.files import read_bytes
 from hawx.networks import quantization, zoo
 from hawx.networks.datasets import Dataset
 from hawx.networks.network import QuantizedNetwork

@@ -1,4 +1,4 @@
-"""One design as a file of its own: the assignment, the settings of its run, and what was found of it."""
+"""One design from a file or a run: the assignment, the settings of its run, and what was found of it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,9 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from hawx.designs.design import Design
 from hawx.errors import InputError, UnknownNameError
-from hawx.report.result import Result
-from hawx.store.files import json_text, read_text, write_text
-
-SCHEMA = "hawx.design/1"
-NAME = "design.json"
+from hawx.files import read_text
+from hawx.store.run import DESIGN, load_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +28,6 @@ class SavedDesign:
     """Block name -> SHA-256 of its table, of the blocks that the run had."""
 
 
-def save_design(result: Result, design: Design, path: str | PathLike[str]) -> None:
-    """Write one design of a result to `path`."""
-    library = {block["name"]: block["sha256"] for block in result.library.get("blocks", []) if "sha256" in block}
-    values = {"schema": SCHEMA, **design.to_dict(), "settings": dict(result.settings), "library": library}
-    write_text(path, json_text(values) + "\n")
-
-
 def load_design(source: str | PathLike[str]) -> SavedDesign:
     """Return the design at `source`: a design file, a bare assignment (layer -> block or blocks), a run folder (the design it puts
     forward) or `RUN#ID` (one design of its front or among those it measured).
@@ -51,7 +40,7 @@ def load_design(source: str | PathLike[str]) -> SavedDesign:
     place, mark, wanted = text.rpartition("#")
     if mark and not Path(text).exists():
         return _of_run(Path(place), wanted)
-    path = Path(text) / NAME if Path(text).is_dir() else Path(text)
+    path = Path(text) / DESIGN if Path(text).is_dir() else Path(text)
     try:
         values = json.loads(read_text(path, "design"))
     except json.JSONDecodeError as error:
@@ -71,8 +60,6 @@ def load_design(source: str | PathLike[str]) -> SavedDesign:
 
 
 def _of_run(folder: Path, wanted: str) -> SavedDesign:
-    from hawx.store.run import load_run
-
     result = load_run(folder)
     known = {design.id: design for design in (*result.evaluated, *result.front)}  # those of the front are measured on the report images
     matches = [name for name in known if wanted and name.startswith(wanted)]

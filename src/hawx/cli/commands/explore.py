@@ -16,7 +16,7 @@ from hawx.errors import GoalError, InputError
 from hawx.settings import ExploreSettings
 
 if TYPE_CHECKING:
-    from hawx.report.result import Result
+    from hawx.results.result import Result
 
 
 def add(commands: Commands) -> None:
@@ -99,9 +99,9 @@ def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
 def report(result: Result, folder: Path, *, as_json: bool) -> None:
     """Print the outcome of a run."""
     from hawx.cli.front import choice_lines, front_lines
-    from hawx.report.choice import choose, optimism_words
     from hawx.report.page import space_size
-    from hawx.report.quantities import seconds
+    from hawx.results.choice import choose, optimism_words
+    from hawx.results.quantities import seconds
 
     if as_json:
         print_json(result.to_dict())
