@@ -1,6 +1,6 @@
 """START HERE: the whole of HAWX as one readable list of stages.
 
-split → prepare → profile → score → predict → search → verify → result. Every value between two stages is typed and can be looked at
+split → recover → prepare → profile → score → predict → search → refine → verify → result. Every value between two stages is typed and can be looked at
 (`hawx.stages`); what a stage does is in the package of its name. A stage more is a line more.
 """
 
@@ -19,6 +19,7 @@ from hawx.designs import Assignment
 from hawx.estimates import Measurement
 from hawx.networks import Dataset, QuantizedNetwork
 from hawx.progress import Progress, SilentProgress, StageClock
+from hawx.recover import Method
 from hawx.score import Scores
 from hawx.stages import Goal, Measuring
 from hawx.store import Result
@@ -40,6 +41,8 @@ def explore(
     layers: Sequence[str] | None = None,
     search_images: int | None = None,
     report_images: int | None = None,
+    recover: Method | str = Method.FULL,
+    calibration: NDArray[np.uint8] | NDArray[np.float32] | None = None,
     seed: int = 0,
     store: MeasurementStore | None = None,
     counter: Counter = count_here,
@@ -58,6 +61,8 @@ def explore(
         budget: designs to measure at most.
         layers: names of the layers that may be approximated (the others stay exact); None for all.
         search_images, report_images: sizes of the splits; default at most 2,000 to search, the rest to report.
+        recover: what of a design's accuracy is won back by its constants, at no cost in hardware; see `hawx.recover.Method`.
+        calibration: (N, C, H, W), images without labels to recover on; by default some of `images` are set aside for it.
         store: remembers measurements, so that a killed run resumes with nothing measured twice.
         counter: who runs designs: this process by default, a pool or a cluster (hawx.execution).
         settings: kept in the result as provenance.
@@ -69,14 +74,19 @@ def explore(
     goal = Goal(objectives=tuple(objectives), searcher=searcher, max_drop=max_drop, budget=budget)
     measuring = Measuring(store=MemoryStore() if store is None else store, counter=counter)
     space = stages.search_space(network, library, granularity, layers)
-    search_set, report_set = split_images(Dataset("images", images, labels, network.classes), search_images, report_images, seed=seed)
+    wanted = stages.RECOVERY_IMAGES if calibration is None and Method(recover) is not Method.NONE else 0
+    data = Dataset("images", images, labels, network.classes)
+    search_set, report_set, aside = split_images(data, search_images, report_images, wanted, seed=seed)
+    unlabelled = aside.images if calibration is None else calibration[: stages.RECOVERY_IMAGES]
 
-    prepared = stages.prepare(network, library, search_set, space, seed=seed, clock=clock)
+    recovered = stages.recover(network, library, unlabelled, recover, clock=clock)
+    prepared = stages.prepare(recovered, library, search_set, space, seed=seed, clock=clock)
     profiled = stages.profile(prepared)
     units = stages.score(profiled)
     predictor = stages.predict(units)
     searched = stages.search(units, predictor, accelerator, goal, measuring)
-    verified = stages.verify(searched, report_set, measuring)
+    refined = stages.refine(searched, unlabelled, recover, measuring)
+    verified = stages.verify(refined, report_set, measuring)
     return stages.result(verified, settings)
 
 

@@ -1,12 +1,12 @@
 """The stages that `hawx.flow` lists, as functions from typed values to typed values. Look at what stands between them, or put one of your own in.
 
-prepare → profile → score → predict → search → verify → result. The packages of the same names hold what the stages do.
+recover → prepare → profile → score → predict → search → refine → verify → result. The packages of the same names hold what the stages do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,10 +23,11 @@ from hawx.predict import Effects, Predictor, spread_of
 from hawx.profile import profile_operands
 from hawx.profile.operands import Operands
 from hawx.progress import SilentProgress, StageClock
+from hawx.recover import DesignRecovery, Method, recover_units
 from hawx.results.facts import library_facts, network_facts, validation_of, versions
-from hawx.results.result import Baseline, Effort
+from hawx.results.result import Baseline, Effort, Networks
 from hawx.score import Scored, ScoringRuns, ScoringSet, score_network, scoring_set, work
-from hawx.search import Problem
+from hawx.search import Evaluated, Problem
 from hawx.search import search as run_searcher
 from hawx.store import Result
 from hawx.synthesis.operands import OperandEnergies, operand_energies
@@ -40,6 +41,11 @@ COMPETITORS = 3
 """Rival classes per image that the scores follow."""
 EFFECT_BYTES, LEAST_SCORE_IMAGES = 1 << 29, 64
 """What the effects of all units under all blocks may take, which bounds the scoring images in large spaces; and how many there are at least."""
+Images = NDArray[np.uint8] | NDArray[np.float32]
+"""(N, C, H, W)."""
+
+RECOVERY_IMAGES = 256
+"""Images that weights, biases and scales are recovered on."""
 REFERENCE_DROP = 10.0
 """Points of drop that bound the hypervolume where the user states no goal."""
 SAMPLING, SEARCHING = 0, 1
@@ -65,6 +71,10 @@ class Measuring:
 
     def on(self, task: Task) -> Measurer:
         return Measurer(task=task, store=self.store, counter=self.counter)
+
+    def here(self, task: Task) -> Measurer:
+        """Return a measurer for a single design of a network of its own, which is not worth sending anywhere."""
+        return Measurer(task=task, store=self.store)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -112,12 +122,31 @@ class Searched:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Refined:
+    """The front that the search images choose, each of its designs at its best."""
+
+    searched: Searched
+    front: tuple[Evaluated, ...]
+    networks: Mapping[str, QuantizedNetwork]
+    """By `Design.id`: what a design runs on, where it gained by a recovery of its own; the others run on the task's network."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Verified:
     """The front on images that no search ever saw."""
 
-    searched: Searched
+    refined: Refined
     front: tuple[Design, ...]
     int8: Measurement
+
+
+def recover(
+    network: QuantizedNetwork, library: Library, images: Images, method: Method | str = Method.FULL, *, clock: StageClock | None = None
+) -> QuantizedNetwork:
+    """Return `network` with weights, biases and scales of every layer that suit each block, calibrated on `images` (no labels)."""
+    timed = clock or StageClock(SilentProgress())
+    timed.stage("recover", len(images))
+    return recover_units(network, library, images, method, advance=timed.progress.advance)
 
 
 def prepare(
@@ -183,23 +212,45 @@ def search(units: ScoredUnits, predictor: Predictor, accelerator: Accelerator, g
     return Searched(units=units, goal=goal, problem=problem, energies=energies, measurer=measurer)
 
 
-def verify(searched: Searched, images: Dataset, measuring: Measuring) -> Verified:
+def refine(searched: Searched, images: Images, method: Method | str, measuring: Measuring) -> Refined:
+    """Recover every design of the front as a whole, on `images` (no labels), and keep what the search images find better."""
+    problem, prepared = searched.problem, searched.units.profiled.prepared
+    front = problem.front()
+    if Method(method) is not Method.FULL:
+        return Refined(searched=searched, front=tuple(front), networks={})
+    prepared.clock.stage("refine", len(front))
+    task = prepared.task
+    recovery = DesignRecovery(task.network, task.library, images)
+    better, networks = [], {}
+    for found in front:
+        network = recovery(found.design.assignment)
+        correct = measuring.here(replace(task, network=network))([found.design.assignment])[0]
+        if found.design.search is not None and correct > found.design.search.correct:
+            networks[found.design.id] = network
+            found = problem.again(found, correct)
+        better.append(found)
+        prepared.clock.progress.advance()
+    return Refined(searched=searched, front=tuple(problem.best_of(better)), networks=networks)
+
+
+def verify(refined: Refined, images: Dataset, measuring: Measuring) -> Verified:
     """Measure the front on `images`, which nothing before this stage has seen."""
-    prepared = searched.units.profiled.prepared
-    prepared.clock.stage("verify", 1 + len(searched.problem.front()))
+    prepared = refined.searched.units.profiled.prepared
+    prepared.clock.stage("verify", 1 + len(refined.front))
     task = Task(prepared.task.network, prepared.task.library, images.images, images.labels)
-    front, int8 = verify_front(searched.problem, measuring.on(task))
+    own = {name: measuring.here(replace(task, network=network)) for name, network in refined.networks.items()}
+    front, int8 = verify_front(refined.searched.problem, refined.front, measuring.on(task), own)
     prepared.clock.stop()
-    return Verified(searched=searched, front=front, int8=int8)
+    return Verified(refined=refined, front=front, int8=int8)
 
 
 def result(verified: Verified, settings: Mapping[str, Any] | None = None) -> Result:
     """Return all that was found, with what it cost; `settings` are kept as provenance."""
-    searched = verified.searched
+    searched = verified.refined.searched
     prepared, problem, measurer, goal = searched.units.profiled.prepared, searched.problem, searched.measurer, searched.goal
     clock, network, accelerator = prepared.clock, prepared.task.network, problem.accelerator
     one_evaluation = measurer.seconds / measurer.fresh if measurer.fresh else clock.stages["baseline"]
-    other_work = clock.stages["profile"] + clock.stages["score"] + clock.stages["search"] - measurer.seconds
+    other_work = sum(clock.stages.get(name, 0.0) for name in ("recover", "profile", "score", "search", "refine")) - measurer.seconds
     return Result(
         network=network_facts(network),
         granularity=prepared.space.granularity.value,
@@ -227,6 +278,7 @@ def result(verified: Verified, settings: Mapping[str, Any] | None = None) -> Res
         max_drop=goal.max_drop,
         settings=settings or {},
         versions=versions(),
+        networks=Networks(shared=prepared.task.network, own=verified.refined.networks),
         hypervolume=tuple(problem.history),
     )
 

@@ -15,7 +15,8 @@ from hawx.settings.paths import anchored
 
 if TYPE_CHECKING:
     from hawx.blocks import Library
-    from hawx.networks import Dataset, Preprocessing, QuantizedNetwork
+    from hawx.importers.networks import Loaded
+    from hawx.networks import Preprocessing
 
 CALIBRATION_IMAGES = 256
 """Images that fix the ranges of a network that is quantized here."""
@@ -53,7 +54,7 @@ def load_library(settings: ExploreSettings) -> Library:
     return library.select(settings.blocks) if settings.blocks else library
 
 
-def load_network(settings: ExploreSettings, library: Library) -> tuple[QuantizedNetwork, Dataset]:
+def load_network(settings: ExploreSettings, library: Library) -> Loaded:
     """Return the network, its activations in the format of the library's first operand, and the images to work with."""
     # What torch tells its own developers on import is not for the users of a command.
     logging.getLogger("torch").setLevel(logging.ERROR)

@@ -8,6 +8,7 @@ from typing import Any
 
 from hawx.designs.design import Design
 from hawx.errors import GoalError
+from hawx.networks import QuantizedNetwork
 from hawx.score.scores import Scores
 
 SCHEMA = "hawx.result/1"
@@ -47,6 +48,18 @@ class Validation:
     """Share of measurements within two sigma of their estimate; about 0.95 when sigma is honest."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Networks:
+    """What the designs of a result run on: a network with the constants that suit each block (see hawx.recover)."""
+
+    shared: QuantizedNetwork
+    own: Mapping[str, QuantizedNetwork] = field(default_factory=dict)
+    """By `Design.id`, for designs that were recovered as a whole."""
+
+    def of(self, design: Design) -> QuantizedNetwork:
+        return self.own.get(design.id, self.shared)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Result:
     """The outcome of `hawx.explore`."""
@@ -74,6 +87,8 @@ class Result:
     max_drop: float | None
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    networks: Networks | None = None
+    """None where only the figures are known."""
     hypervolume: tuple[tuple[int, float, float], ...] = ()
     """(evaluations, wall seconds, hypervolume of the measured front so far), one entry per evaluation."""
 

@@ -42,11 +42,12 @@ def run(arguments: Namespace) -> int:
         from hawx.verify import split_images
 
         library = load_library(settings)
-        network, dataset = load_network(settings, library)
+        loaded = load_network(settings, library)
+        network, dataset = loaded.network, loaded.data
         check_tables(saved, library)
         assignment = Assignment.from_dict(saved.assignment, network.filters, library.names)
         data = Dataset("images", dataset.images, dataset.labels, network.classes)
-        _, images = split_images(data, *split_sizes(settings), seed=settings.seed)
+        _, images, _ = split_images(data, *split_sizes(settings), seed=settings.seed)
         exact = Assignment.uniform(network.filters, library.names, library.exact.name)
         progress.stage("measure", 2)
         base = evaluate(network, library, exact, images.images, images.labels)

@@ -93,7 +93,8 @@ def make_project(arguments: Namespace) -> tuple[RtlProject, str, str]:
     library = load_library(settings)
     check_tables(saved, library)
     accelerator = load_accelerator(settings.accelerator)
-    network, dataset = load_network(settings, library)
+    loaded = load_network(settings, library)
+    network, dataset = loaded.network, loaded.data
     assignment = Assignment.from_dict(saved.assignment, network.filters, library.names)
     layer = arguments.layer if arguments.layer is not None else network.layers[0].name
     vectors = layer_vectors(network, layer, dataset.images[:2], BlockExecutor(library, assignment), pixels=arguments.pixels)

@@ -39,9 +39,10 @@ def run(arguments: Namespace) -> int:
         from hawx.verify import split_images
 
         library = load_library(settings)
-        network, dataset = load_network(settings, library)
+        loaded = load_network(settings, library)
+        network, dataset = loaded.network, loaded.data
         data = Dataset("images", dataset.images, dataset.labels, network.classes)
-        search, _ = split_images(data, *split_sizes(settings), seed=settings.seed)
+        search, *_ = split_images(data, *split_sizes(settings), seed=settings.seed)
         scores = score(
             network,
             library,
