@@ -99,13 +99,20 @@ def score(
     granularity: str = "layer",
     layers: Sequence[str] | None = None,
     score_images: int = stages.SCORE_IMAGES,
+    recover: Method | str = Method.FULL,
+    calibration: NDArray[np.uint8] | NDArray[np.float32] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Scores:
-    """Return the scores of every unit under every block, without searching anything; arguments as of `explore`."""
+    """Return the scores of every unit under every block, without searching anything; arguments as of `explore`.
+
+    Without `calibration`, what is recovered is calibrated on the first of `images`: nothing is reported of them.
+    """
     space = stages.search_space(network, library, granularity, layers)
     clock = StageClock(progress or SilentProgress())
-    prepared = stages.prepare(network, library, Dataset("images", images, labels, network.classes), space, seed=seed, clock=clock)
+    unlabelled = (images if calibration is None else calibration)[: stages.RECOVERY_IMAGES]
+    recovered = stages.recover(network, library, unlabelled, recover, clock=clock)
+    prepared = stages.prepare(recovered, library, Dataset("images", images, labels, network.classes), space, seed=seed, clock=clock)
     return stages.score(stages.profile(prepared), score_images).scored.scores
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -59,6 +59,11 @@ class Library:
         """The technology in which every block has costs (the first of the first block's), or None."""
         shared = [t for t in self.blocks[0].costs if all(t in block.costs for block in self.blocks)]
         return shared[0] if shared else None
+
+    @cached_property
+    def hashes(self) -> Mapping[str, str]:
+        """Name of each block -> SHA-256 of its table."""
+        return {block.name: block.sha256 for block in self.blocks}
 
     def costs(self) -> tuple[Costs, ...]:
         """Return every block's costs in the shared technology, in library order.

@@ -38,8 +38,8 @@ class DesignRecovery:
         the layer. An exact layer behind exact layers keeps its constants to the bit.
         """
         executor = BlockExecutor(self.library, assignment)
-        hashes = {name: [self.library[block].sha256 for block in assignment.names(name)] for name in assignment.layers}
-        quantized = {name: layer.on(hashes[name]) for name, layer in self.network.quantized.items()}
+        hashes = assignment.labels(self.library.hashes)
+        quantized = dict(self.network.on(hashes).quantized)
         network = replace(self.network, quantized=quantized)  # its layers are refitted in place below, each before anything behind it runs
         states = [network.begin(batch) for batch in self._batches]
         for index, layer in enumerate(network.layers):

@@ -10,8 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from hawx.errors import InputError, UnknownNameError
-from hawx.files import read_text
-from hawx.store.run import DESIGN, load_run
+from hawx.files import read_bytes, read_text
+from hawx.networks import QuantizedNetwork
+from hawx.networks.serialize import from_bytes, with_variants
+from hawx.store.run import DESIGN, NETWORK, OWN, load_run
+from hawx.verify import network_identity
+
+LARGEST = 1 << 31
+"""Bytes of the largest network that is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +32,12 @@ class SavedDesign:
     """The design as the run's result.json has it."""
     library: Mapping[str, str] = field(default_factory=dict)
     """Block name -> SHA-256 of its table, of the blocks that the run had."""
+    network: Path | None = None
+    """File of the network that the design runs on; None: the one that the settings name."""
+    network_identity: str | None = None
+    """Its `hawx.verify.network_identity`, where the file says so."""
+    constants: Path | None = None
+    """File of the constants that this design has of its own on that network."""
 
 
 def load_design(source: str | PathLike[str]) -> SavedDesign:
@@ -56,7 +68,31 @@ def load_design(source: str | PathLike[str]) -> SavedDesign:
         settings=values.get("settings") or {},
         found=values,
         library=values.get("library") or {},
+        network=path.parent / str(values["network_file"]) if values.get("network_file") else None,
+        network_identity=values.get("network_identity"),
     )
+
+
+def network_of(saved: SavedDesign, named: QuantizedNetwork) -> QuantizedNetwork:
+    """Return the network that a design runs on: the one saved with it, else `named`, the one that its settings name.
+
+    Raises:
+        InputError: the saved network is missing or damaged, is another one than the design was found on, or has other layers than `named`.
+    """
+    if saved.network is None:
+        return named
+    source = str(saved.network)
+    network = from_bytes(read_bytes(saved.network, "network", most=LARGEST), source=source)
+    if saved.constants is not None:
+        constants = str(saved.constants)
+        network = with_variants(network, read_bytes(saved.constants, "constants of the design", most=LARGEST), source=constants)
+    if saved.network_identity not in (None, network_identity(network)):
+        raise InputError(f"network {source!r} is another one than design {saved.source!r} was found on; expected the file saved with it.")
+    if dict(network.filters) != dict(named.filters):
+        raise InputError(
+            f"network {source!r} of design {saved.source!r} has other layers than {named.name!r}; expected the network of its run. Give it with --network."
+        )
+    return network
 
 
 def _of_run(folder: Path, wanted: str) -> SavedDesign:
@@ -67,8 +103,15 @@ def _of_run(folder: Path, wanted: str) -> SavedDesign:
         raise UnknownNameError("design", wanted, list(known), f"(run {str(folder)!r})")
     design = known[matches[0]]
     library = {block["name"]: block["sha256"] for block in result.library.get("blocks", [])}
+    network, constants = folder / NETWORK, folder / OWN / f"{design.id}.safetensors"
     return SavedDesign(
-        source=f"{folder}#{design.id}", assignment=design.assignment.to_dict(), settings=result.settings, found=design.to_dict(), library=library
+        source=f"{folder}#{design.id}",
+        assignment=design.assignment.to_dict(),
+        settings=result.settings,
+        found=design.to_dict(),
+        library=library,
+        network=network if network.is_file() else None,
+        constants=constants if constants.is_file() else None,
     )
 
 

@@ -14,7 +14,7 @@ from hawx.settings import ExploreSettings
 if TYPE_CHECKING:
     from hawx.score.scores import Scores
 
-USED = ("network", "weights", "data", "granularity", "layers", "library", "blocks", "images", "search_images", "report_images", "seed")
+USED = ("network", "weights", "data", "granularity", "layers", "library", "blocks", "images", "search_images", "report_images", "recover", "seed")
 
 
 def add(commands: Commands) -> None:
@@ -50,6 +50,8 @@ def run(arguments: Namespace) -> int:
             search.labels,
             granularity=settings.granularity,
             layers=settings.layers or None,
+            recover=settings.recover,
+            calibration=loaded.calibration.images,
             seed=settings.seed,
             progress=progress,
         )
