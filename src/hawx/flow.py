@@ -1,7 +1,7 @@
 """START HERE: the whole of HAWX as one readable list of stages.
 
-split → recover → prepare → profile → score → predict → search → refine → verify → result. Every value between two stages is typed and can be looked at
-(`hawx.stages`); what a stage does is in the package of its name. A stage more is a line more.
+split → recover → prepare → profile → score → predict → search → refine → verify → result. Every value between two stages is typed and can be looked
+at (`hawx.stages`); what a stage does is in the package of its name. A stage more is a line more.
 """
 
 from __future__ import annotations

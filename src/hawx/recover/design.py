@@ -1,4 +1,4 @@
-"""Recovery of a whole design, layer after layer: earlier layers already run on their blocks, and each output is brought back to the exact network's."""
+"""Recovery of a whole design: layer after layer on its own codes, each output brought back to that of the exact network."""
 
 from __future__ import annotations
 
