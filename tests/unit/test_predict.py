@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from hawx.designs.space import Choices
 from hawx.predict import Calibration, Effects, Predictor, Probes, deciding_images, validate
 from hawx.predict.calibration import compress, expand
-from hawx.search.descent import Composition
 from hawx.units import Granularity
 from toy import World
 
@@ -120,7 +119,7 @@ def test_descent_keeps_the_margins_of_the_composition(attenuation: float | None)
     world = World(3, granularity=Granularity.FILTER, images=40, filters=2)
     effects = world.effects.with_attenuation(attenuation)
     rng = np.random.default_rng(2)
-    state = Composition(effects, np.zeros(6, np.int64))
+    state = effects.composition.walk(np.zeros(6, np.uint8))
     for _ in range(40):
         unit = int(rng.integers(6))
         trials = np.repeat(state.choices[None], 4, axis=0)
