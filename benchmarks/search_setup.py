@@ -16,7 +16,7 @@ from hawx.designs import SearchSpace
 from hawx.emulate import BlockExecutor
 from hawx.flow import COMPETITORS, PROFILE_IMAGES, SCORE_IMAGES, scoring_images, search_space
 from hawx.networks import Dataset, QuantizedNetwork, zoo
-from hawx.predict import Effects, Predictor, spread_of
+from hawx.predict import Effects, Predictor, ranking_of
 from hawx.profile import profile_operands
 from hawx.score import ScoringRuns, score_network, scoring_set
 from hawx.search import Problem
@@ -41,7 +41,7 @@ class Prepared:
     """Wall time of profile and scores."""
 
     def predictor(self) -> Predictor:
-        return Predictor(self.effects, self.problem.images, spread_of(self.effects, self.problem.space))
+        return Predictor(self.effects, self.problem.images, ranking_of(self.effects, self.problem.space))
 
 
 def load(name: str) -> tuple[QuantizedNetwork, Dataset]:

@@ -19,7 +19,7 @@ from hawx.emulate import BlockExecutor
 from hawx.errors import UnknownNameError
 from hawx.estimates import Measurement
 from hawx.networks import Dataset, QuantizedNetwork
-from hawx.predict import Effects, Predictor, spread_of
+from hawx.predict import Effects, Predictor, ranking_of
 from hawx.profile import profile_operands
 from hawx.progress import Progress, SilentProgress, StageClock
 from hawx.report.facts import library_facts, network_facts, validation_of, versions
@@ -120,7 +120,7 @@ def explore(
     )
     problem.measure(space.exact_choices())
     effects = Effects.of(scored, sample, space)
-    search(searcher, problem, search_rng, Predictor(effects, problem.images, spread_of(effects, space)))
+    search(searcher, problem, search_rng, Predictor(effects, problem.images, ranking_of(effects, space)))
 
     clock.stage("verify", 1 + len(problem.front()))
     front, int8 = verify_front(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,32 +11,28 @@ from scipy.stats import spearmanr
 from hawx.designs.space import Choices
 from hawx.predict.calibration import Calibration
 from hawx.predict.probe import Probes
-from hawx.predict.spread import Spread
+from hawx.predict.ranking import Ranking
 from hawx.predict.superposition import Effects
 
 
-@dataclass(eq=False)
 class Predictor:
     """Predicts drops of top-1 in points (against int8, on the search images) and learns from measurements.
 
     What is learned is the calibration of the composed drop, chosen by the evidence of what was measured and probed so far.
     """
 
-    effects: Effects
-    images: int
-    """Number of search images."""
-    spread: Spread | None = None
-    """Ranks designs in place of the effects, in spaces with many choices per scoring image (see hawx.predict.spread)."""
-    observed: list[Choices] = field(default_factory=list)
-    measured: list[float] = field(default_factory=list)
-    probes: Probes | None = None
-
-    def __post_init__(self) -> None:
+    def __init__(self, effects: Effects, images: int, ranking: Ranking | None = None) -> None:
+        """Predict for `images` search images from `effects`; `ranking` (default: the effects) gives the drops before anything is learned."""
+        self.effects, self.images = effects, images
+        self.ranking: Ranking = effects if ranking is None else ranking
+        self.observed: list[Choices] = []
+        self.measured: list[float] = []
+        self.probes: Probes | None = None
         self._calibrate()
 
     def drops(self, choices: Choices) -> NDArray[np.float64]:
         """Return the composed drop in points, before any calibration, (designs,), for choices (designs, units)."""
-        return self.effects.drops(choices) if self.spread is None else self.spread.drops(choices)
+        return self.ranking.drops(choices)
 
     def observe(self, choices: Choices, drops: Sequence[float]) -> None:
         """Learn that the designs `choices` (designs, units) lose `drops` points on the search images."""

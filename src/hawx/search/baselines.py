@@ -7,7 +7,7 @@ from itertools import islice, product
 import numpy as np
 
 from hawx.errors import InputError
-from hawx.search.pool import unit_costs
+from hawx.search.costs import unit_costs
 from hawx.search.problem import Problem
 
 CHUNK = 16

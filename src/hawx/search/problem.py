@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hawx.accelerators import Accelerator, ArchitectureCosts
 from hawx.blocks import Costs
 from hawx.designs import Assignment, Design, Hardware, SearchSpace
+from hawx.designs.space import Choices
 from hawx.errors import InputError
 from hawx.estimates import Estimate, Measurement
 from hawx.networks import Layer
@@ -21,8 +22,6 @@ from hawx.progress import Progress, SilentProgress
 
 OBJECTIVES = ("area_um2", "power_uw", "energy_uj", "latency_us", "mult_power_ratio")
 """Hardware fields that a search can minimize beside the loss of top-1."""
-
-Choices = NDArray[np.uint8]
 
 Measure = Callable[[Sequence[Assignment]], Sequence[int]]
 """Counts correct answers on the search images for a batch of assignments, bit-exactly."""
@@ -174,3 +173,11 @@ def hardware_of(figures: ArchitectureCosts, index: int) -> Hardware:
         mult_power_ratio=float(figures.mult_power_ratio[index]),
         mult_energy_ratio=None if np.isnan(own) else own,
     )
+
+
+def distinct(rows: Choices) -> NDArray[np.intp]:
+    """Return indices of the first of each of `rows` (designs, units), ascending. (numpy.unique sorts whole rows: seconds where they are long.)"""
+    first: dict[bytes, int] = {}
+    for i, row in enumerate(rows):
+        first.setdefault(row.tobytes(), i)
+    return np.fromiter(first.values(), np.intp)
