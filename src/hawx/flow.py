@@ -25,7 +25,7 @@ from hawx.progress import Progress, SilentProgress, StageClock
 from hawx.report.facts import library_facts, network_facts, validation_of, versions
 from hawx.report.result import Baseline, Effort, Result
 from hawx.score import Scores, ScoringRuns, score_network, scoring_set, work
-from hawx.search import Problem, search
+from hawx.search import Problem, Searcher, name_of, search
 from hawx.synthesis.operands import operand_energies
 from hawx.units import Granularity
 from hawx.verify import Counter, MeasurementStore, Measurer, MemoryStore, Task, count_here, split_images, verify_front
@@ -50,7 +50,7 @@ def explore(
     *,
     granularity: str = "layer",
     objectives: Sequence[str] = ("energy_uj", "area_um2"),
-    searcher: str = "hawx",
+    searcher: str | Searcher = "hawx",
     max_drop: float | None = None,
     budget: int = 40,
     layers: Sequence[str] | None = None,
@@ -69,7 +69,7 @@ def explore(
         labels: (N,) class indices.
         granularity: `network`, `layer` or `filter`: what receives one block.
         objectives: hardware figures to minimize together with the loss of top-1, some of `hawx.search.OBJECTIVES`.
-        searcher: `hawx`, or a baseline: `exhaustive`, `nsga2`, `greedy`, `random`, `uniform`.
+        searcher: `hawx`, a baseline (`exhaustive`, `nsga2`, `greedy`, `random`, `uniform`), or one of your own (see `hawx.search.Searcher`).
         max_drop: points of top-1 that may be lost against int8; focuses the search, never cuts the front.
         budget: designs to measure at most.
         layers: names of the layers that may be approximated (the others stay exact); None for all.
@@ -153,7 +153,7 @@ def explore(
             stages=clock.stages,
         ),
         seed=seed,
-        searcher=searcher,
+        searcher=name_of(searcher),
         max_drop=max_drop,
         settings=settings or {},
         versions=versions(),

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hawx.designs.space import Choices
 from hawx.predict import Calibration, Effects, Predictor, Probes, deciding_images, validate
 from hawx.predict.calibration import compress, expand
+from hawx.testing.world import World
 from hawx.units import Granularity
-from toy import World
 
 
 @settings(max_examples=20, deadline=None)

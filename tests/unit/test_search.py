@@ -17,8 +17,8 @@ from hawx.search.enumerate import prune
 from hawx.search.evolve import near_front
 from hawx.search.nsga2 import first_population
 from hawx.search.pool import build_pool
+from hawx.testing.world import World
 from hawx.units import Granularity
-from toy import World
 
 
 def run(world: World, name: str, budget: int, seed: int = 1):

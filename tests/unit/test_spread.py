@@ -13,8 +13,8 @@ from hawx.search import search
 from hawx.search.costs import unit_costs
 from hawx.search.evolve import thin
 from hawx.search.pool import build_pool
+from hawx.testing.world import World
 from hawx.units import Granularity
-from toy import World
 
 
 def scattered(filters: int = 50, images: int = 100, unseen: int = 4000) -> tuple[World, Effects]:
