@@ -18,7 +18,7 @@ from hawx.flow import COMPETITORS, PROFILE_IMAGES, SCORE_IMAGES, scoring_images,
 from hawx.networks import Dataset, QuantizedNetwork, zoo
 from hawx.predict import Effects, Predictor, ranking_of
 from hawx.profile import profile_operands
-from hawx.score import ScoringRuns, score_network, scoring_set
+from hawx.score import ScoringProber, score_network, scoring_set
 from hawx.search import Problem
 from hawx.synthesis.operands import operand_energies
 from hawx.verify import Measurer, Task, split_images
@@ -98,7 +98,7 @@ def prepare(
         budget=budget,
         energies=energies.values_fj,
         reference_drop=reference_drop,
-        probe=ScoringRuns(network, library, sample),
+        probe=ScoringProber(network, library, sample),
     )
     return Prepared(problem=problem, effects=effects, task=task, baseline_s=baseline_s, evaluation_s=evaluation_s, work_s=work_s)
 

@@ -24,7 +24,7 @@ from hawx.profile import profile_operands
 from hawx.progress import Progress, SilentProgress, StageClock
 from hawx.report.facts import library_facts, network_facts, validation_of, versions
 from hawx.report.result import Baseline, Effort, Result
-from hawx.score import Scores, ScoringRuns, score_network, scoring_set, work
+from hawx.score import Scores, ScoringProber, score_network, scoring_set, work
 from hawx.search import Problem, Searcher, name_of, search
 from hawx.synthesis.operands import operand_energies
 from hawx.units import Granularity
@@ -115,7 +115,7 @@ def explore(
         budget=budget,
         energies=energies.values_fj,
         reference_drop=REFERENCE_DROP if max_drop is None else max(2.0 * max_drop, 1.0),
-        probe=ScoringRuns(network, library, sample),
+        probe=ScoringProber(network, library, sample),
         progress=clock.progress,
     )
     problem.measure(space.exact_choices())

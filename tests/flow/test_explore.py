@@ -141,3 +141,13 @@ def test_unknown_names_are_refused_with_the_nearest() -> None:
 def test_the_public_names_resolve() -> None:
     for name in hawx.__all__:
         assert getattr(hawx, name) is not None
+
+
+def test_a_searcher_of_ones_own_is_called_and_named() -> None:
+    def all_on_each(problem, rng, predictor) -> None:
+        problem.measure(np.repeat(np.arange(len(LIBRARY), dtype=np.uint8)[:, None], len(problem.space.units), axis=1))
+
+    own, named = run(searcher=all_on_each), run(searcher="uniform")
+    assert (own.searcher, named.searcher) == ("all_on_each", "uniform")
+    assert [d.id for d in own.front] == [d.id for d in named.front]
+    assert len(own.evaluated) == len(LIBRARY)

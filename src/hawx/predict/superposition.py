@@ -102,7 +102,7 @@ class Effects:
         return Composition(base=self.base, delta=self.delta, groups=self.groups, attenuation=self.attenuation)
 
     def drops(self, choices: Choices) -> NDArray[np.float64]:
-        """Return predicted loss of top-1 in points against the exact network, (designs,), before any calibration."""
+        """Return predicted loss of top-1 in points against the exact network, (designs,), before any correction."""
         rows = np.atleast_2d(choices)
         step = max(64, CHUNK_VALUES // max(1, self.base.size))
         result = np.empty(len(rows))

@@ -48,7 +48,7 @@ def near_front(points: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return which designs may be on the front although the prediction puts them behind it, (designs,).
 
     A design stays when it would be non-dominated with its drop smaller by `SLACK_POINTS` and `SLACK_SHARE`: predictions err by about as
-    much, and calibration changes the order. `points` (designs, 1 + objectives) have the drop in points first.
+    much, and correction changes the order. `points` (designs, 1 + objectives) have the drop in points first.
     """
     front = points[non_dominated(points)]
     hopeful = points.copy()

@@ -1,4 +1,4 @@
-"""The HAWX search: predict everything, probe the promising, measure the best of those, recalibrate, repeat."""
+"""The HAWX search: predict everything, probe the promising, measure the best of those, learn, repeat."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from hawx.search.pool import build_pool
 from hawx.search.problem import Problem
 
 BATCH = 2
-"""Designs measured between two calibrations: constant, so that the result does not depend on the number of workers."""
+"""Designs measured between two corrections: constant, so that the result does not depend on the number of workers."""
 PROBED = 12
-"""Designs probed between two calibrations."""
+"""Designs probed between two corrections."""
 CANDIDATES = 64
 PATIENCE = 3
 """Batches that may add less than `STAGNATION` of the hypervolume before the search stops."""

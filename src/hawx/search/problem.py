@@ -17,7 +17,7 @@ from hawx.errors import InputError
 from hawx.estimates import Estimate, Measurement
 from hawx.networks import Layer
 from hawx.pareto import hypervolume, non_dominated
-from hawx.predict import Run
+from hawx.predict import Prober
 from hawx.progress import Progress, SilentProgress
 
 OBJECTIVES = ("area_um2", "power_uw", "energy_uj", "latency_us", "mult_power_ratio")
@@ -60,7 +60,7 @@ class Problem:
     """Points of drop at which a design is worth nothing: the corner of the hypervolume."""
     energies: NDArray[np.float64] | None = None
     """(layers, blocks): fJ per multiplication under each layer's own operands, where known."""
-    probe: Run | None = None
+    probe: Prober | None = None
     """Runs designs on some of the scoring images, where there are any (see hawx.predict.probe); not counted as measuring."""
     progress: Progress = field(default_factory=SilentProgress)
     evaluated: list[Evaluated] = field(default_factory=list)
