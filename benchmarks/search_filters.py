@@ -29,7 +29,8 @@ from hawx.designs import Assignment
 from hawx.networks import Dataset
 from hawx.pareto import hypervolume, non_dominated
 from hawx.search import Problem, search
-from hawx.search.pool import build_pool, thin
+from hawx.search.evolve import thin
+from hawx.search.pool import build_pool
 from hawx.verify import images_identity
 from hawx.verify.truth import FilterTruth
 

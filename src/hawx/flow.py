@@ -21,6 +21,7 @@ from hawx.networks import Dataset, QuantizedNetwork
 from hawx.progress import Progress, SilentProgress, StageClock
 from hawx.recover import Method
 from hawx.score import Scores
+from hawx.search import Searcher
 from hawx.stages import Goal, Measuring
 from hawx.store import Result
 from hawx.verify import Counter, MeasurementStore, MemoryStore, Task, count_here, split_images
@@ -35,7 +36,7 @@ def explore(
     *,
     granularity: str = "layer",
     objectives: Sequence[str] = ("energy_uj", "area_um2"),
-    searcher: str = "hawx",
+    searcher: str | Searcher = "hawx",
     max_drop: float | None = None,
     budget: int = 40,
     layers: Sequence[str] | None = None,
@@ -56,7 +57,7 @@ def explore(
         labels: (N,) class indices.
         granularity: `network`, `layer` or `filter`: what receives one block.
         objectives: hardware figures to minimize together with the loss of top-1, some of `hawx.search.OBJECTIVES`.
-        searcher: `hawx`, or a baseline: `exhaustive`, `nsga2`, `greedy`, `random`, `uniform`.
+        searcher: `hawx`, a baseline (`exhaustive`, `nsga2`, `greedy`, `random`, `uniform`), or one of your own (see `hawx.search.Searcher`).
         max_drop: points of top-1 that may be lost against int8; focuses the search, never cuts the front.
         budget: designs to measure at most.
         layers: names of the layers that may be approximated (the others stay exact); None for all.

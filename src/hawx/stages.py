@@ -19,15 +19,14 @@ from hawx.emulate import BlockExecutor
 from hawx.errors import UnknownNameError
 from hawx.estimates import Measurement
 from hawx.networks import Dataset, QuantizedNetwork
-from hawx.predict import Effects, Predictor, spread_of
-from hawx.profile import profile_operands
-from hawx.profile.operands import Operands
+from hawx.predict import Effects, Predictor, ranking_of
+from hawx.profile import OperandProfile, profile_operands
 from hawx.progress import SilentProgress, StageClock
 from hawx.recover import DesignRecovery, Method, recover_units
 from hawx.results.facts import library_facts, network_facts, validation_of, versions
 from hawx.results.result import Baseline, Effort, Networks
-from hawx.score import Scored, ScoringRuns, ScoringSet, score_network, scoring_set, work
-from hawx.search import Evaluated, Problem
+from hawx.score import Scored, ScoringProber, ScoringSet, score_network, scoring_set, work
+from hawx.search import Evaluated, Problem, Searcher, name_of
 from hawx.search import search as run_searcher
 from hawx.store import Result
 from hawx.synthesis.operands import OperandEnergies, operand_energies
@@ -57,7 +56,7 @@ class Goal:
     """What a search is asked for; fields as of `hawx.explore`."""
 
     objectives: tuple[str, ...] = ("energy_uj", "area_um2")
-    searcher: str = "hawx"
+    searcher: str | Searcher = "hawx"
     max_drop: float | None = None
     budget: int = 40
 
@@ -98,7 +97,7 @@ class Profiled:
     """Which operands the multipliers of every layer see."""
 
     prepared: Prepared
-    operands: Operands
+    operands: OperandProfile
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -182,7 +181,8 @@ def predict(units: ScoredUnits) -> Predictor:
     """Compose the scores to a predictor of any design's drop."""
     prepared = units.profiled.prepared
     effects = Effects.of(units.scored, units.sample, prepared.space)
-    return Predictor(effects, len(prepared.task.labels), spread_of(effects, prepared.space))
+    recovered = any(layer.variants for layer in prepared.task.network.quantized.values())
+    return Predictor(effects, len(prepared.task.labels), ranking_of(effects, prepared.space, recovered=recovered))
 
 
 def search(units: ScoredUnits, predictor: Predictor, accelerator: Accelerator, goal: Goal, measuring: Measuring) -> Searched:
@@ -204,7 +204,7 @@ def search(units: ScoredUnits, predictor: Predictor, accelerator: Accelerator, g
         budget=goal.budget,
         energies=energies.values_fj,
         reference_drop=REFERENCE_DROP if goal.max_drop is None else max(2.0 * goal.max_drop, 1.0),
-        probe=ScoringRuns(task.network, task.library, units.sample),
+        probe=ScoringProber(task.network, task.library, units.sample),
         progress=prepared.clock.progress,
     )
     problem.measure(space.exact_choices())
@@ -274,7 +274,7 @@ def result(verified: Verified, settings: Mapping[str, Any] | None = None) -> Res
             stages=clock.stages,
         ),
         seed=prepared.seed,
-        searcher=goal.searcher,
+        searcher=name_of(goal.searcher),
         max_drop=goal.max_drop,
         settings=settings or {},
         versions=versions(),

@@ -12,17 +12,16 @@ from numpy.typing import NDArray
 from hawx.accelerators import Accelerator, ArchitectureCosts
 from hawx.blocks import Costs
 from hawx.designs import Assignment, Design, Hardware, SearchSpace
+from hawx.designs.space import Choices
 from hawx.errors import InputError
 from hawx.estimates import Estimate, Measurement
 from hawx.networks import Layer
 from hawx.pareto import hypervolume, non_dominated
-from hawx.predict import Run
+from hawx.predict import Prober
 from hawx.progress import Progress, SilentProgress
 
 OBJECTIVES = ("area_um2", "power_uw", "energy_uj", "latency_us", "mult_power_ratio")
 """Hardware fields that a search can minimize beside the loss of top-1."""
-
-Choices = NDArray[np.uint8]
 
 Measure = Callable[[Sequence[Assignment]], Sequence[int]]
 """Counts correct answers on the search images for a batch of assignments, bit-exactly."""
@@ -61,7 +60,7 @@ class Problem:
     """Points of drop at which a design is worth nothing: the corner of the hypervolume."""
     energies: NDArray[np.float64] | None = None
     """(layers, blocks): fJ per multiplication under each layer's own operands, where known."""
-    probe: Run | None = None
+    probe: Prober | None = None
     """Runs designs on some of the scoring images, where there are any (see hawx.predict.probe); not counted as measuring."""
     progress: Progress = field(default_factory=SilentProgress)
     evaluated: list[Evaluated] = field(default_factory=list)
@@ -183,3 +182,11 @@ def hardware_of(figures: ArchitectureCosts, index: int) -> Hardware:
         mult_power_ratio=float(figures.mult_power_ratio[index]),
         mult_energy_ratio=None if np.isnan(own) else own,
     )
+
+
+def distinct(rows: Choices) -> NDArray[np.intp]:
+    """Return indices of the first of each of `rows` (designs, units), ascending. (numpy.unique sorts whole rows: seconds where they are long.)"""
+    first: dict[bytes, int] = {}
+    for i, row in enumerate(rows):
+        first.setdefault(row.tobytes(), i)
+    return np.fromiter(first.values(), np.intp)

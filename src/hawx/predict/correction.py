@@ -1,4 +1,4 @@
-"""Calibration: from the composed drop to an estimate with sigma, learned from the designs measured so far.
+"""Correction: from the composed drop to an estimate with sigma, learned from the designs measured so far.
 
 Composition misses how layers interact, and a design that is put forward was chosen among thousands because its effects look
 harmless. Both are learned from a handful of measurements by a Gaussian process whose prior mean is the composed drop, with three
@@ -58,7 +58,7 @@ USUAL = Prior(amplitude=0.25, length=1.5, part=0.15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Calibration:
+class Correction:
     """The posterior on measured minus composed drop, on the compressed scale."""
 
     prior: Prior
@@ -79,8 +79,8 @@ class Calibration:
         *,
         sigmas: Vector | None = None,
         priors: Sequence[Prior] = PRIORS,
-    ) -> Calibration:
-        """Return the calibration of composed drops against measured drops, both (designs,) in points.
+    ) -> Correction:
+        """Return the correction of composed drops against measured drops, both (designs,) in points.
 
         Args:
             parts: (designs, parts), how far each design uses each part, 0..1; see `Effects.parts`.
@@ -93,10 +93,10 @@ class Calibration:
         noise = np.hypot(_noise(truth, images), _distance(truth))
         if sigmas is not None:
             noise = np.hypot(noise, sigmas / (SCALE + np.abs(truth)))
-        return max((cls._posterior(prior, x, parts, y, noise) for prior in priors), key=lambda calibration: calibration.evidence)
+        return max((cls._posterior(prior, x, parts, y, noise) for prior in priors), key=lambda correction: correction.evidence)
 
     @classmethod
-    def _posterior(cls, prior: Prior, x: Vector, parts: NDArray[np.float64], y: Vector, noise: Vector) -> Calibration:
+    def _posterior(cls, prior: Prior, x: Vector, parts: NDArray[np.float64], y: Vector, noise: Vector) -> Correction:
         factor, lower = cho_factor(_kernel(prior, x, parts, x, parts) + np.diag(noise**2), lower=True)
         residual = y - x
         alpha = cho_solve((factor, lower), residual)
@@ -108,7 +108,7 @@ class Calibration:
     def predict(self, raw: Vector, parts: NDArray[np.float64], images: int) -> tuple[Vector, Vector]:
         """Return estimated drop and its sigma in points, each (designs,), for composed drops (designs,) and parts (designs, parts).
 
-        Sigma is that of a measurement on `images` images: it holds the uncertainty of the calibration and of the sample.
+        Sigma is that of a measurement on `images` images: it holds the uncertainty of the correction and of the sample.
         """
         x = compress(np.asarray(raw, float))
         cross = _kernel(self.prior, x, parts, self.drops, self.parts)
