@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 
 from hawx.accelerators import Folding, LaneConstants, Memory, Simt, Spatial, Systolic
+from hawx.accelerators.temporal import partition
 from hawx.blocks import Costs
+from hawx.errors import InputError
 from hawx.networks.layer import Layer, LayerKind
 
 PAPER = LaneConstants(
@@ -311,6 +313,104 @@ def test_every_figure_is_the_counted_one(case):
     assert found.origin == "paper: counted by hand; memories: declared"
 
 
+def test_a_lane_is_as_wide_as_the_blocks_of_its_own_design_need():
+    # all small: 6·(60 + 18·17 + 34·2) - 40·2 = 2524, path 4.5 + 18/8 + 0.25 = 7; the all-exact design beside it stays as it is
+    small = [[3, 0, 0], [4, 0, 0], [2, 0, 0]]
+    for sharing in ("multi-mode", "partitioned"):
+        found = systolic("output", sharing).evaluate(LAYERS, [small, DESIGNS[0]], BLOCKS, exact=EXACT)
+        assert found.area_um2.tolist() == [2524 + 1120, 2992 + 1120]
+        assert found.critical_path_ns.tolist() == [7, 6.75]
+
+
+def test_columns_by_hand():
+    def columns(total, *shares):
+        return partition(np.array([[share] for share in shares]), np.ones(1), total).tolist()
+
+    assert columns(3, [1, 0]) == [[3, 0]]
+    assert columns(16, [5, 3, 2]) == [[8, 5, 3]]  # 8, 4.8, 3.2: the largest remainder gets the sixteenth
+    assert columns(5, [32, 34, 34]) == [[1, 2, 2]]  # 1.6, 1.7, 1.7: two are left, one for each
+    # at least one each, which is taken back where the wish is exceeded most, or missed least
+    assert columns(8, [30, 1, 1]) == [[6, 1, 1]]  # 7.5, 0.25, 0.25: 7 + 1 + 1 is one too many
+    assert columns(8, [47, 21, 4, 4, 4]) == [[4, 1, 1, 1, 1]]  # 4.7 and 2.1 to 4 and 2: the 2 misses its wish least
+    # with too many blocks every one has its one, and designs beside it are not touched
+    assert columns(3, [1, 1, 1, 1], [1, 20, 1, 0]) == [[1, 1, 1, 1], [1, 1, 1, 0]]
+    # layers weigh by their products: 3·5 + 1·2 = 17 of 20 against 1·3 = 3
+    assert partition(np.array([[[3, 0], [1, 1]]]), np.array([5.0, 2.5]), 10).tolist() == [[9, 1]]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Systolic(columns=0), "accelerator 'temporal' has columns = 0; expected an integer from 1 to 4096."),
+        (lambda: Systolic(rows=4097), "accelerator 'temporal' has rows = 4097; expected an integer from 1 to 4096."),
+        (lambda: Systolic(rows=True), "accelerator 'temporal' has rows = True; expected an integer from 1 to 4096."),
+        (lambda: Systolic(rows=2.5), "accelerator 'temporal' has rows = 2.5; expected an integer from 1 to 4096."),
+        (lambda: Systolic(accumulator_bits=16), "accelerator 'temporal' has accumulator_bits = 16; expected 17..48."),
+        (lambda: Systolic(accumulator_bits=49), "accelerator 'temporal' has accumulator_bits = 49; expected 17..48."),
+        (lambda: Simt(compute_units=0), "accelerator 'simt' has compute_units = 0; expected an integer from 1 to 4096."),
+        (lambda: Simt(instructions_per_mac=0.5), "accelerator 'simt' has instructions_per_mac = 0.5; expected at least 1."),
+        (lambda: Spatial(multipliers=0), "spatial accelerator 'spatial' has multipliers = 0; expected a positive number."),
+        (lambda: Spatial(area_um2=-1.0), "spatial accelerator 'spatial' has area_um2 = -1.0; expected a positive number."),
+        (lambda: Spatial(interval_cycles=0), "spatial accelerator 'spatial' has interval_cycles = 0; expected a positive number."),
+        (
+            lambda: Spatial(multipliers=3, folding={"a": Folding(1, 1)}),
+            "spatial accelerator 'spatial' has several targets ['multipliers', 'folding']; expected at most one.",
+        ),
+        (lambda: Systolic(clock=0), "clock 0 is not usable; expected a positive number of MHz, 'exact' or 'fastest'."),
+        (lambda: Systolic(clock=True), "clock True is not usable; expected a positive number of MHz, 'exact' or 'fastest'."),
+        (lambda: Memory(area_um2_per_bit=-1.0, energy_fj_per_bit=0), "memory area_um2_per_bit -1.0 is negative; expected a figure of at least 0."),
+        (lambda: Memory(area_um2_per_bit=0, energy_fj_per_bit=-2), "memory energy_fj_per_bit -2 is negative; expected a figure of at least 0."),
+    ],
+)
+def test_parameters_that_cannot_be_used_are_refused(make, message):
+    with pytest.raises(InputError) as refusal:
+        make()
+    assert str(refusal.value) == message
+
+
+def test_the_ends_of_every_range_are_usable():
+    assert Systolic(rows=1, columns=4096, accumulator_bits=17).columns == 4096
+    assert Systolic(accumulator_bits=48, clock=0.5).accumulator_bits == 48
+    assert Simt(compute_units=1, instructions_per_mac=1).compute_units == 1
+    assert Spatial(multipliers=1).multipliers == 1
+    assert Memory(area_um2_per_bit=0, energy_fj_per_bit=0).area_um2_per_bit == 0
+
+
+def test_params_are_plain_values():
+    memory = {"area_um2_per_bit": 2.0, "energy_fj_per_bit": 0.5, "origin": "declared"}
+    assert SPATIAL.params == {
+        "kind": "spatial",
+        "clock": "exact",
+        "folding": {"conv": {"pe": 3, "simd": 4}, "pair": {"pe": 2, "simd": 3}, "fc": {"pe": 1, "simd": 1}},
+        "memory": memory,
+    }
+    assert Spatial().params == {"kind": "spatial", "clock": "exact", "multipliers": 1024}
+    assert Spatial(area_um2=5.0, clock=9.0).params == {"kind": "spatial", "clock": 9.0, "area_um2": 5.0}
+    wanted = {"kind": "systolic", "rows": 3, "columns": 2, "dataflow": "weight", "sharing": "partitioned", "accumulator_bits": 20, "clock": "exact"}
+    assert systolic("weight", "partitioned").params == wanted | {"memory": memory}
+    assert all(type(value) in {str, int, float, dict} for value in systolic("weight", "partitioned").params.values())
+    assert Simt(**SIMT).params == {
+        "kind": "simt",
+        "compute_units": 2,
+        "instructions_per_mac": 2.5,
+        "sharing": "multi-mode",
+        "accumulator_bits": 24,
+        "lane_area_um2": 43.0,
+        "instruction_fj": 2.0,
+        "clock": "exact",
+        "memory": memory,
+    }
+
+
+def test_designs_of_any_number_and_shape_are_evaluated_alike():
+    many = np.repeat(np.array(DESIGNS), 4097, axis=0)  # more than are evaluated at once
+    found = SPATIAL.evaluate(LAYERS, many.reshape(2, 4097, 3, 3), BLOCKS, exact=EXACT)
+    np.testing.assert_array_equal(found.area_um2, np.repeat([[8149], [8311]], 4097, axis=1))
+    for accelerator in (SPATIAL, systolic("output", "multi-mode"), systolic("input", "partitioned")):
+        none = accelerator.evaluate(LAYERS, many[:0], BLOCKS, exact=EXACT)
+        assert none.area_um2.shape == none.mult_energy_ratio.shape == (0,)
+
+
 def test_without_energies_of_its_own_a_design_has_those_of_uniform_operands():
     with_own = systolic("output", "multi-mode").evaluate(LAYERS, DESIGNS, BLOCKS, exact=EXACT, energies=ENERGIES)
     found = systolic("output", "multi-mode").evaluate(LAYERS, DESIGNS, BLOCKS, exact=EXACT)
@@ -354,7 +454,7 @@ def test_an_area_target_folds_by_the_counted_area():
     # cycles 48, 48, 10. Any faster layer is larger, so both 1466 and a little more than it give just that
     alone = Spatial(area_um2=1466.0).evaluate(LAYERS, DESIGNS, BLOCKS, exact=EXACT)
     assert (alone.area_um2[0], alone.cycles[0], alone.multipliers[0]) == (1466, 106, 3)
-    with pytest.raises(Exception, match=r"^area target 1465\.5 is too small for 3 layers .*; expected at least 1466 "):
+    with pytest.raises(InputError, match=r"^area target 1465\.5 is too small for 3 layers .*; expected at least 1466 "):
         Spatial(area_um2=1465.5).evaluate(LAYERS, DESIGNS, BLOCKS, exact=EXACT)
     # the next step halves the slowest two, cheapest with two lanes: conv cannot (3 filters), so PE 3 there: 3·458 + 18 = 1392, 16 cycles;
     # or SIMD 2: 2·100 + 17·11 + 18·17 + 34·2 + 17·2 = 795, 24 cycles; pair PE 2: 2·477 + 18 = 972, 24 cycles; with fc 495: 2262
