@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hawx.report.facts import versions
+from hawx.results.facts import versions
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -24,13 +24,13 @@ from benchmarks.common import save
 from benchmarks.search_setup import OBJECTIVES, search_rng
 from hawx.accelerators import Spatial
 from hawx.blocks.families import builtin_library
-from hawx.flow import COMPETITORS, SCORE_IMAGES, scoring_images, search_space
 from hawx.networks import zoo
 from hawx.predict import Effects, Predictor, spread_of
 from hawx.predict.superposition import LAWS
 from hawx.score import EffectKind
 from hawx.search import Problem
 from hawx.search.pool import build_pool
+from hawx.stages import COMPETITORS, SCORE_IMAGES, scoring_images, search_space
 
 CASES = {
     "lenet5 layer": ("lenet5", "layer", 10, 50_000),

@@ -1,4 +1,4 @@
-"""The stages of `hawx.flow.explore` one by one, for benchmarks that look between them, and the networks they run on."""
+"""The stages of `hawx.flow.explore` up to the search, for benchmarks that look between them, and the networks they run on."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.data import sources
+from hawx import stages
 from hawx.accelerators import Accelerator, Spatial
 from hawx.blocks import Library
 from hawx.designs import SearchSpace
-from hawx.emulate import BlockExecutor
-from hawx.flow import COMPETITORS, PROFILE_IMAGES, SCORE_IMAGES, scoring_images, search_space
 from hawx.networks import Dataset, QuantizedNetwork, zoo
 from hawx.predict import Effects, Predictor, spread_of
-from hawx.profile import profile_operands
-from hawx.score import ScoringRuns, score_network, scoring_set
+from hawx.score import ScoringRuns
 from hawx.search import Problem
+from hawx.stages import SCORE_IMAGES, SEARCHING, search_space
 from hawx.synthesis.operands import operand_energies
 from hawx.verify import Measurer, Task, split_images
 
@@ -72,19 +71,17 @@ def prepare(
 ) -> Prepared:
     """Run every stage before the search on `images`, all of them as search images, at most `score_images` of them as scoring images."""
     chosen = space if space is not None else search_space(network, library, granularity, layers)
-    exact = chosen.assignment(chosen.exact_choices())
-    task = Task(network, library, images.images, images.labels)
     start = perf_counter()
-    logits = task.evaluator.logits(exact)
+    exact = stages.prepare(network, library, images, chosen, seed=seed)
+    task = exact.task
     baseline_s = perf_counter() - start
     evaluation_s = evaluation_s if evaluation_s is not None else time_evaluation(task, chosen)
     start = perf_counter()
-    sample_rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(2)[0])
-    operands = profile_operands(network, images.images[:PROFILE_IMAGES], BlockExecutor(library, exact))
+    profiled = stages.profile(exact)
+    operands = profiled.operands
     energies = operand_energies(library.blocks, library.costs(), operands.activations, operands.weights, exact=chosen.exact)
-    sample = scoring_set(images.images, images.labels, logits, scoring_images(score_images, chosen), COMPETITORS, sample_rng)
-    scored = score_network(network, library, chosen, operands, sample)
-    effects = Effects.of(scored, sample, chosen)
+    units = stages.score(profiled, score_images)
+    effects = Effects.of(units.scored, units.sample, chosen)
     work_s = perf_counter() - start
     problem = Problem(
         space=chosen,
@@ -94,11 +91,11 @@ def prepare(
         objectives=OBJECTIVES,
         measurer=Measurer(task=task),
         images=len(images),
-        baseline_correct=int((logits.argmax(axis=1) == images.labels).sum()),
+        baseline_correct=int((exact.logits.argmax(axis=1) == images.labels).sum()),
         budget=budget,
         energies=energies.values_fj,
         reference_drop=reference_drop,
-        probe=ScoringRuns(network, library, sample),
+        probe=ScoringRuns(network, library, units.sample),
     )
     return Prepared(problem=problem, effects=effects, task=task, baseline_s=baseline_s, evaluation_s=evaluation_s, work_s=work_s)
 
@@ -117,7 +114,7 @@ def time_evaluation(task: Task, space: SearchSpace, designs: int = 5) -> float:
 
 def search_rng(seed: int) -> np.random.Generator:
     """Return the generator that `hawx.flow.explore` gives to its searcher."""
-    return np.random.default_rng(np.random.SeedSequence(seed).spawn(2)[1])
+    return stages.generator(seed, SEARCHING)
 
 
 def random_designs(space: SearchSpace, rng: np.random.Generator, count: int, most: float = 1.0) -> NDArray[np.uint8]:

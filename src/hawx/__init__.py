@@ -14,7 +14,7 @@ _NAMES = {
     # blocks
     "Block": "hawx.blocks",
     "Costs": "hawx.blocks",
-    "Library": "hawx.blocks",
+    "Library": "hawx.importers",
     # designs
     "Assignment": "hawx.designs",
     "Design": "hawx.designs",
@@ -29,14 +29,14 @@ _NAMES = {
     "explore": "hawx.flow",
     "score": "hawx.flow",
     "evaluate": "hawx.flow",
-    "Result": "hawx.report.result",
+    "Result": "hawx.store",
     # errors
     "HawxError": "hawx.errors",
     "InputError": "hawx.errors",
     "GoalError": "hawx.errors",
 }
 
-_MODULES = ("accelerators", "blocks", "designs", "emulate", "networks", "pareto", "report")
+_MODULES = ("accelerators", "blocks", "designs", "emulate", "networks", "pareto", "report", "results")
 
 __all__ = [*_NAMES, *_MODULES, "__version__"]
 
@@ -56,7 +56,6 @@ def __dir__() -> list[str]:
 if TYPE_CHECKING:
     from hawx.blocks import Block as Block
     from hawx.blocks import Costs as Costs
-    from hawx.blocks import Library as Library
     from hawx.designs import Assignment as Assignment
     from hawx.designs import Design as Design
     from hawx.designs import SearchSpace as SearchSpace
@@ -68,7 +67,8 @@ if TYPE_CHECKING:
     from hawx.flow import evaluate as evaluate
     from hawx.flow import explore as explore
     from hawx.flow import score as score
+    from hawx.importers import Library as Library
     from hawx.importers.networks import quantize as quantize
     from hawx.networks import QuantizedNetwork as QuantizedNetwork
-    from hawx.report.result import Result as Result
+    from hawx.store import Result as Result
     from hawx.units import Granularity as Granularity

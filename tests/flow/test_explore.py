@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import hawx
+from hawx import stages
 from hawx.accelerators import Spatial, Systolic
 from hawx.blocks import Block, Library
 from hawx.blocks.families import builtin_library
@@ -141,3 +142,24 @@ def test_unknown_names_are_refused_with_the_nearest() -> None:
 def test_the_public_names_resolve() -> None:
     for name in hawx.__all__:
         assert getattr(hawx, name) is not None
+
+
+def test_the_stages_compose_to_the_same_exploration_and_take_one_more(result) -> None:
+    search_set, report_set = split_images(DATA, 200, 200, seed=3)
+    measuring = stages.Measuring()
+    seen = []
+
+    def look(profiled: stages.Profiled) -> stages.Profiled:
+        seen.append(profiled.operands.activations[0].sum())
+        return profiled
+
+    prepared = stages.prepare(NETWORK, LIBRARY, search_set, stages.search_space(NETWORK, LIBRARY, "layer"), seed=3)
+    profiled = look(stages.profile(prepared))
+    units = stages.score(profiled)
+    searched = stages.search(units, stages.predict(units), Spatial(), stages.Goal(budget=8), measuring)
+    found = stages.result(stages.verify(searched, report_set, measuring))
+    assert seen == [pytest.approx(1.0)]
+    assert [d.to_dict() for d in found.front] == [d.to_dict() for d in result.front]
+    assert list(found.effort.stages) == ["baseline", "profile", "score", "search", "verify"]
+    whole = score(NETWORK, LIBRARY, search_set.images, search_set.labels, seed=3)
+    assert np.array_equal(whole.layer_drop, result.scores.layer_drop)

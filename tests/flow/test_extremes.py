@@ -15,13 +15,14 @@ from hawx.blocks.families import builtin_library
 from hawx.designs import Assignment, SearchSpace
 from hawx.emulate import BlockExecutor, Evaluator
 from hawx.execution import counter_for
-from hawx.flow import explore, search_space
+from hawx.flow import explore
 from hawx.networks import Dataset, QuantizedNetwork, zoo
 from hawx.networks.preprocessing import Preprocessing
 from hawx.networks.quantization import quantize
 from hawx.profile import profile_operands
 from hawx.score import exchanged_logits, filter_effects, measured_effects, scoring_set, two_ended_effects
 from hawx.score.competitors import Competitors
+from hawx.stages import search_space
 from hawx.units import Granularity
 from hawx.verify import Task, count_here, split_images
 

@@ -7,9 +7,10 @@ import re
 import numpy as np
 import pytest
 
-from hawx.blocks import Block, Library
+from hawx.blocks import Block
 from hawx.blocks.families import builtin_library, from_name
 from hawx.errors import InputError
+from hawx.importers import Library
 from hawx.importers.multiplier import find_multiplier, from_file
 from hawx.rtl.multipliers import verilog
 

@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hawx.report.markup import element, join, text
-from hawx.report.quantities import quantity, seconds, significant
 from hawx.report.scale import Scale, span, tick_labels, ticks
+from hawx.results.quantities import quantity, seconds, significant
 
 FINITE = st.floats(-1e9, 1e9, allow_nan=False)
 

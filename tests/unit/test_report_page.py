@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from toy_result import toy_result
 
-from hawx.report.choice import choose, exact_design, optimism
 from hawx.report.compare import compare, comparison_html
 from hawx.report.figures.front import beyond
 from hawx.report.gallery import gallery
 from hawx.report.page import report_html, space_size
-from hawx.report.result import Result
 from hawx.report.style import standalone
+from hawx.results.choice import choose, exact_design, optimism
+from hawx.results.result import Result
 
 VOID = {"meta", "link", "br", "hr", "img", "circle", "line", "path", "polyline", "rect"}
 

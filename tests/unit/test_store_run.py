@@ -13,11 +13,12 @@ from toy_result import toy_result
 
 from hawx.errors import InputError, UnknownNameError
 from hawx.estimates import Measurement
-from hawx.report.choice import choose
+from hawx.results.choice import choose
 from hawx.store import load_run, save_run
-from hawx.store.design import load_design, save_design
+from hawx.store.design import load_design
 from hawx.store.figures import save_figures
-from hawx.store.files import csv_text, json_text, write_text
+from hawx.store.run import save_design
+from hawx.store.text import csv_text, json_text
 
 
 @pytest.mark.parametrize("granularity", ["layer", "filter"])
@@ -92,20 +93,6 @@ def test_broken_folders_are_named(tmp_path: Path) -> None:
     scores.unlink()
     with pytest.raises(InputError, match=r"^scores '.*scores\.csv' do not exist; expected the scores\.csv of a run folder\.$"):
         load_run(tmp_path)
-
-
-def test_a_file_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    target = tmp_path / "a.txt"
-    write_text(target, "first")
-
-    def refuse(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("hawx.store.files.os.fsync", refuse)
-    with pytest.raises(InputError, match=r"^file '.*a\.txt' cannot be written \(No space left on device\); expected a writable place\. "):
-        write_text(target, "second")
-    assert target.read_text() == "first"
-    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_json_has_no_numbers_that_json_does_not_know() -> None:

@@ -13,8 +13,9 @@ from hawx.blocks import Block, Costs
 from hawx.blocks.metrics import error_metrics
 from hawx.designs import Assignment, Design, Hardware
 from hawx.estimates import Estimate, Measurement
-from hawx.report.result import Baseline, Effort, Result, Validation
+from hawx.results.result import Baseline, Effort, Validation
 from hawx.score.scores import Scores
+from hawx.store import Result
 
 LAYERS = {"conv1": 6, "conv2": 16, "fc1": 120, "fc2": 84, "fc3": 10}
 MACS = {"conv1": 86_400, "conv2": 153_600, "fc1": 30_720, "fc2": 10_080, "fc3": 840}

@@ -1,11 +1,11 @@
-"""Library: an ordered, immutable set of blocks that always contains an exact one."""
+"""Library: an ordered, immutable set of blocks that always contains an exact one. `hawx.importers` has one that loads itself."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from os import PathLike
+from typing import Self
 
 from hawx.blocks.block import Block, Costs
 from hawx.errors import InputError, UnknownNameError
@@ -41,23 +41,6 @@ class Library:
         if not any(block.is_exact for block in self.blocks):
             raise InputError(f"library {name!r} has no exact block; add one (for example mul8s_exact of the built-in library).")
 
-    @classmethod
-    def load(cls, *sources: str | PathLike[str]) -> Library:
-        """Return the library at one or more sources, in order, duplicates (same table) dropped.
-
-        Args:
-            sources: `builtin`, a family member such as `mul8s_drum5`, a folder with an EvoApproxLib checkout, a Verilog or C
-                file, a saved library (`.npz` with a `.json` beside it), or a plain table (`.npy`, `.csv`, `.bin`, `.h`).
-                How to read one may follow a `#`, for example `evoapprox/#u8xu8` (docs/blocks.md). The built-in exact block
-                is added where none of them is exact.
-
-        Raises:
-            InputError: a source is missing or not usable; the message names it and what was expected.
-        """
-        from hawx.importers import load_library  # the one hook from the vocabulary to an adapter, see tests/architecture
-
-        return load_library(*sources)
-
     @property
     def formats(self) -> tuple[IntFormat, IntFormat]:
         return self.blocks[0].formats
@@ -77,6 +60,11 @@ class Library:
         shared = [t for t in self.blocks[0].costs if all(t in block.costs for block in self.blocks)]
         return shared[0] if shared else None
 
+    @cached_property
+    def hashes(self) -> Mapping[str, str]:
+        """Name of each block -> SHA-256 of its table."""
+        return {block.name: block.sha256 for block in self.blocks}
+
     def costs(self) -> tuple[Costs, ...]:
         """Return every block's costs in the shared technology, in library order.
 
@@ -90,12 +78,12 @@ class Library:
             raise InputError(f"blocks of library {self.name!r} share no technology with costs ({lacking}); run `hawx blocks characterize` on them.")
         return tuple(block.costs[self.technology] for block in self.blocks)
 
-    def select(self, names: Sequence[str]) -> Library:
+    def select(self, names: Sequence[str]) -> Self:
         """Return the blocks called `names` in that order, with the exact block in front if it is not among them."""
         chosen = [self[name] for name in names]
         if not any(block.is_exact for block in chosen):
             chosen.insert(0, self.exact)
-        return Library(chosen, name=self.name)
+        return type(self)(chosen, name=self.name)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ def say(line: str) -> None:
 
 def print_json(values: Any) -> None:
     """Print `values` as JSON."""
-    from hawx.store.files import json_text
+    from hawx.store.text import json_text
 
     print(json_text(values))
 

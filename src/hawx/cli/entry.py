@@ -7,7 +7,8 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from hawx.cli.parser import parse
+from hawx.cli.commands import COMMANDS
+from hawx.cli.parser import build_parser, parse
 from hawx.errors import GoalError, HawxError
 
 DONE, GOAL_MISSED, BAD_INPUT, BUG, INTERRUPTED = 0, 1, 2, 70, 130
@@ -16,7 +17,7 @@ DONE, GOAL_MISSED, BAD_INPUT, BUG, INTERRUPTED = 0, 1, 2, 70, 130
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command that `arguments` (default: the process's) name and return its exit status."""
     try:
-        parsed = parse(arguments)
+        parsed = parse(build_parser(COMMANDS), arguments)
         status = int(parsed.run(parsed))
         sys.stdout.flush()
         return status

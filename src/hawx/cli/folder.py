@@ -40,12 +40,9 @@ def begin(folder: Path, settings: ExploreSettings) -> None:
     Raises:
         InputError: the folder cannot be made or written.
     """
-    from hawx.store.files import write_text
+    from hawx.files import make_folder, write_text
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"run folder {str(folder)!r} cannot be made ({error.strerror}); expected a writable place. Choose another --out.") from error
+    make_folder(folder, "run folder")
     write_text(folder / SETTINGS, to_toml(settings, head=f"Run it again: hawx explore {SETTINGS} --out ANOTHER-FOLDER"))
 
 

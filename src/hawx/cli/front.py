@@ -12,23 +12,26 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hawx.designs.design import Design
-    from hawx.report.choice import Choice
-    from hawx.report.result import Result
+    from hawx.results.choice import Choice
+    from hawx.results.result import Result
 
 ROWS = 24
 
 
 def front_lines(result: Result, choice: Choice | None) -> list[str]:
-    """Return the front as a table that fits the terminal, at 80 columns and more."""
-    from hawx.report.quantities import quantity, significant
+    """Return the useful part of the front as a table that fits the terminal, at 80 columns and more; what is left out is counted below."""
+    from hawx.results.front import ordered, rivals
+    from hawx.results.quantities import quantity, significant
 
     wide = width() >= 112
     fields = ("area_um2", *(("power_uw",) if wide else ()), "energy_uj", "latency_us")
     units = {f: quantity(f).unit([float(getattr(d.hardware, f)) for d in result.front]) for f in fields}
     names = {"area_um2": "area", "power_uw": "power", "energy_uj": "energy", "latency_us": "latency"}
-    head = ["", "design", "top-1 % measured\n[95 % interval]", *(["top-1 %\nestimated"] if wide else []), "points\nlost", "mult.\npower %"]
+    head = ["", "design", "top-1 % measured\n[95 % interval]", *(["top-1 %\nestimated"] if wide else []), "points\nlost ↑", "mult.\npower %"]
     head += [f"{names[f]}\n{units[f][1]}" for f in fields]
-    shown, left_out = _shown(result, choice)
+    beaten = rivals(result)
+    useful = [d for d in ordered(result) if d.id not in beaten or not beaten[d.id].beyond]
+    shown = _shown(useful, choice)
     rows: list[list[str]] = []
     marked: int | None = None
     for design in shown:
@@ -38,7 +41,7 @@ def front_lines(result: Result, choice: Choice | None) -> list[str]:
             marked = len(rows)
         rows.append(
             [
-                "*" if marked == len(rows) else "",
+                "*" if marked == len(rows) else "~" if design.id in beaten else "",
                 design.id,
                 f"{seen.top1:.2f} [{low:.2f}, {high:.2f}]" if seen else "not measured",
                 *([f"{estimate.top1:.2f} ± {estimate.sigma:.2f}" if estimate else "–"] if wide else []),
@@ -48,17 +51,23 @@ def front_lines(result: Result, choice: Choice | None) -> list[str]:
             ]
         )
     lines = table(head, rows, left=2, marked=marked)
-    return [*lines, f"  … and {left_out} more in front.csv"] if left_out else lines
+    if len(shown) < len(useful):
+        lines.append(f"   … and {len(useful) - len(shown)} more in front.csv")
+    if any(design.id in beaten for design in shown):
+        lines.append("~  another is no dearer and came out more accurate, by less than the interval")
+    if len(useful) < len(result.front):
+        count = len(result.front) - len(useful)
+        lines.append(f"   {count} left out, dominated beyond the interval: see dominated_by in front.csv")
+    return lines
 
 
-def _shown(result: Result, choice: Choice | None) -> tuple[list[Design], int]:
-    """Return at most ROWS designs, evenly along the front and with the chosen one, and how many are left out."""
-    front = list(result.front)
+def _shown(front: Sequence[Design], choice: Choice | None) -> list[Design]:
+    """Return at most ROWS designs, evenly along the front and with the chosen one."""
     if len(front) <= ROWS:
-        return front, 0
+        return list(front)
     picks = {round(i * (len(front) - 1) / (ROWS - 1)) for i in range(ROWS)}
     picks |= {i for i, design in enumerate(front) if choice is not None and design.id == choice.design.id}
-    return [front[i] for i in sorted(picks)], len(front) - len(picks)
+    return [front[i] for i in sorted(picks)]
 
 
 def choice_lines(result: Result, choice: Choice | None) -> list[str]:

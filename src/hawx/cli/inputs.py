@@ -15,7 +15,9 @@ from hawx.settings.paths import anchored
 
 if TYPE_CHECKING:
     from hawx.blocks import Library
-    from hawx.networks import Dataset, Preprocessing, QuantizedNetwork
+    from hawx.importers.networks import Loaded
+    from hawx.networks import Preprocessing, QuantizedNetwork
+    from hawx.store.design import SavedDesign
 
 CALIBRATION_IMAGES = 256
 """Images that fix the ranges of a network that is quantized here."""
@@ -47,13 +49,13 @@ def _plain(settings: ExploreSettings) -> dict[str, Any]:
 
 def load_library(settings: ExploreSettings) -> Library:
     """Return the library that the settings name, reduced to the chosen blocks."""
-    from hawx.blocks import Library
+    from hawx.importers import Library
 
     library = Library.load(*settings.library)
     return library.select(settings.blocks) if settings.blocks else library
 
 
-def load_network(settings: ExploreSettings, library: Library) -> tuple[QuantizedNetwork, Dataset]:
+def load_network(settings: ExploreSettings, library: Library) -> Loaded:
     """Return the network, its activations in the format of the library's first operand, and the images to work with."""
     # What torch tells its own developers on import is not for the users of a command.
     logging.getLogger("torch").setLevel(logging.ERROR)
@@ -69,6 +71,16 @@ def load_network(settings: ExploreSettings, library: Library) -> tuple[Quantized
         activations=library.formats[0].name,
         seed=settings.seed,
     )
+
+
+def network_of_design(saved: SavedDesign, loaded: Loaded, settings: ExploreSettings, library: Library) -> QuantizedNetwork:
+    """Return what a design runs on: the network saved with it; where it names blocks only, the given one, recovered as the settings say."""
+    from hawx.recover import recover_units
+    from hawx.stages import RECOVERY_IMAGES
+    from hawx.store.design import network_of
+
+    network = network_of(saved, loaded.network)
+    return network if saved.network else recover_units(network, library, loaded.calibration.images[:RECOVERY_IMAGES], settings.recover)
 
 
 def _preprocessing(text: str) -> Preprocessing:

@@ -31,27 +31,24 @@ class Parser(ArgumentParser):
             raise argparse.ArgumentError(None, str(UnknownNameError("command", str(value), list(action.choices))))
 
 
-def build_parser() -> Parser:
-    """Return the parser of the whole command line."""
-    from hawx.cli.commands import COMMANDS
-
+def build_parser(additions: Iterable[Callable[[Commands], None]]) -> Parser:
+    """Return the parser of the whole command line; each of `additions` adds one command."""
     parser = Parser(prog="hawx", description="Find which approximate block goes where in a deep network's accelerator.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"hawx {__version__}")
     parser.set_defaults(run=lambda _: _print_help(parser))
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
-    for add in COMMANDS:
+    for add in additions:
         add(commands)
     return parser
 
 
-def parse(arguments: Sequence[str] | None = None) -> Namespace:
+def parse(parser: Parser, arguments: Sequence[str] | None = None) -> Namespace:
     """Return the parsed command line.
 
     Raises:
         UnknownNameError: an option is not known; names the nearest.
         SystemExit: after help, version or another usage error was printed.
     """
-    parser = build_parser()
     parsed, rest = parser.parse_known_args(arguments)
     if rest:
         used: Parser = getattr(parsed, "parser", parser)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from hawx.cli.commands import COMMANDS
 from hawx.cli.parser import Parser, build_parser
 from hawx.settings import ExploreSettings, schema, to_toml
 
@@ -39,7 +40,7 @@ def cli_page() -> str:
         "",
     ]
     lines += ["## Exit status", "", STATUS]
-    for parser in commands(build_parser()):
+    for parser in commands(build_parser(COMMANDS)):
         lines += [f"## {parser.prog}", "", parser.description or "", ""]
         rows = [_row(action) for action in parser._actions if not isinstance(action, argparse._HelpAction)]
         if rows:

@@ -47,6 +47,11 @@ class Assignment:
         """Return the block name of every filter of `layer`."""
         return tuple(self.blocks[i] for i in self[layer])
 
+    def labels(self, of: Mapping[str, str]) -> dict[str, list[str]]:
+        """Return layer -> what `of` says of the block of every filter, such as its SHA-256."""
+        each = [of[name] for name in self.blocks]
+        return {layer: [each[i] for i in array] for layer, array in zip(self.layers, self.indices, strict=True)}
+
     @cached_property
     def counts(self) -> NDArray[np.int64]:
         """Filters of each layer that use each block, shape (layers, blocks)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
 from weakref import WeakKeyDictionary
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from hawx.blocks import Block, Library
-from hawx.designs.assignment import Assignment
+from hawx.designs.assignment import Assignment, BlockIndices
 from hawx.emulate import layers
 from hawx.emulate.engine import AUTO, check_engine
 from hawx.emulate.geometry import Geometry
@@ -19,6 +20,9 @@ from hawx.emulate.groups import group_indices
 from hawx.networks.quantized import CodesOutput, QuantizedLayer
 
 _operands: WeakKeyDictionary[QuantizedLayer, layers.Operands] = WeakKeyDictionary()
+_composed: WeakKeyDictionary[QuantizedLayer, OrderedDict[bytes, QuantizedLayer]] = WeakKeyDictionary()
+COMPOSED = 32
+"""Choices of blocks per layer whose constants are kept composed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +42,24 @@ class BlockExecutor:
 
     def run_layer(self, layer: QuantizedLayer, codes: Tensor, output: CodesOutput | None) -> Tensor:
         """Return the layer's output; see `Executor.run_layer`."""
-        groups = group_indices(self.assignment[layer.layer.name], self._blocks)
-        return layers.run(_operands_of(layer), codes, groups, output, self.engine, self.threads)
+        indices = self.assignment[layer.layer.name]
+        groups = group_indices(indices, self._blocks)
+        return layers.run(_operands_of(self._on_blocks(layer, indices)), codes, groups, output, self.engine, self.threads)
+
+    def _on_blocks(self, layer: QuantizedLayer, indices: BlockIndices) -> QuantizedLayer:
+        """Return the layer with the constants that its filters take on their blocks."""
+        hashes = [block.sha256 for block in self._blocks]
+        used = [hashes[i] for i in np.unique(indices)]
+        if not any(block in layer.variants for block in used):
+            return layer
+        kept = _composed.setdefault(layer, OrderedDict())
+        key = "".join(hashes).encode() + indices.tobytes()
+        if key not in kept:
+            kept[key] = layer.on([hashes[i] for i in indices])
+            if len(kept) > COMPOSED:
+                kept.popitem(last=False)
+        kept.move_to_end(key)
+        return kept[key]
 
     @cached_property
     def _blocks(self) -> tuple[Block, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from hawx.accelerators import Accelerator, Dataflow, Folding, Memory, Sharing, Simt, Spatial, Systolic
 from hawx.errors import InputError, UnknownNameError
+from hawx.files import read_text
 
 BUILT_IN: Mapping[str, Callable[[], Accelerator]] = {
     "spatial": Spatial,
@@ -35,10 +36,7 @@ def load_accelerator(source: str | PathLike[str]) -> Accelerator:
     if not path.suffix and not path.exists():
         raise UnknownNameError("accelerator", str(source), BUILT_IN, "Or give a TOML file.")
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InputError(f"accelerator file {str(path)!r} cannot be read: {reason}; expected a TOML file.") from error
+        values = tomllib.loads(read_text(path, "accelerator file"))
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"accelerator file {str(path)!r} is not TOML: {error}.") from error
     return accelerator_from_dict({"name": path.stem, **values}, where=f"accelerator file {str(path)!r}")

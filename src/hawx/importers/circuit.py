@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hawx.blocks.block import Block
+from hawx.files import read_text
 from hawx.importers.c_source import evaluate_c
-from hawx.importers.files import read_text
 from hawx.importers.header import parse_header, published_costs
 from hawx.importers.readings import SIGNED, UNSIGNED, Pair, formats_of_circuit, from_patterns
 from hawx.importers.tokens import MAX_CIRCUIT_BYTES

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hawx.errors import InputError, ToolMissingError
-from hawx.importers.files import existing
+from hawx.files import existing
 from hawx.networks.datasets import Dataset, Labels, Pixels
 from hawx.networks.preprocessing import Preprocessing
 

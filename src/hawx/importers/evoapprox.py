@@ -14,8 +14,8 @@ from pathlib import Path
 
 from hawx.blocks.block import Block, Costs
 from hawx.errors import InputError
+from hawx.files import read_bytes, read_text
 from hawx.importers.circuit import SUFFIXES, load_circuit
-from hawx.importers.files import read_bytes, read_text
 from hawx.importers.header import published_costs
 from hawx.importers.readings import SIGNED, UNSIGNED, Pair
 from hawx.importers.tokens import MAX_CIRCUIT_BYTES

@@ -7,16 +7,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Self
 
 from hawx.blocks.anchoring import anchored
 from hawx.blocks.block import Block, sign_magnitude
 from hawx.blocks.families import BUILTIN, FAMILIES, Exact, builtin_library, family_block, from_name, is_family_name
-from hawx.blocks.library import Library
+from hawx.blocks.library import Library as Blocks
 from hawx.errors import InputError
+from hawx.files import existing, present
 from hawx.formats import U8
 from hawx.importers.circuit import SUFFIXES, load_circuit
 from hawx.importers.evoapprox import exact_costs, is_checkout, load_checkout, load_folder
-from hawx.importers.files import existing, present
 from hawx.importers.header import TECHNOLOGY
 from hawx.importers.readings import SIGNED, UNSIGNED, Pair
 from hawx.importers.saved import is_saved, load_npz, load_saved
@@ -25,6 +26,20 @@ from hawx.importers.tables import load_described, load_table
 
 TABLES = (".npy", ".csv", ".bin", ".h")
 KNOWN = (*SUFFIXES, ".npz", *TABLES)
+
+
+class Library(Blocks):
+    """A library that can be loaded: `hawx.Library`. In everything else it is a `hawx.blocks.Library`."""
+
+    @classmethod
+    def load(cls, *sources: str | os.PathLike[str]) -> Self:
+        """Return the library at one or more sources, in order, duplicates (same table) dropped: see `load_library`.
+
+        Raises:
+            InputError: a source is missing or not usable; the message names it and what was expected.
+        """
+        loaded = load_library(*sources)
+        return cls(loaded.blocks, name=loaded.name)
 
 
 def load_library(*sources: str | os.PathLike[str]) -> Library:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
 
@@ -12,8 +13,8 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from hawx.errors import InputError
+from hawx.files import read_bytes
 from hawx.importers.datasets import has_two_parts, load_dataset
-from hawx.importers.files import read_bytes
 from hawx.networks import quantization, zoo
 from hawx.networks.datasets import Dataset
 from hawx.networks.network import QuantizedNetwork
@@ -123,6 +124,15 @@ def load_network(
     return quantize(text, calibration, preprocessing=preprocessing, activations=activations)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Loaded:
+    """A network with images: those to evaluate it on, and those that calibrate it, which are not among them."""
+
+    network: QuantizedNetwork
+    data: Dataset
+    calibration: Dataset
+
+
 def load_with_data(
     source: str | PathLike[str],
     *,
@@ -133,8 +143,8 @@ def load_with_data(
     calibration_images: int = 256,
     limit: int | None = None,
     seed: int = 0,
-) -> tuple[QuantizedNetwork, Dataset]:
-    """Return a network and the images to evaluate it on; images that calibrated it are not among them.
+) -> Loaded:
+    """Return a network and its images.
 
     Args:
         source: as in `load_network`.
@@ -156,7 +166,8 @@ def load_with_data(
             if in_zoo:
                 zoo.describe(text)  # an unknown name is told before its missing images
             raise InputError(f"network {text!r} brings no images; expected a data set: an .npz, an image folder or tar, or a standard archive.")
-        return zoo.load(text, weights=weights, activations=activations), zoo.dataset(text)
+        network = zoo.load(text, weights=weights, activations=activations)
+        return Loaded(network=network, data=zoo.dataset(text), calibration=zoo.calibration(text))
     if in_zoo:
         preprocessing = zoo.describe(text).preprocessing
     evaluation = load_dataset(data, preprocessing=preprocessing, limit=limit)
@@ -176,7 +187,8 @@ def load_with_data(
             f"data set {fspath(data)!r} has labels up to {evaluation.classes - 1} and network {network.name!r} has {network.classes} classes; "
             "expected labels below that. Is it the data set of another network?"
         )
-    return network, Dataset(evaluation.name, evaluation.images, evaluation.labels, network.classes)
+    data_set = Dataset(evaluation.name, evaluation.images, evaluation.labels, network.classes)
+    return Loaded(network=network, data=data_set, calibration=calibration)
 
 
 def _training_part(data: str | PathLike[str], preprocessing: Preprocessing | None, count: int) -> Dataset | None:

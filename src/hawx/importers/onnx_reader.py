@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hawx.errors import InputError, ToolMissingError
-from hawx.importers.files import existing
+from hawx.files import existing
 
 OLDEST_OPSET, NEWEST_OPSET = 11, 25
 """Opsets whose operators are known; tested from 11 to 20."""

@@ -21,7 +21,7 @@ import numpy as np
 from hawx.blocks.block import Block, Costs
 from hawx.blocks.library import Library
 from hawx.errors import InputError
-from hawx.importers.files import existing
+from hawx.files import existing, make_folder, write_bytes, write_text
 from hawx.importers.tables import json_beside, npz_tables
 
 SCHEMA = "hawx.library"
@@ -68,19 +68,10 @@ def save_library(library: Library, path: str | os.PathLike[str]) -> Path:
     }
     packed = io.BytesIO()
     np.savez_compressed(packed, **{block.name: block.table for block in library})  # type: ignore[arg-type]
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _write(target.with_suffix(".json"), (json.dumps(description, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
-        _write(target, packed.getvalue())
-    except OSError as error:
-        raise InputError(f"library file {str(target)!r} cannot be written ({error.strerror}); expected a writable place.") from error
+    make_folder(target.parent)
+    write_text(target.with_suffix(".json"), json.dumps(description, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_bytes(target, packed.getvalue())
     return target
-
-
-def _write(path: Path, data: bytes) -> None:
-    draft = path.with_name(path.name + ".part")
-    draft.write_bytes(data)
-    draft.replace(path)
 
 
 def is_saved(content: Any) -> bool:

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from hawx.blocks.block import Block, sign_magnitude
 from hawx.errors import InputError, UnknownNameError
+from hawx.files import present
 from hawx.formats import S8, U8
-from hawx.importers.files import present
 from hawx.importers.readings import SIGNED, UNSIGNED, Pair
 from hawx.rtl import constant_lsbs
 

@@ -30,8 +30,8 @@ import numpy as np
 
 from hawx.blocks.block import Block
 from hawx.errors import InputError
+from hawx.files import read_bytes, read_text
 from hawx.formats import CODES
-from hawx.importers.files import read_bytes, read_text
 from hawx.importers.header import published_costs
 from hawx.importers.readings import SIGNED, UNSIGNED, Numbers, Pair, formats_of_table, value_order
 

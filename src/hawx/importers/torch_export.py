@@ -8,7 +8,7 @@ import torch
 from torch.export import ExportedProgram
 
 from hawx.errors import InputError
-from hawx.importers.files import existing
+from hawx.files import existing
 from hawx.networks.quantization.exporting import quiet
 
 

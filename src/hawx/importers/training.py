@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from hawx.errors import InputError
+from hawx.files import replacing
 from hawx.networks.datasets import Dataset
 from hawx.networks.training import Recipe, Snapshot
 
@@ -57,9 +58,8 @@ class Checkpoint:
 
     def save(self, snapshot: Snapshot) -> None:
         """Replace the file at once: a run killed while it writes leaves the one before."""
-        partial = self.path.with_suffix(".checkpoint.partial")
-        save_file(dict(snapshot), partial, metadata={_KEY: self.identity})
-        partial.replace(self.path)
+        with replacing(self.path) as draft:
+            save_file(dict(snapshot), draft, metadata={_KEY: self.identity})
 
     def remove(self) -> None:
         """Forget the run: it is done."""

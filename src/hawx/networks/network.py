@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -95,6 +95,14 @@ class QuantizedNetwork:
     def __call__(self, images: Images) -> Tensor:
         """Return float32 logits (N, classes) of the exact integer network; images as `begin` takes them."""
         return self.run(images, ExactExecutor())
+
+    def on(self, blocks: Mapping[str, Sequence[str]]) -> QuantizedNetwork:
+        """Return the network with the constants that its filters take on their blocks, and no variants: what one design stores.
+
+        Args:
+            blocks: layer name -> SHA-256 of the block of each filter.
+        """
+        return replace(self, quantized={name: layer.on(blocks[name]) for name, layer in self.quantized.items()})
 
     def run(self, images: Images, executor: Executor) -> Tensor:
         """Return float32 logits (N, classes) under `executor`."""

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from hawx.formats import S8, IntFormat
 from hawx.networks.layer import Layer
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Variant:
+    """The constants that a layer takes on one block, where its own do not suit that block (see hawx.recover). They cost no gate."""
+
+    codes: Tensor
+    """int8, (256,): what takes the place of each weight code, in value order (-128..127)."""
+    weight_scale: Tensor
+    """float32, (filters,)."""
+    bias: Tensor
+    """int32, (filters,), in units of `input_scale · weight_scale[o]` of this variant."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -29,6 +44,20 @@ class QuantizedLayer:
     input_scale: float
     input_zero_point: int = 0
     input_format: IntFormat = S8
+    variants: Mapping[str, Variant] = field(default_factory=lambda: MappingProxyType({}))
+    """The constants of its filters on a block, by the block's SHA-256; on all others they are the layer's own."""
+
+    def on(self, blocks: Sequence[str]) -> QuantizedLayer:
+        """Return the layer with the constants of its filters on `blocks`, the SHA-256 of each filter's block; it has no variants."""
+        weight, scale, bias = self.weight, self.weight_scale, self.bias
+        for block in set(blocks) & self.variants.keys():
+            variant = self.variants[block]
+            chosen = torch.tensor([other == block for other in blocks])
+            mapped = variant.codes[self.weight.to(torch.int32) + 128]
+            weight = torch.where(chosen.view(-1, 1, 1, 1), mapped, weight)
+            scale = torch.where(chosen, variant.weight_scale, scale)
+            bias = torch.where(chosen, variant.bias, bias)
+        return replace(self, weight=weight, weight_scale=scale, bias=bias, variants=MappingProxyType({}))
 
     @property
     def scale(self) -> Tensor:

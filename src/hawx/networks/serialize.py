@@ -1,12 +1,15 @@
 """A quantized network as bytes: safetensors with the program as JSON in its header. No code, no pickle.
 
-Tensors: `weight:NAME`, `weight_scale:NAME`, `bias:NAME` per layer, `constant:NAME`. Metadata key `hawx` holds the rest.
+Tensors: `weight:NAME`, `weight_scale:NAME`, `bias:NAME` per layer, `constant:NAME`; `variant:FIELD:SHA256:NAME` for what a layer takes on a block.
+Metadata key `hawx` holds the rest.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from types import MappingProxyType
 from typing import Any
 
 from safetensors import SafetensorError
@@ -19,10 +22,12 @@ from hawx.formats import IntFormat
 from hawx.networks.layer import Layer, LayerKind
 from hawx.networks.network import QuantizedNetwork
 from hawx.networks.preprocessing import Preprocessing
-from hawx.networks.quantized import QuantizedLayer
+from hawx.networks.quantized import QuantizedLayer, Variant
 from hawx.networks.steps import Arrangement, Dequantize, DType, Glue, LayerStep, Quantize, Ref, Step
 
 SCHEMA = "hawx.network/1"
+VARIANTS = "hawx.variants/1"
+_VARIANT = ("codes", "weight_scale", "bias")
 
 
 def to_bytes(network: QuantizedNetwork) -> bytes:
@@ -34,6 +39,7 @@ def to_bytes(network: QuantizedNetwork) -> bytes:
         tensors[f"weight:{layer.name}"] = held.weight.contiguous().clone()
         tensors[f"weight_scale:{layer.name}"] = held.weight_scale.contiguous().clone()
         tensors[f"bias:{layer.name}"] = held.bias.contiguous().clone()
+        tensors |= _variants(held)
         input_facts = {"scale": held.input_scale, "zero_point": held.input_zero_point, "format": held.input_format.name}
         layers.append({"layer": asdict(layer), "input": input_facts})
     header = {
@@ -68,6 +74,7 @@ def from_bytes(data: bytes, *, source: str = "network") -> QuantizedNetwork:
     if header.get("schema") != SCHEMA:
         raise InputError(f"network {source!r} has schema {header.get('schema')!r}; expected {SCHEMA!r}. Save it again with this version.")
     layers = [_layer(entry["layer"]) for entry in header["layers"]]
+    variants = _variants_by_layer(tensors)
     quantized = {
         layer.name: QuantizedLayer(
             layer=layer,
@@ -77,6 +84,7 @@ def from_bytes(data: bytes, *, source: str = "network") -> QuantizedNetwork:
             input_scale=entry["input"]["scale"],
             input_zero_point=entry["input"]["zero_point"],
             input_format=IntFormat.parse(entry["input"]["format"]),
+            variants=variants.get(layer.name, MappingProxyType({})),
         )
         for layer, entry in zip(layers, header["layers"], strict=True)
     }
@@ -95,6 +103,55 @@ def from_bytes(data: bytes, *, source: str = "network") -> QuantizedNetwork:
         unconverted=tuple(header["unconverted"]),
         provenance=header["provenance"],
     )
+
+
+def variants_to_bytes(network: QuantizedNetwork) -> bytes:
+    """Return the variants of a network alone, as the bytes of a safetensors file; `with_variants` puts them into the same network."""
+    tensors = {name: tensor for layer in network.quantized.values() for name, tensor in _variants(layer).items()}
+    data: bytes = save_tensors(tensors, {"hawx": json.dumps({"schema": VARIANTS})})
+    return data
+
+
+def with_variants(network: QuantizedNetwork, data: bytes, *, source: str = "variants") -> QuantizedNetwork:
+    """Return `network` with the variants that `variants_to_bytes` wrote, and no others.
+
+    Raises:
+        InputError: the bytes are not variants of this network; the message names `source`.
+    """
+    try:
+        variants = _variants_by_layer(load_tensors(data))
+        quantized = {name: replace(layer, variants=variants.get(name, MappingProxyType({}))) for name, layer in network.quantized.items()}
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise InputError(f"constants {source!r} cannot be read; expected what HAWX saved (safetensors). Save them again.") from error
+    for name, found in variants.items():
+        filters = len(quantized[name].bias) if name in quantized else 0
+        if any(variant.bias.shape != (filters,) for variant in found.values()):
+            raise InputError(
+                f"constants {source!r} hold layer {name!r}, which network {network.name!r} has not in that size; are they of another network?"
+            )
+    return replace(network, quantized=quantized)
+
+
+def _variants(layer: QuantizedLayer) -> dict[str, Tensor]:
+    name = layer.layer.name
+    return {
+        f"variant:{field}:{block}:{name}": getattr(variant, field).contiguous().clone()
+        for block, variant in layer.variants.items()
+        for field in _VARIANT
+    }
+
+
+def _variants_by_layer(tensors: Mapping[str, Tensor]) -> dict[str, Mapping[str, Variant]]:
+    """Return layer name -> block -> variant."""
+    found: dict[str, dict[str, dict[str, Tensor]]] = {}
+    for key, tensor in tensors.items():
+        if key.startswith("variant:"):
+            _, field, block, name = key.split(":", 3)
+            found.setdefault(name, {}).setdefault(block, {})[field] = tensor
+    return {
+        name: MappingProxyType({block: Variant(**{field: parts[field] for field in _VARIANT}) for block, parts in blocks.items()})
+        for name, blocks in found.items()
+    }
 
 
 def _layer(values: dict[str, Any]) -> Layer:

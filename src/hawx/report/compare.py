@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from hawx.errors import InputError
 from hawx.pareto import hypervolume
-from hawx.report.choice import choose, exact_design
 from hawx.report.figures import Growth, draw_fronts, draw_hypervolume
 from hawx.report.markup import Markup, element, join, text
 from hawx.report.page import document, space_size
-from hawx.report.quantities import quantity, seconds
-from hawx.report.result import Result
 from hawx.report.sections import Section, panel
 from hawx.report.tables import table
+from hawx.results.choice import choose, exact_design
+from hawx.results.quantities import quantity, seconds
+from hawx.results.result import Result
 
 REFERENCE_DROP = 10.0
 """Points of top-1 lost at which a design is worth nothing, where no run states a goal."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from hawx.report.choice import choose
 from hawx.report.figures import Growth, draw_assignment, draw_filter_scores, draw_front, draw_hypervolume, draw_scores, draw_validation
 from hawx.report.figures.assignment import block_colors
 from hawx.report.markup import Markup
-from hawx.report.quantities import significant
-from hawx.report.result import Result
+from hawx.results.choice import choose
+from hawx.results.quantities import significant
+from hawx.results.result import Result
 
 
 def energies(result: Result) -> dict[str, float] | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hawx.report.choice import choose
 from hawx.report.markup import Markup, element, join, text
-from hawx.report.result import Result
 from hawx.report.sections import Section, sections
 from hawx.report.style import page_css
+from hawx.results.choice import choose
+from hawx.results.result import Result
 
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 
 from hawx.report.markup import Markup, element, join, text
-from hawx.report.quantities import seconds
-from hawx.report.result import Result
+from hawx.results.quantities import seconds
+from hawx.results.result import Result
 
 CITATION = """@misc{nazari2026hawx,
   title  = {HAWX: A Hardware-Aware FrameWork for Fast and Scalable ApproXimation of DNNs},

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hawx.report.choice import Choice, blocks_of, exact_design, optimism_words
 from hawx.report.figures import draw_filter_scores, draw_front, draw_hypervolume, draw_validation
 from hawx.report.figures.front import beyond
 from hawx.report.gallery import assignment_figure, growths, layer_figure, operator_figure
 from hawx.report.markup import Markup, element, join, text
 from hawx.report.provenance import provenance
-from hawx.report.quantities import HARDWARE, quantity, seconds
-from hawx.report.result import Result
 from hawx.report.tables import front_table, library_table
+from hawx.results.choice import Choice, blocks_of, exact_design, optimism_words
+from hawx.results.quantities import HARDWARE, quantity, seconds
+from hawx.results.result import Result
 
 
 @dataclass(frozen=True, slots=True)

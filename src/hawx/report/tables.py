@@ -6,12 +6,17 @@ from collections.abc import Sequence
 
 from hawx.designs.design import Design
 from hawx.report.markup import Markup, element, join, text
-from hawx.report.quantities import HARDWARE, quantity, significant
-from hawx.report.result import Result
+from hawx.results.front import Rival, ordered, rivals
+from hawx.results.quantities import HARDWARE, quantity, significant
+from hawx.results.result import Result
 
 MEASURED = element("span", {"class": "tag measured"}, text("measured"))
 _METRICS = (("mae", "MAE", 1.0), ("wce", "WCE", 1.0), ("mre", "MRE %", 100.0), ("ep", "EP %", 100.0), ("bias", "Bias", 1.0))
 _COSTS = (("area_um2", "Area µm²"), ("energy_fj", "Energy fJ"), ("delay_ns", "Delay ns"), ("luts", "LUT6"))
+_STANDINGS = {
+    " †": "† Dominated: another design of the front is no dearer in any objective, and its accuracy lies above this one's interval.",
+    " ~": "~ Another design of the front is no dearer in any objective and came out at least as accurate, by less than the interval.",
+}
 ESTIMATED = element("span", {"class": "tag estimate"}, text("estimate"))
 
 
@@ -32,26 +37,27 @@ def plus_minus(value: str, rest: str) -> Markup:
 
 
 def front_table(result: Result, chosen: Design | None) -> Markup:
-    """Return the front, most accurate first: accuracy measured on the report images, estimate beside it, hardware figures."""
+    """Return the front, least points lost first: accuracy measured on the report images, estimate beside it, hardware figures."""
+    beaten, front = rivals(result), ordered(result)
     units = {f: quantity(f).unit([float(getattr(d.hardware, f)) for d in result.front]) for f in HARDWARE}
     energy = any(d.hardware.mult_energy_ratio is not None for d in result.front)
     head = [
         text("Design"),
         join([text("Top-1 % "), MEASURED]),
-        text("Lost, points"),
+        text("Lost, points ↑"),
         join([text("Top-1 % "), ESTIMATED]),
         text("Multiplier power %"),
         *([text("Multiplier energy %")] if energy else []),
         *(text(f"{quantity(f).label}, {units[f][1]}") for f in HARDWARE),
     ]
     rows = []
-    for design in result.front:
+    for design in front:
         seen = design.measurement
         low, high = seen.interval if seen else (0.0, 0.0)
         ratio = design.hardware.mult_energy_ratio
         rows.append(
             [
-                element("code", {}, text(design.id)),
+                join([element("code", {}, text(design.id)), text(_standing(beaten.get(design.id)))]),
                 plus_minus(f"{seen.top1:.2f}", f"[{low:.2f}, {high:.2f}]") if seen else text("–"),
                 text(f"{result.drop(design):z.2f}"),
                 plus_minus(f"{design.estimate.top1:.2f}", f"± {design.estimate.sigma:.2f}") if design.estimate else text("–"),
@@ -60,7 +66,14 @@ def front_table(result: Result, chosen: Design | None) -> Markup:
                 *(text(significant(float(getattr(design.hardware, f)) / units[f][0], 4)) for f in HARDWARE),
             ]
         )
-    return table(head, rows, classes=["chosen" if chosen is not None and d.id == chosen.id else "" for d in result.front])
+    classes = ["chosen" if chosen is not None and d.id == chosen.id else "behind" if d.id in beaten else "" for d in front]
+    notes = [note for mark, note in _STANDINGS.items() if any(_standing(rival) == mark for rival in beaten.values())]
+    return join([table(head, rows, classes=classes), *(element("p", {"class": "caption"}, text(note)) for note in notes)])
+
+
+def _standing(rival: Rival | None) -> str:
+    """Return the mark of a design on whose rival the report images say something."""
+    return "" if rival is None else " †" if rival.beyond else " ~"
 
 
 def library_table(result: Result, used: frozenset[str]) -> Markup:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 import numpy as np
@@ -159,8 +159,17 @@ class Problem:
 
     def front(self) -> list[Evaluated]:
         """Return the non-dominated measured designs, most accurate first."""
-        keep = non_dominated(self.points())
-        return sorted((e for e, kept in zip(self.evaluated, keep, strict=True) if kept), key=lambda e: (e.drop, *e.ratios))
+        return self.best_of(self.evaluated)
+
+    def best_of(self, designs: Sequence[Evaluated]) -> list[Evaluated]:
+        """Return the non-dominated ones of `designs`, most accurate first."""
+        keep = non_dominated(np.array([self.point(e.drop, e.ratios) for e in designs]))
+        return sorted((e for e, kept in zip(designs, keep, strict=True) if kept), key=lambda e: (e.drop, *e.ratios))
+
+    def again(self, found: Evaluated, correct: int) -> Evaluated:
+        """Return `found` measured again on the search images with other constants, `correct` answers right."""
+        design = found.design.with_search(Measurement(correct=correct, images=self.images))
+        return replace(found, design=design, drop=100.0 * (self.baseline_correct - correct) / self.images)
 
 
 def hardware_of(figures: ArchitectureCosts, index: int) -> Hardware:

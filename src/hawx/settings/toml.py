@@ -10,6 +10,7 @@ from textwrap import wrap
 from typing import Any, TypeVar
 
 from hawx.errors import InputError, UnknownNameError
+from hawx.files import read_text
 from hawx.settings.schema import Kind, schema
 
 S = TypeVar("S")
@@ -38,12 +39,7 @@ def read_values(path: str | PathLike[str]) -> dict[str, Any]:
         InputError: the file is missing or is not TOML; names the line.
     """
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"settings file {str(path)!r} does not exist; expected a TOML file.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise InputError(f"settings file {str(path)!r} cannot be read ({reason}); expected a TOML file.") from None
+        return tomllib.loads(read_text(Path(path), "settings file", least=0))
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"settings file {str(path)!r} is not TOML: {error}.") from None
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hawx.store.measurements import SqliteStore as SqliteStore
+    from hawx.store.run import Result as Result
     from hawx.store.run import load_run as load_run
     from hawx.store.run import save_run as save_run
 
-_NAMES = {"SqliteStore": "hawx.store.measurements", "load_run": "hawx.store.run", "save_run": "hawx.store.run"}
+_NAMES = {"Result": "hawx.store.run", "SqliteStore": "hawx.store.measurements", "load_run": "hawx.store.run", "save_run": "hawx.store.run"}
 
-__all__ = ["SqliteStore", "load_run", "save_run"]
+__all__ = ["Result", "SqliteStore", "load_run", "save_run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""One design as a file of its own: the assignment, the settings of its run, and what was found of it."""
+"""One design from a file or a run: the assignment, the settings of its run, and what was found of it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from hawx.designs.design import Design
 from hawx.errors import InputError, UnknownNameError
-from hawx.report.result import Result
-from hawx.store.files import json_text, read_text, write_text
+from hawx.files import read_bytes, read_text
+from hawx.networks import QuantizedNetwork
+from hawx.networks.serialize import from_bytes, with_variants
+from hawx.store.run import DESIGN, NETWORK, OWN, load_run
+from hawx.verify import network_identity
 
-SCHEMA = "hawx.design/1"
-NAME = "design.json"
+LARGEST = 1 << 31
+"""Bytes of the largest network that is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,13 +32,12 @@ class SavedDesign:
     """The design as the run's result.json has it."""
     library: Mapping[str, str] = field(default_factory=dict)
     """Block name -> SHA-256 of its table, of the blocks that the run had."""
-
-
-def save_design(result: Result, design: Design, path: str | PathLike[str]) -> None:
-    """Write one design of a result to `path`."""
-    library = {block["name"]: block["sha256"] for block in result.library.get("blocks", []) if "sha256" in block}
-    values = {"schema": SCHEMA, **design.to_dict(), "settings": dict(result.settings), "library": library}
-    write_text(path, json_text(values) + "\n")
+    network: Path | None = None
+    """File of the network that the design runs on; None: the one that the settings name."""
+    network_identity: str | None = None
+    """Its `hawx.verify.network_identity`, where the file says so."""
+    constants: Path | None = None
+    """File of the constants that this design has of its own on that network."""
 
 
 def load_design(source: str | PathLike[str]) -> SavedDesign:
@@ -51,7 +52,7 @@ def load_design(source: str | PathLike[str]) -> SavedDesign:
     place, mark, wanted = text.rpartition("#")
     if mark and not Path(text).exists():
         return _of_run(Path(place), wanted)
-    path = Path(text) / NAME if Path(text).is_dir() else Path(text)
+    path = Path(text) / DESIGN if Path(text).is_dir() else Path(text)
     try:
         values = json.loads(read_text(path, "design"))
     except json.JSONDecodeError as error:
@@ -67,12 +68,34 @@ def load_design(source: str | PathLike[str]) -> SavedDesign:
         settings=values.get("settings") or {},
         found=values,
         library=values.get("library") or {},
+        network=path.parent / str(values["network_file"]) if values.get("network_file") else None,
+        network_identity=values.get("network_identity"),
     )
 
 
-def _of_run(folder: Path, wanted: str) -> SavedDesign:
-    from hawx.store.run import load_run
+def network_of(saved: SavedDesign, named: QuantizedNetwork) -> QuantizedNetwork:
+    """Return the network that a design runs on: the one saved with it, else `named`, the one that its settings name.
 
+    Raises:
+        InputError: the saved network is missing or damaged, is another one than the design was found on, or has other layers than `named`.
+    """
+    if saved.network is None:
+        return named
+    source = str(saved.network)
+    network = from_bytes(read_bytes(saved.network, "network", most=LARGEST), source=source)
+    if saved.constants is not None:
+        constants = str(saved.constants)
+        network = with_variants(network, read_bytes(saved.constants, "constants of the design", most=LARGEST), source=constants)
+    if saved.network_identity not in (None, network_identity(network)):
+        raise InputError(f"network {source!r} is another one than design {saved.source!r} was found on; expected the file saved with it.")
+    if dict(network.filters) != dict(named.filters):
+        raise InputError(
+            f"network {source!r} of design {saved.source!r} has other layers than {named.name!r}; expected the network of its run. Give it with --network."
+        )
+    return network
+
+
+def _of_run(folder: Path, wanted: str) -> SavedDesign:
     result = load_run(folder)
     known = {design.id: design for design in (*result.evaluated, *result.front)}  # those of the front are measured on the report images
     matches = [name for name in known if wanted and name.startswith(wanted)]
@@ -80,8 +103,15 @@ def _of_run(folder: Path, wanted: str) -> SavedDesign:
         raise UnknownNameError("design", wanted, list(known), f"(run {str(folder)!r})")
     design = known[matches[0]]
     library = {block["name"]: block["sha256"] for block in result.library.get("blocks", [])}
+    network, constants = folder / NETWORK, folder / OWN / f"{design.id}.safetensors"
     return SavedDesign(
-        source=f"{folder}#{design.id}", assignment=design.assignment.to_dict(), settings=result.settings, found=design.to_dict(), library=library
+        source=f"{folder}#{design.id}",
+        assignment=design.assignment.to_dict(),
+        settings=result.settings,
+        found=design.to_dict(),
+        library=library,
+        network=network if network.is_file() else None,
+        constants=constants if constants.is_file() else None,
     )
 
 

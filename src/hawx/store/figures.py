@@ -5,11 +5,10 @@ from __future__ import annotations
 from os import PathLike
 from pathlib import Path
 
-from hawx.errors import InputError
+from hawx.files import make_folder, write_text
 from hawx.report.gallery import gallery
-from hawx.report.result import Result
 from hawx.report.style import standalone
-from hawx.store.files import write_text
+from hawx.results.result import Result
 
 
 def save_figures(result: Result, folder: str | PathLike[str]) -> list[Path]:
@@ -18,11 +17,7 @@ def save_figures(result: Result, folder: str | PathLike[str]) -> list[Path]:
     Raises:
         InputError: the folder cannot be made or written.
     """
-    target = Path(folder)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"folder {str(folder)!r} cannot be made ({error.strerror}); expected a writable place.") from error
+    target = make_folder(folder)
     paths = []
     for name, svg in gallery(result).items():
         paths.append(target / f"{name}.svg")

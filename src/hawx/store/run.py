@@ -11,38 +11,70 @@ from hawx.designs.assignment import Assignment
 from hawx.designs.design import Design, Hardware
 from hawx.errors import InputError
 from hawx.estimates import Estimate, Measurement
-from hawx.report.choice import choose
+from hawx.files import make_folder, read_text, write_bytes, write_text
+from hawx.networks.serialize import to_bytes, variants_to_bytes
 from hawx.report.page import report_html
-from hawx.report.result import SCHEMA, Baseline, Effort, Result, Validation
-from hawx.store.design import NAME as DESIGN
-from hawx.store.design import save_design
-from hawx.store.files import csv_text, json_text, read_text, write_text
+from hawx.results.choice import choose
+from hawx.results.front import rivals
+from hawx.results.result import SCHEMA, Baseline, Effort, Validation
+from hawx.results.result import Result as Values
 from hawx.store.scores import load_scores, save_scores
+from hawx.store.text import csv_text, json_text
+from hawx.verify import network_identity
 
+DESIGN, DESIGN_SCHEMA = "design.json", "hawx.design/1"
+NETWORK, OWN = "network.safetensors", "designs"
+"""What all designs of a run share, and the folder with the constants of those that were recovered as a whole."""
 _HARDWARE = ("area_um2", "power_uw", "energy_uj", "latency_us", "mult_power_ratio", "mult_energy_ratio")
-_FRONT = ("id", "top1", "low", "high", "images", "drop", "estimated_top1", "estimated_sigma", *_HARDWARE, "assignment")
+_FRONT = ("id", "top1", "low", "high", "images", "drop", "dominated_by", "estimated_top1", "estimated_sigma", *_HARDWARE, "assignment")
 
 
-def save_run(result: Result, folder: str | PathLike[str]) -> None:
+class Result(Values):
+    """The outcome of `hawx.explore`, which can save itself: `hawx.Result`. In everything else it is a `hawx.results.result.Result`."""
+
+    def save(self, folder: str | PathLike[str]) -> None:
+        """Write the run folder: see `save_run`.
+
+        Raises:
+            InputError: the folder cannot be made or written.
+        """
+        save_run(self, folder)
+
+
+def save_run(result: Values, folder: str | PathLike[str]) -> None:
     """Write `result.json`, `front.csv`, `scores.csv`, `design.json` (the one put forward) and `report.html`, each whole or not at all.
 
+    Beside them the networks that the designs run on, where they are known: `network.safetensors` with the constants for every block, those of designs
+    recovered as a whole in `designs/`, and `design.safetensors`, which holds the weights, scales and biases of the design put forward and no others.
     `result.json` is written last: where it is present, the others belong to it.
 
     Raises:
         InputError: the folder cannot be made or written.
     """
-    target = Path(folder)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"run folder {str(folder)!r} cannot be made ({error.strerror}); expected a writable place. Choose another --out.") from error
-    write_text(target / "front.csv", csv_text(_FRONT, (_front_row(result, design) for design in result.front)))
+    target = make_folder(folder, "run folder")
+    write_text(target / "front.csv", csv_text(_FRONT, _front_rows(result)))
     save_scores(result.scores, target / "scores.csv")
     write_text(target / "report.html", report_html(result))
+    if result.networks is not None:
+        write_bytes(target / NETWORK, to_bytes(result.networks.shared))
+        for name, network in result.networks.own.items():
+            write_bytes(make_folder(target / OWN, "folder of designs") / f"{name}.safetensors", variants_to_bytes(network))
     choice = choose(result)
     if choice is not None:
         save_design(result, choice.design, target / DESIGN)
     write_text(target / "result.json", json_text(result.to_dict()) + "\n")
+
+
+def save_design(result: Values, design: Design, path: str | PathLike[str]) -> None:
+    """Write one design of a result to `path`, and beside it the network that it runs on, where that is known."""
+    library = {block["name"]: block["sha256"] for block in result.library.get("blocks", []) if "sha256" in block}
+    values = {"schema": DESIGN_SCHEMA, **design.to_dict(), "settings": dict(result.settings), "library": library}
+    if result.networks is not None:
+        network = result.networks.of(design).on(design.assignment.labels(library))
+        file = Path(path).with_suffix(".safetensors")
+        write_bytes(file, to_bytes(network))
+        values |= {"network_file": file.name, "network_identity": network_identity(network)}
+    write_text(path, json_text(values) + "\n")
 
 
 def load_run(folder: str | PathLike[str]) -> Result:
@@ -69,7 +101,12 @@ def load_run(folder: str | PathLike[str]) -> Result:
         raise InputError(f"result {str(path)!r} is incomplete ({error}); expected what hawx wrote.") from error
 
 
-def _front_row(result: Result, design: Design) -> dict[str, Any]:
+def _front_rows(result: Values) -> list[dict[str, Any]]:
+    beaten = {name: rival.id for name, rival in rivals(result).items() if rival.beyond}
+    return [{**_front_row(result, design), "dominated_by": beaten.get(design.id, "")} for design in result.front]
+
+
+def _front_row(result: Values, design: Design) -> dict[str, Any]:
     seen, estimate = design.measurement, design.estimate
     accuracy = seen.to_dict() if seen else {"top1": "", "low": "", "high": "", "images": ""}
     return {

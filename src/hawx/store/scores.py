@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from hawx.errors import InputError
+from hawx.files import write_text
 from hawx.score.scores import Matrix, Scores
-from hawx.store.files import csv_text, write_text
+from hawx.store.text import csv_text
 
 COLUMNS = ("level", "layer", "filter", "block", "error_mean", "error_std", "margin_change", "top1_drop")
 

@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-
-def cache_folder() -> Path:
-    """Return the user's cache folder for HAWX: HAWX_CACHE, else XDG_CACHE_HOME/hawx, else ~/.cache/hawx."""
-    own = os.environ.get("HAWX_CACHE")
-    if own:
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hawx"
+from hawx.files import cache_folder, read_cached, write_cached
 
 
 def content_key(*parts: str) -> str:
@@ -32,22 +22,12 @@ def content_key(*parts: str) -> str:
 
 def load(kind: str, key: str) -> dict[str, Any] | None:
     """Return what was stored under this key, or None; an unreadable entry counts as absent."""
-    try:
-        value = json.loads(_path(kind, key).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None
+    return read_cached(_path(kind, key))
 
 
 def save(kind: str, key: str, value: dict[str, Any]) -> None:
     """Store plain JSON values; written whole or not at all. A cache that cannot be written is no error."""
-    path = _path(kind, key)
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(value, file)
-        Path(temporary).replace(path)
+    write_cached(_path(kind, key), value)
 
 
 def entries(kind: str) -> Sequence[Path]:

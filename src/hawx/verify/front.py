@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from hawx.designs import Design
 from hawx.estimates import Measurement
-from hawx.search import Problem
+from hawx.search import Evaluated, Problem
 from hawx.verify.measure import Measurer
 
 
-def verify_front(problem: Problem, measurer: Measurer) -> tuple[tuple[Design, ...], Measurement]:
-    """Return the measured front of `problem`, every design with its accuracy on the report images, and that of the exact design.
+def verify_front(
+    problem: Problem, chosen: Sequence[Evaluated], measurer: Measurer, own: Mapping[str, Measurer]
+) -> tuple[tuple[Design, ...], Measurement]:
+    """Return the front `chosen` of `problem`, every design with its accuracy on the report images, and that of the exact design.
+
+    A design is measured by `measurer`, or by the one of `own` under its id.
 
     The front is the one that the search images chose: choosing again on the report images would bias what they report. Only the exact design,
     which loses nothing on any images, belongs to it also where the search images let a cheaper one look as good and the report images do not.
@@ -23,8 +29,8 @@ def verify_front(problem: Problem, measurer: Measurer) -> tuple[tuple[Design, ..
     front = []
     reference = next((found for found in problem.evaluated if np.array_equal(found.choices, exact_choices)), None)
     exact_is_beaten = reference is None
-    for found in problem.front():
-        correct = measurer([found.design.assignment])[0]
+    for found in chosen:
+        correct = own.get(found.design.id, measurer)([found.design.assignment])[0]
         front.append(found.design.with_measurement(Measurement(correct=correct, images=images)))
         exact_is_beaten |= found is reference or (correct >= exact and bool((found.ratios <= 1.0).all()))
         problem.progress.advance()

@@ -20,6 +20,10 @@ def network_identity(network: QuantizedNetwork) -> str:
         digest.update(repr((name, layer.input_scale, layer.input_zero_point, layer.input_format.name)).encode())
         for tensor in (layer.weight, layer.weight_scale, layer.bias):
             digest.update(_bytes(tensor))
+        for block in sorted(layer.variants):
+            digest.update(block.encode())
+            for tensor in (layer.variants[block].codes, layer.variants[block].weight_scale, layer.variants[block].bias):
+                digest.update(_bytes(tensor))
     for name in sorted(network.constants):
         digest.update(name.encode() + _bytes(network.constants[name]))
     return digest.hexdigest()

@@ -55,7 +55,7 @@ def _add_library(parser: Parser) -> None:
 
 
 def _load(arguments: Namespace) -> Library:
-    from hawx.blocks import Library
+    from hawx.importers import Library
 
     return Library.load(*(arguments.library or ["builtin"]))
 
@@ -89,7 +89,7 @@ def _print(library: Library, facts: list[dict[str, Any]], *, as_json: bool) -> N
     if as_json:
         print_json({"library": library.name, "technology": library.technology, "blocks": facts})
         return
-    from hawx.report.quantities import significant
+    from hawx.results.quantities import significant
 
     exact = library.exact.costs.get(library.technology) if library.technology else None
 
@@ -154,8 +154,7 @@ def run_pareto(arguments: Namespace) -> int:
 
 def run_import(arguments: Namespace) -> int:
     """Read blocks and save them."""
-    from hawx.blocks import Library
-    from hawx.importers import save_library
+    from hawx.importers import Library, save_library
 
     _check_npz(arguments.out)
     library = Library.load(*arguments.paths)

@@ -20,9 +20,9 @@ def add(commands: Commands) -> None:
 
 def run(arguments: Namespace) -> int:
     """Print a line per run; write the page if asked for."""
+    from hawx.files import write_text
     from hawx.report.compare import compare, comparison_html
     from hawx.store import load_run
-    from hawx.store.files import write_text
 
     if len(arguments.runs) < 2:
         raise InputError(f"only {str(arguments.runs[0])!r} was given; expected two or more run folders to compare.")

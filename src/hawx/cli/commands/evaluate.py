@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hawx.cli.console import out, print_json
-from hawx.cli.inputs import load_library, load_network, settings_from, split_sizes
+from hawx.cli.inputs import load_library, load_network, network_of_design, settings_from, split_sizes
 from hawx.cli.parser import Commands, add_command, add_json, add_settings, given
 from hawx.errors import InputError
 from hawx.settings import ExploreSettings, from_values
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hawx.blocks import Library
     from hawx.store.design import SavedDesign
 
-USED = ("network", "weights", "data", "library", "blocks", "images", "search_images", "report_images", "seed")
+USED = ("network", "weights", "data", "library", "blocks", "images", "search_images", "report_images", "recover", "seed")
 
 
 def add(commands: Commands) -> None:
@@ -42,14 +42,16 @@ def run(arguments: Namespace) -> int:
         from hawx.verify import split_images
 
         library = load_library(settings)
-        network, dataset = load_network(settings, library)
+        loaded = load_network(settings, library)
+        dataset = loaded.data
         check_tables(saved, library)
+        network = network_of_design(saved, loaded, settings, library)
         assignment = Assignment.from_dict(saved.assignment, network.filters, library.names)
         data = Dataset("images", dataset.images, dataset.labels, network.classes)
-        _, images = split_images(data, *split_sizes(settings), seed=settings.seed)
+        _, images, _ = split_images(data, *split_sizes(settings), seed=settings.seed)
         exact = Assignment.uniform(network.filters, library.names, library.exact.name)
         progress.stage("measure", 2)
-        base = evaluate(network, library, exact, images.images, images.labels)
+        base = evaluate(loaded.network, library, exact, images.images, images.labels)
         progress.advance()
         found = evaluate(network, library, assignment, images.images, images.labels)
         progress.advance()
@@ -74,7 +76,7 @@ def settings_of(saved: SavedDesign, arguments: Namespace) -> ExploreSettings:
     """Return the settings of the run that found the design, overruled by flags."""
     if not saved.settings:
         return settings_from(arguments)
-    kept = {key: value for key, value in saved.settings.items() if value is not None}
+    kept = {"recover": "none", **{key: value for key, value in saved.settings.items() if value is not None}}  # runs before it existed say nothing
     return from_values(ExploreSettings, {**kept, **given(arguments, ExploreSettings)}, f"settings in {saved.source}")
 
 

@@ -16,7 +16,7 @@ from hawx.errors import GoalError, InputError
 from hawx.settings import ExploreSettings
 
 if TYPE_CHECKING:
-    from hawx.report.result import Result
+    from hawx.results.result import Result
 
 
 def add(commands: Commands) -> None:
@@ -67,17 +67,17 @@ def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
         library = load_library(settings)
         library.costs()  # says which block has no figures, before anything long begins
         accelerator = load_accelerator(settings.accelerator)
-        network, dataset = load_network(settings, library)
+        loaded = load_network(settings, library)
         search_images, report_images = split_sizes(settings)
         ensure_calibrated()  # which kernel is fastest here: measured in about a second, once per machine
         begin(folder, settings)
         with SqliteStore(folder / MEASUREMENTS) as store, counter_for(jobs=settings.jobs, dask=settings.dask) as counter:
             result = explore_network(
-                network,
+                loaded.network,
                 library,
                 accelerator,
-                dataset.images,
-                dataset.labels,
+                loaded.data.images,
+                loaded.data.labels,
                 granularity=settings.granularity,
                 objectives=settings.objectives,
                 searcher=settings.searcher,
@@ -86,6 +86,8 @@ def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
                 layers=settings.layers or None,
                 search_images=search_images,
                 report_images=report_images,
+                recover=settings.recover,
+                calibration=loaded.calibration.images,
                 seed=settings.seed,
                 store=store,
                 counter=counter,
@@ -99,9 +101,9 @@ def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
 def report(result: Result, folder: Path, *, as_json: bool) -> None:
     """Print the outcome of a run."""
     from hawx.cli.front import choice_lines, front_lines
-    from hawx.report.choice import choose, optimism_words
     from hawx.report.page import space_size
-    from hawx.report.quantities import seconds
+    from hawx.results.choice import choose, optimism_words
+    from hawx.results.quantities import seconds
 
     if as_json:
         print_json(result.to_dict())

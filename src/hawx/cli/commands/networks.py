@@ -68,7 +68,7 @@ def run_train(arguments: Namespace) -> int:
     from hawx.importers.datasets import has_two_parts, load_dataset
     from hawx.importers.training import Checkpoint
     from hawx.networks import zoo
-    from hawx.report.quantities import seconds
+    from hawx.results.quantities import seconds
 
     entry = zoo.describe(arguments.name)
     data = Path(arguments.data)

@@ -19,10 +19,10 @@ def add(commands: Commands) -> None:
 
 def run(arguments: Namespace) -> int:
     """Write the report, and the figures if asked for."""
+    from hawx.files import write_text
     from hawx.report.page import report_html
     from hawx.store import load_run
     from hawx.store.figures import save_figures
-    from hawx.store.files import write_text
 
     result = load_run(arguments.run_folder)
     target = arguments.out or arguments.run_folder / "report.html"

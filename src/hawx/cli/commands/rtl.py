@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hawx.cli.commands.evaluate import check_tables, settings_of
 from hawx.cli.console import out, print_json
-from hawx.cli.inputs import load_library, load_network
+from hawx.cli.inputs import load_library, load_network, network_of_design
 from hawx.cli.parser import Commands, add_command, add_json, add_settings
 from hawx.errors import HawxError, InputError
 from hawx.settings import ExploreSettings
@@ -17,7 +17,7 @@ from hawx.settings import ExploreSettings
 if TYPE_CHECKING:
     from hawx.rtl import RtlProject
 
-USED = ("network", "weights", "data", "preprocessing", "accelerator", "library", "blocks", "seed")
+USED = ("network", "weights", "data", "preprocessing", "accelerator", "library", "blocks", "recover", "seed")
 
 
 def add(commands: Commands) -> None:
@@ -93,10 +93,11 @@ def make_project(arguments: Namespace) -> tuple[RtlProject, str, str]:
     library = load_library(settings)
     check_tables(saved, library)
     accelerator = load_accelerator(settings.accelerator)
-    network, dataset = load_network(settings, library)
-    assignment = Assignment.from_dict(saved.assignment, network.filters, library.names)
+    loaded = load_network(settings, library)
+    assignment = Assignment.from_dict(saved.assignment, loaded.network.filters, library.names)
+    network = network_of_design(saved, loaded, settings, library).on(assignment.labels(library.hashes))
     layer = arguments.layer if arguments.layer is not None else network.layers[0].name
-    vectors = layer_vectors(network, layer, dataset.images[:2], BlockExecutor(library, assignment), pixels=arguments.pixels)
+    vectors = layer_vectors(network, layer, loaded.data.images[:2], BlockExecutor(library, assignment), pixels=arguments.pixels)
     find = partial(find_multiplier, sources=settings.library)
     project = design_project(network.layers, library, assignment, accelerator, layer, vectors, find)
     return project, layer, assignment.id

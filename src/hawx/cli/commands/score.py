@@ -14,7 +14,7 @@ from hawx.settings import ExploreSettings
 if TYPE_CHECKING:
     from hawx.score.scores import Scores
 
-USED = ("network", "weights", "data", "granularity", "layers", "library", "blocks", "images", "search_images", "report_images", "seed")
+USED = ("network", "weights", "data", "granularity", "layers", "library", "blocks", "images", "search_images", "report_images", "recover", "seed")
 
 
 def add(commands: Commands) -> None:
@@ -39,9 +39,10 @@ def run(arguments: Namespace) -> int:
         from hawx.verify import split_images
 
         library = load_library(settings)
-        network, dataset = load_network(settings, library)
+        loaded = load_network(settings, library)
+        network, dataset = loaded.network, loaded.data
         data = Dataset("images", dataset.images, dataset.labels, network.classes)
-        search, _ = split_images(data, *split_sizes(settings), seed=settings.seed)
+        search, *_ = split_images(data, *split_sizes(settings), seed=settings.seed)
         scores = score(
             network,
             library,
@@ -49,6 +50,8 @@ def run(arguments: Namespace) -> int:
             search.labels,
             granularity=settings.granularity,
             layers=settings.layers or None,
+            recover=settings.recover,
+            calibration=loaded.calibration.images,
             seed=settings.seed,
             progress=progress,
         )

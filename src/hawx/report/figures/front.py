@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hawx.designs.design import Design
-from hawx.report.choice import exact_design
 from hawx.report.markup import Markup, element, titled
 from hawx.report.plot import Axis, Entry, Plot, bar_y, callout, circle, diamond, square, steps
-from hawx.report.quantities import quantity
-from hawx.report.result import Result
 from hawx.report.scale import span
+from hawx.results.choice import exact_design
+from hawx.results.quantities import quantity
+from hawx.results.result import Result
 
 MOST_SHOWN = 20.0
 """Points of top-1 lost beyond which a design is not drawn: nobody builds it, and it would squeeze the others."""

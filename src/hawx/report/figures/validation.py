@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hawx.report.markup import Markup, element, titled
 from hawx.report.plot import Axis, Entry, Plot, bar_x, bar_y, circle
-from hawx.report.result import Result
 from hawx.report.scale import span
+from hawx.results.result import Result
 
 
 def draw_validation(result: Result, *, within: float | None = None) -> Markup:

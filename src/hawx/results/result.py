@@ -1,14 +1,14 @@
-"""Result: everything one exploration found, as values. Writing it to a folder is store's job."""
+"""Result: everything one exploration found, as values. `hawx.store` has one that can save itself."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from os import PathLike
 from typing import Any
 
 from hawx.designs.design import Design
 from hawx.errors import GoalError
+from hawx.networks import QuantizedNetwork
 from hawx.score.scores import Scores
 
 SCHEMA = "hawx.result/1"
@@ -48,6 +48,18 @@ class Validation:
     """Share of measurements within two sigma of their estimate; about 0.95 when sigma is honest."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Networks:
+    """What the designs of a result run on: a network with the constants that suit each block (see hawx.recover)."""
+
+    shared: QuantizedNetwork
+    own: Mapping[str, QuantizedNetwork] = field(default_factory=dict)
+    """By `Design.id`, for designs that were recovered as a whole."""
+
+    def of(self, design: Design) -> QuantizedNetwork:
+        return self.own.get(design.id, self.shared)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Result:
     """The outcome of `hawx.explore`."""
@@ -75,6 +87,8 @@ class Result:
     max_drop: float | None
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    networks: Networks | None = None
+    """None where only the figures are known."""
     hypervolume: tuple[tuple[int, float, float], ...] = ()
     """(evaluations, wall seconds, hypervolume of the measured front so far), one entry per evaluation."""
 
@@ -87,12 +101,13 @@ class Result:
         raise ValueError(f"design {design.id} was never measured")
 
     def best(self, max_drop: float, objective: str | None = None) -> Design:
-        """Return the front's design of least `objective` (the first objective by default) that loses at most `max_drop` points.
+        """Return the front's design of least `objective` (the first objective by default) that loses at most `max_drop` points; of equals, the
+        most accurate.
 
         Raises:
             GoalError: none does; the message says what the closest design reaches.
         """
-        key = objective or self.objectives[0]
+        keys = ([objective] if objective else []) + list(self.objectives)
         allowed = [d for d in self.front if self.drop(d) <= max_drop]
         if not allowed:
             closest = min(self.front, key=self.drop)
@@ -100,7 +115,7 @@ class Result:
                 f"no design loses at most {max_drop:g} points of top-1; the closest, {closest.id}, loses {self.drop(closest):.2f} points "
                 f"at {100 * closest.mult_power_ratio:.1f} % multiplier power. Allow a larger --max-drop, a finer --granularity or a larger --budget."
             )
-        return min(allowed, key=lambda d: float(getattr(d.hardware, key)))
+        return min(allowed, key=lambda d: (float(getattr(d.hardware, keys[0])), self.drop(d), *(float(getattr(d.hardware, key)) for key in keys[1:])))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values: the contract of `result.json`."""
@@ -139,9 +154,3 @@ class Result:
             "settings": dict(self.settings),
             "versions": dict(self.versions),
         }
-
-    def save(self, folder: str | PathLike[str]) -> None:
-        """Write the run folder: `result.json`, `front.csv`, `scores.csv`, `report.html`."""
-        from hawx.store import save_run  # the one hook from a value to its adapter, see tests/architecture
-
-        save_run(self, folder)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hawx.designs.design import Design
 from hawx.errors import GoalError
-from hawx.report.result import Result
+from hawx.results.result import Result
 
 UNASKED = 1.0
 """Points of top-1 allowed where the user stated no goal."""

@@ -15,7 +15,7 @@ from hawx.blocks.metrics import error_metrics
 from hawx.designs import Design
 from hawx.networks import QuantizedNetwork
 from hawx.predict import validate
-from hawx.report.result import Validation
+from hawx.results.result import Validation
 
 PACKAGES = ("hawx", "numpy", "torch", "torchao", "scipy")
 

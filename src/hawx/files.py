@@ -1,0 +1,157 @@
+"""Files: checked before they are read, written whole or not at all, and the user's cache folder. One clear line where that fails."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from difflib import get_close_matches
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from hawx.errors import InputError
+
+TEXT_BYTES = 1 << 30
+"""Largest plausible text file."""
+
+
+def present(path: Path) -> bool:
+    """Return whether there is such a file or folder.
+
+    Raises:
+        InputError: the system refuses the path (too long, no permission).
+    """
+    try:
+        return path.exists()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(f"path {str(path)[:80]!r} cannot be used ({reason}); expected the path of a file or folder.") from error
+
+
+def existing(path: Path, what: str = "source") -> Path:
+    """Return `path` if there is such a file or folder.
+
+    Raises:
+        InputError: there is none; names the nearest entries of its folder.
+    """
+    if present(path):
+        return path
+    folder = path.parent
+    if not folder.is_dir():
+        raise InputError(f"{what} {str(path)!r} does not exist, nor does its folder; expected a file or folder.")
+    entries = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+    near = get_close_matches(path.name, entries, n=3, cutoff=0.4)
+    hint = "did you mean " + " or ".join(repr(str(folder / name)) for name in near) + "?" if near else "expected a file or folder."
+    raise InputError(f"{what} {str(path)!r} does not exist; {hint}")
+
+
+def read_bytes(path: Path, what: str, *, most: int, least: int = 1) -> bytes:
+    """Return the bytes of `path`, whose size is checked first.
+
+    Args:
+        path: a regular file.
+        what: what the file should hold, for the message.
+        most: largest plausible size in bytes.
+        least: smallest plausible size in bytes.
+
+    Raises:
+        InputError: not a readable regular file, or not of that size.
+    """
+    existing(path, what)
+    if not path.is_file():
+        raise InputError(f"{what} {str(path)!r} is not a regular file; expected one.")
+    size = path.stat().st_size
+    if not least <= size <= most:
+        span = f"{least}" if least == most else f"{least} to {most}"
+        raise InputError(f"{what} {str(path)!r} has {size} bytes; expected {span}.")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{what} {str(path)!r} cannot be read ({error.strerror}); expected a readable file.") from error
+
+
+def read_text(path: Path, what: str, *, most: int = TEXT_BYTES, least: int = 1) -> str:
+    """Return the UTF-8 text of `path`; arguments as of `read_bytes`.
+
+    Raises:
+        InputError: not readable, not of that size, or not text.
+    """
+    data = read_bytes(path, what, most=most, least=least)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise InputError(f"{what} {str(path)!r} line {line} is not UTF-8 text; expected a text file.") from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a draft beside `path` to write; it takes the place of `path` at the end, on disk and whole, and is gone after an error."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield draft
+        with draft.open("r+b") as file:
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | PathLike[str], content: bytes) -> None:
+    """Write `content` to `path` so that a reader sees the old file or the new one, never a part.
+
+    Raises:
+        InputError: the place cannot be written.
+    """
+    target = Path(path)
+    try:
+        with replacing(target) as draft:
+            draft.write_bytes(content)
+    except OSError as error:
+        raise InputError(f"file {str(target)!r} cannot be written ({error.strerror}); expected a writable place. Choose another --out.") from error
+
+
+def write_text(path: str | PathLike[str], content: str) -> None:
+    """Write `content` as UTF-8, lines ended as they are: see `write_bytes`."""
+    write_bytes(path, content.encode())
+
+
+def make_folder(path: str | PathLike[str], what: str = "folder") -> Path:
+    """Make a folder with those above it, where it is not there yet, and return it.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    target = Path(path)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{what} {str(path)!r} cannot be made ({error.strerror}); expected a writable place. Choose another --out.") from error
+    return target
+
+
+def cache_folder() -> Path:
+    """Return the user's cache folder of HAWX: `HAWX_CACHE`, or `hawx` in the platform's cache folder."""
+    if given := os.environ.get("HAWX_CACHE"):
+        return Path(given)
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(base) if base else Path.home() / ".cache") / "hawx"
+
+
+def read_cached(path: Path) -> dict[str, Any] | None:
+    """Return the JSON object that `write_cached` kept, or None; a damaged file counts as absent."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def write_cached(path: Path, values: dict[str, Any]) -> None:
+    """Keep plain JSON values; a cache that cannot be written is passed over."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as draft:
+            draft.write_text(json.dumps(values, indent=1), encoding="utf-8")

@@ -1,0 +1,7 @@
+"""Recover: accuracy won back at no cost in hardware, between the choice of blocks and everything that judges it."""
+
+from hawx.recover.design import DesignRecovery
+from hawx.recover.methods import Method
+from hawx.recover.units import recover_units
+
+__all__ = ["DesignRecovery", "Method", "recover_units"]

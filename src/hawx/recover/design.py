@@ -1,0 +1,89 @@
+"""Recovery of a whole design, layer after layer: earlier layers already run on their blocks, and each output is brought back to the exact network's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hawx.blocks import Library
+from hawx.designs import Assignment
+from hawx.emulate import BlockExecutor
+from hawx.networks import CodesOutput, QuantizedLayer, QuantizedNetwork
+from hawx.networks.quantized import Executor, Variant
+from hawx.recover.moments import Moments, gain_and_shift
+from hawx.recover.units import BATCH, IDENTITY, folded
+
+
+@dataclass(eq=False)
+class DesignRecovery:
+    """Recovers designs of one network. What the exact network gives on the calibration images is run once."""
+
+    network: QuantizedNetwork
+    """With the variants of its units (see `recover_units`), whose mapped codes are kept."""
+    library: Library
+    images: NDArray[np.uint8] | NDArray[np.float32]
+    """(N, C, H, W), to calibrate on, no labels."""
+    batch: int = BATCH
+
+    def __call__(self, assignment: Assignment) -> QuantizedNetwork:
+        """Return the network with variants for the blocks of `assignment`, exact ones included, that suit this design alone.
+
+        Gain and shift of every filter are fitted again on the design's own codes, in execution order; the target is the exact network's output of
+        the layer. An exact layer behind exact layers keeps its constants to the bit.
+        """
+        executor = BlockExecutor(self.library, assignment)
+        hashes = assignment.labels(self.library.hashes)
+        quantized = dict(self.network.on(hashes).quantized)
+        network = replace(self.network, quantized=quantized)  # its layers are refitted in place below, each before anything behind it runs
+        states = [network.begin(batch) for batch in self._batches]
+        for index, layer in enumerate(network.layers):
+            states = [network.advance(state, executor, index) for state in states]
+            watch = Watch(executor)
+            for state in states:
+                network.run_step(network.program[state.position], state.values, state.images, watch)
+            held = quantized[layer.name]
+            gain, shift = gain_and_shift(self._exact[layer.name], watch.seen[layer.name])
+            scale, bias = folded(held.weight_scale, held.bias, held.input_scale, gain, shift)
+            quantized[layer.name] = replace(held, weight_scale=scale, bias=bias)
+        return replace(
+            self.network,
+            quantized={name: _with_variants(layer, set(hashes[name]), quantized[name]) for name, layer in self.network.quantized.items()},
+        )
+
+    @cached_property
+    def _batches(self) -> list[Tensor]:
+        return [torch.as_tensor(self.images[start : start + self.batch]) for start in range(0, len(self.images), self.batch)]
+
+    @cached_property
+    def _exact(self) -> dict[str, Moments]:
+        """Moments of the exact network's real outputs, by layer."""
+        watch = Watch(BlockExecutor(self.library, Assignment.uniform(self.network.filters, self.library.names, self.library.exact.name)))
+        for batch in self._batches:
+            self.network.run(batch, watch)
+        return watch.seen
+
+
+@dataclass(eq=False)
+class Watch:
+    """An executor that passes on what another does, and gathers the moments of every layer's real output."""
+
+    inner: Executor
+    seen: dict[str, Moments] = field(default_factory=dict)
+
+    def run_layer(self, layer: QuantizedLayer, codes: Tensor, output: CodesOutput | None) -> Tensor:
+        real = self.inner.run_layer(layer, codes, None)
+        self.seen.setdefault(layer.layer.name, Moments()).add(real)
+        return real if output is None else self.inner.run_layer(layer, codes, output)
+
+
+def _with_variants(layer: QuantizedLayer, blocks: set[str], fitted: QuantizedLayer) -> QuantizedLayer:
+    """Return `layer` with variants for `blocks`: its mapped codes, and the scales and biases of `fitted`."""
+    codes = {block: layer.variants[block].codes if block in layer.variants else IDENTITY for block in blocks}
+    variants = {block: Variant(codes=own, weight_scale=fitted.weight_scale, bias=fitted.bias) for block, own in codes.items()}
+    return replace(layer, variants=MappingProxyType(variants))

@@ -1,0 +1,316 @@
+"""The stages that `hawx.flow` lists, as functions from typed values to typed values. Look at what stands between them, or put one of your own in.
+
+recover → prepare → profile → score → predict → search → refine → verify → result. The packages of the same names hold what the stages do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hawx.accelerators import Accelerator
+from hawx.blocks import Library
+from hawx.designs import Design, SearchSpace
+from hawx.emulate import BlockExecutor
+from hawx.errors import UnknownNameError
+from hawx.estimates import Measurement
+from hawx.networks import Dataset, QuantizedNetwork
+from hawx.predict import Effects, Predictor, spread_of
+from hawx.profile import profile_operands
+from hawx.profile.operands import Operands
+from hawx.progress import SilentProgress, StageClock
+from hawx.recover import DesignRecovery, Method, recover_units
+from hawx.results.facts import library_facts, network_facts, validation_of, versions
+from hawx.results.result import Baseline, Effort, Networks
+from hawx.score import Scored, ScoringRuns, ScoringSet, score_network, scoring_set, work
+from hawx.search import Evaluated, Problem
+from hawx.search import search as run_searcher
+from hawx.store import Result
+from hawx.synthesis.operands import OperandEnergies, operand_energies
+from hawx.units import Granularity
+from hawx.verify import Counter, MeasurementStore, Measurer, MemoryStore, Task, count_here, verify_front
+
+PROFILE_IMAGES = 128
+SCORE_IMAGES = 768
+"""Images that the scores are taken on, and that probes choose from. 512 left a sixth of LeNet-5's searches just short of 0.99 of its front."""
+COMPETITORS = 3
+"""Rival classes per image that the scores follow."""
+EFFECT_BYTES, LEAST_SCORE_IMAGES = 1 << 29, 64
+"""What the effects of all units under all blocks may take, which bounds the scoring images in large spaces; and how many there are at least."""
+Images = NDArray[np.uint8] | NDArray[np.float32]
+"""(N, C, H, W)."""
+
+RECOVERY_IMAGES = 256
+"""Images that weights, biases and scales are recovered on."""
+REFERENCE_DROP = 10.0
+"""Points of drop that bound the hypervolume where the user states no goal."""
+SAMPLING, SEARCHING = 0, 1
+"""What draws random numbers: each has a stream of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """What a search is asked for; fields as of `hawx.explore`."""
+
+    objectives: tuple[str, ...] = ("energy_uj", "area_um2")
+    searcher: str = "hawx"
+    max_drop: float | None = None
+    budget: int = 40
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Measuring:
+    """How designs are measured: who runs them, and what remembers that they were."""
+
+    store: MeasurementStore = field(default_factory=MemoryStore)
+    counter: Counter = count_here
+
+    def on(self, task: Task) -> Measurer:
+        return Measurer(task=task, store=self.store, counter=self.counter)
+
+    def here(self, task: Task) -> Measurer:
+        """Return a measurer for a single design of a network of its own, which is not worth sending anywhere."""
+        return Measurer(task=task, store=self.store)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prepared:
+    """What is approximated, on the images that guide it."""
+
+    task: Task
+    """Network, library, search images and their labels."""
+    space: SearchSpace
+    logits: NDArray[np.float32]
+    """Of the all-exact design, (images, classes): the baseline of every drop."""
+    seed: int
+    clock: StageClock
+
+    def rng(self, stream: int) -> np.random.Generator:
+        return generator(self.seed, stream)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Profiled:
+    """Which operands the multipliers of every layer see."""
+
+    prepared: Prepared
+    operands: Operands
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ScoredUnits:
+    """How much each unit suffers from each block, on a sample of the images."""
+
+    profiled: Profiled
+    scored: Scored
+    sample: ScoringSet
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Searched:
+    """What a search measured: `problem` has it all, and the front that the search images choose."""
+
+    units: ScoredUnits
+    goal: Goal
+    problem: Problem
+    energies: OperandEnergies
+    measurer: Measurer
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Refined:
+    """The front that the search images choose, each of its designs at its best."""
+
+    searched: Searched
+    front: tuple[Evaluated, ...]
+    networks: Mapping[str, QuantizedNetwork]
+    """By `Design.id`: what a design runs on, where it gained by a recovery of its own; the others run on the task's network."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Verified:
+    """The front on images that no search ever saw."""
+
+    refined: Refined
+    front: tuple[Design, ...]
+    int8: Measurement
+
+
+def recover(
+    network: QuantizedNetwork, library: Library, images: Images, method: Method | str = Method.FULL, *, clock: StageClock | None = None
+) -> QuantizedNetwork:
+    """Return `network` with weights, biases and scales of every layer that suit each block, calibrated on `images` (no labels)."""
+    timed = clock or StageClock(SilentProgress())
+    timed.stage("recover", len(images))
+    return recover_units(network, library, images, method, advance=timed.progress.advance)
+
+
+def prepare(
+    network: QuantizedNetwork, library: Library, images: Dataset, space: SearchSpace, *, seed: int = 0, clock: StageClock | None = None
+) -> Prepared:
+    """Run the all-exact design on `images`, which guide all that follows and report nothing."""
+    timed = clock or StageClock(SilentProgress())
+    timed.stage("baseline")
+    task = Task(network, library, images.images, images.labels)
+    logits = task.evaluator.logits(space.assignment(space.exact_choices()))
+    return Prepared(task=task, space=space, logits=logits, seed=seed, clock=timed)
+
+
+def profile(prepared: Prepared) -> Profiled:
+    """Record the operands of every layer of the exact network."""
+    prepared.clock.stage("profile")
+    task, space = prepared.task, prepared.space
+    executor = BlockExecutor(task.library, space.assignment(space.exact_choices()))
+    return Profiled(prepared=prepared, operands=profile_operands(task.network, task.images[:PROFILE_IMAGES], executor))
+
+
+def score(profiled: Profiled, images: int = SCORE_IMAGES) -> ScoredUnits:
+    """Score every unit under every block on at most `images` images."""
+    prepared = profiled.prepared
+    task, space, clock = prepared.task, prepared.space, prepared.clock
+    sample = scoring_set(task.images, task.labels, prepared.logits, scoring_images(images, space), COMPETITORS, prepared.rng(SAMPLING))
+    clock.stage("score", work(space, len(sample.images)))
+    scored = score_network(task.network, task.library, space, profiled.operands, sample, advance=clock.progress.advance)
+    return ScoredUnits(profiled=profiled, scored=scored, sample=sample)
+
+
+def predict(units: ScoredUnits) -> Predictor:
+    """Compose the scores to a predictor of any design's drop."""
+    prepared = units.profiled.prepared
+    effects = Effects.of(units.scored, units.sample, prepared.space)
+    return Predictor(effects, len(prepared.task.labels), spread_of(effects, prepared.space))
+
+
+def search(units: ScoredUnits, predictor: Predictor, accelerator: Accelerator, goal: Goal, measuring: Measuring) -> Searched:
+    """Measure the designs that the searcher proposes, the all-exact one first."""
+    prepared, operands = units.profiled.prepared, units.profiled.operands
+    task, space = prepared.task, prepared.space
+    prepared.clock.stage("search", goal.budget)
+    costs, measurer = task.library.costs(), measuring.on(task)
+    energies = operand_energies(task.library.blocks, costs, operands.activations, operands.weights, exact=space.exact, held=accelerator.held)
+    problem = Problem(
+        space=space,
+        layers=task.network.layers,
+        costs=costs,
+        accelerator=accelerator,
+        objectives=goal.objectives,
+        measurer=measurer,
+        images=len(task.labels),
+        baseline_correct=int((prepared.logits.argmax(axis=1) == task.labels).sum()),
+        budget=goal.budget,
+        energies=energies.values_fj,
+        reference_drop=REFERENCE_DROP if goal.max_drop is None else max(2.0 * goal.max_drop, 1.0),
+        probe=ScoringRuns(task.network, task.library, units.sample),
+        progress=prepared.clock.progress,
+    )
+    problem.measure(space.exact_choices())
+    run_searcher(goal.searcher, problem, prepared.rng(SEARCHING), predictor)
+    return Searched(units=units, goal=goal, problem=problem, energies=energies, measurer=measurer)
+
+
+def refine(searched: Searched, images: Images, method: Method | str, measuring: Measuring) -> Refined:
+    """Recover every design of the front as a whole, on `images` (no labels), and keep what the search images find better."""
+    problem, prepared = searched.problem, searched.units.profiled.prepared
+    front = problem.front()
+    if Method(method) is not Method.FULL:
+        return Refined(searched=searched, front=tuple(front), networks={})
+    prepared.clock.stage("refine", len(front))
+    task = prepared.task
+    recovery = DesignRecovery(task.network, task.library, images)
+    better, networks = [], {}
+    for found in front:
+        network = recovery(found.design.assignment)
+        correct = measuring.here(replace(task, network=network))([found.design.assignment])[0]
+        if found.design.search is not None and correct > found.design.search.correct:
+            networks[found.design.id] = network
+            found = problem.again(found, correct)
+        better.append(found)
+        prepared.clock.progress.advance()
+    return Refined(searched=searched, front=tuple(problem.best_of(better)), networks=networks)
+
+
+def verify(refined: Refined, images: Dataset, measuring: Measuring) -> Verified:
+    """Measure the front on `images`, which nothing before this stage has seen."""
+    prepared = refined.searched.units.profiled.prepared
+    prepared.clock.stage("verify", 1 + len(refined.front))
+    task = Task(prepared.task.network, prepared.task.library, images.images, images.labels)
+    own = {name: measuring.here(replace(task, network=network)) for name, network in refined.networks.items()}
+    front, int8 = verify_front(refined.searched.problem, refined.front, measuring.on(task), own)
+    prepared.clock.stop()
+    return Verified(refined=refined, front=front, int8=int8)
+
+
+def result(verified: Verified, settings: Mapping[str, Any] | None = None) -> Result:
+    """Return all that was found, with what it cost; `settings` are kept as provenance."""
+    searched = verified.refined.searched
+    prepared, problem, measurer, goal = searched.units.profiled.prepared, searched.problem, searched.measurer, searched.goal
+    clock, network, accelerator = prepared.clock, prepared.task.network, problem.accelerator
+    one_evaluation = measurer.seconds / measurer.fresh if measurer.fresh else clock.stages["baseline"]
+    other_work = sum(clock.stages.get(name, 0.0) for name in ("recover", "profile", "score", "search", "refine")) - measurer.seconds
+    return Result(
+        network=network_facts(network),
+        granularity=prepared.space.granularity.value,
+        accelerator={"name": accelerator.name, **accelerator.params, "energy_origin": searched.energies.origin},
+        library=library_facts(prepared.task.library),
+        objectives=problem.objectives,
+        space_log10=prepared.space.log10_size,
+        baseline=Baseline(
+            float_top1=network.float_top1,
+            int8_top1=verified.int8.top1,
+            search_int8_top1=100.0 * problem.baseline_correct / problem.images,
+        ),
+        front=verified.front,
+        evaluated=tuple(found.design for found in problem.evaluated),
+        scores=searched.units.scored.scores,
+        validation=validation_of([found.design for found in problem.evaluated]),
+        effort=Effort(
+            evaluations=len(problem.evaluated),
+            evaluation_equivalents=max(other_work, 0.0) / one_evaluation,
+            wall_s=clock.total,
+            stages=clock.stages,
+        ),
+        seed=prepared.seed,
+        searcher=goal.searcher,
+        max_drop=goal.max_drop,
+        settings=settings or {},
+        versions=versions(),
+        networks=Networks(shared=prepared.task.network, own=verified.refined.networks),
+        hypervolume=tuple(problem.history),
+    )
+
+
+def generator(seed: int, stream: int) -> np.random.Generator:
+    """Return a fresh generator of one stream of `seed`."""
+    return np.random.default_rng(np.random.SeedSequence(seed).spawn(stream + 1)[stream])
+
+
+def search_space(network: QuantizedNetwork, library: Library, granularity: str, layers: Sequence[str] | None = None) -> SearchSpace:
+    """Return the space of every way to give the units of a network their blocks.
+
+    Raises:
+        UnknownNameError: no such granularity or layer.
+    """
+    if granularity not in set(Granularity):
+        raise UnknownNameError("granularity", granularity, [g.value for g in Granularity])
+    names = list(network.filters)
+    for name in layers or ():
+        if name not in names:
+            raise UnknownNameError("layer", name, names)
+    return SearchSpace.build(
+        Granularity(granularity),
+        names,
+        list(network.filters.values()),
+        library.names,
+        approximable=None if layers is None else [name in set(layers) for name in names],
+        exact=library.index(library.exact.name),
+    )
+
+
+def scoring_images(count: int, space: SearchSpace) -> int:
+    """Return how many images to score `space` on, at most `count`."""
+    fitting = EFFECT_BYTES // (4 * len(space.units) * len(space.blocks) * COMPETITORS)
+    return min(count, max(LEAST_SCORE_IMAGES, fitting))

@@ -1,0 +1,33 @@
+"""Values as text that every reader accepts: JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
+from typing import Any
+
+
+def json_text(values: Any) -> str:
+    """Return `values` as JSON that every reader accepts: NaN and infinities, which JSON does not know, become null."""
+    return json.dumps(_finite(values), indent=1, ensure_ascii=False, default=str, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return rows as CSV with a header. Floats are written in full, so that reading gives the same bits."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, fieldnames=list(columns), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: float(value) if hasattr(value, "dtype") else value for key, value in row.items()})
+    return buffer.getvalue()
