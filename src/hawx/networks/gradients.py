@@ -19,7 +19,7 @@ from hawx.networks.arrange import run_layer_step
 from hawx.networks.exact import ExactExecutor
 from hawx.networks.preprocessing import Images, network_input
 from hawx.networks.quantized import QuantizedLayer
-from hawx.networks.requantize import quantize
+from hawx.networks.requantize import quantize_in_float
 from hawx.networks.steps import INPUT, Dequantize, LayerStep, Quantize, Step, last_uses
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 Objective = Callable[[Tensor], Tensor]
 """Logits (N, classes) -> scalar."""
+
+LayerFunction = Callable[[QuantizedLayer, Tensor], Tensor]
+"""A layer and its input codes, held in float32 -> its real output."""
 
 Values = dict[str, Any]
 
@@ -46,11 +49,29 @@ def output_gradients(network: QuantizedNetwork, images: Images, objectives: Sequ
         return outputs[layer.layer.name]
 
     with torch.inference_mode(False), torch.enable_grad():
-        values: Values = {INPUT: network_input(images, network.input_shape, network.preprocessing).clone().requires_grad_()}
-        for step in network.steps:
-            values[step.output] = _run(network, step, values, len(images), watched)
-        found = _gradients(values[network.output], list(outputs.values()), objectives)
+        inputs = network_input(images, network.input_shape, network.preprocessing).clone().requires_grad_()
+        found = _gradients(differentiable_logits(network, inputs, watched), list(outputs.values()), objectives)
     return [dict(zip(outputs, gradients, strict=True)) for gradients in found]
+
+
+def differentiable_logits(network: QuantizedNetwork, inputs: Tensor, run: LayerFunction) -> Tensor:
+    """Return float32 logits (N, classes) with their gradient graph, every layer computed by `run`.
+
+    The values are the network's own, to the bit, where those of `run` are.
+
+    Args:
+        network: its steps are followed; its layers are handed to `run`.
+        inputs: (N, C, H, W), float32, preprocessed.
+        run: may have parameters of its own that want gradients.
+    """
+    dead = last_uses(network.steps, network.output)
+    values: Values = {INPUT: inputs}
+    for position, step in enumerate(network.steps):
+        values[step.output] = _run(network, step, values, len(inputs), run)
+        for name in dead[position]:
+            values.pop(name, None)
+    logits: Tensor = values[network.output]
+    return logits
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -93,8 +114,8 @@ def walk_layers(network: QuantizedNetwork, images: Images) -> Iterator[FromLayer
         at: list[tuple[QuantizedLayer, Tensor, Tensor]] = []
 
         def run(layer: QuantizedLayer, codes: Tensor, at: list[tuple[QuantizedLayer, Tensor, Tensor]] = at) -> Tensor:
-            integers = _integers(codes, layer)
-            at.append((layer, integers, ExactExecutor().run_layer(layer, integers, None)))
+            held = integers(codes, layer)
+            at.append((layer, held, ExactExecutor().run_layer(layer, held, None)))
             return at[0][2]
 
         with torch.inference_mode(False), torch.no_grad():
@@ -105,7 +126,7 @@ def walk_layers(network: QuantizedNetwork, images: Images) -> Iterator[FromLayer
             values.pop(name, None)
 
 
-def _run(network: QuantizedNetwork, step: Step, values: Values, images: int, run: Callable[[QuantizedLayer, Tensor], Tensor]) -> Any:
+def _run(network: QuantizedNetwork, step: Step, values: Values, images: int, run: LayerFunction) -> Any:
     """Return the output of one step, codes held in float32; `run` makes real outputs of layers from such codes."""
     match step:
         case LayerStep():
@@ -113,7 +134,8 @@ def _run(network: QuantizedNetwork, step: Step, values: Values, images: int, run
         case Quantize():
             return _StraightThrough.apply(values[step.input], step)  # type: ignore[no-untyped-call]
         case Dequantize():
-            return (values[step.input] - step.zero_point) * step.scale
+            codes = values[step.input]
+            return (codes - step.zero_point if step.zero_point else codes) * step.scale
     return network.run_step(step, values, images, ExactExecutor())
 
 
@@ -130,7 +152,8 @@ def _gradients(logits: Tensor, outputs: list[Tensor], objectives: Sequence[Objec
     return found
 
 
-def _integers(codes: Tensor, layer: QuantizedLayer) -> Tensor:
+def integers(codes: Tensor, layer: QuantizedLayer) -> Tensor:
+    """Return codes that are held in float32 as the layer's own integers."""
     return codes.to(torch.int8 if layer.input_format.signed else torch.uint8)
 
 
@@ -139,12 +162,11 @@ class _StraightThrough(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, step: Quantize) -> Tensor:
-        codes = quantize(values, step.scale, step.zero_point, step.format)
         low = (step.format.min - step.zero_point - 0.5) * step.scale
         high = (step.format.max - step.zero_point + 0.5) * step.scale
         ctx.save_for_backward((values >= low) & (values <= high))
         ctx.scale = step.scale
-        return codes.to(torch.float32)
+        return quantize_in_float(values, step.scale, step.zero_point, step.format)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
@@ -158,7 +180,7 @@ class _ExactLayer(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, codes: Tensor, layer: QuantizedLayer) -> Tensor:
         ctx.layer, ctx.shape = layer, codes.shape
-        return ExactExecutor().run_layer(layer, _integers(codes, layer), None)
+        return ExactExecutor().run_layer(layer, integers(codes, layer), None)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:

@@ -38,6 +38,12 @@ def quantize(values: Tensor, scale: float, zero_point: int, fmt: IntFormat) -> T
     return codes
 
 
+def quantize_in_float(values: Tensor, scale: float, zero_point: int, fmt: IntFormat) -> Tensor:
+    """Return the codes of `quantize` held in float32: for values that have just been made and will have gradients, one pass over memory less."""
+    scaled = (values * inverse(scale)).round_()
+    return (scaled.add_(zero_point) if zero_point else scaled).clamp_(fmt.min, fmt.max)
+
+
 def quantize_number(value: float, scale: float, zero_point: int, fmt: IntFormat) -> int:
     """Return the code of one real number (infinities saturate), by the same law as `quantize`."""
     scaled = np.float32(value) * np.float32(inverse(scale))
@@ -77,7 +83,7 @@ def _store_codes(scaled: Tensor, target: Tensor, zero_point: int, low: int, high
 
 def _chunks(source: Tensor, target: Tensor) -> list[tuple[Tensor, Tensor]]:
     """Return matching slices of two tensors of equal strides, each of about `_CHUNK` elements."""
-    if source.numel() <= _CHUNK or source.shape[0] == 1:
+    if source.numel() <= _CHUNK or source.shape[0] == 1 or not source.is_cpu:
         return [(source, target)]
     rows = max(1, _CHUNK * source.shape[0] // source.numel())
     return [(source[i : i + rows], target[i : i + rows]) for i in range(0, len(source), rows)]

@@ -114,12 +114,12 @@ def train(
         if len(order) < recipe.batch:
             order = torch.randperm(len(images), generator=generator)
         chosen, order = order[: recipe.batch], order[recipe.batch :]
-        batch = preprocessing(_augment(images[chosen], recipe, generator))
+        batch = preprocessing(augment(images[chosen], shift=recipe.shift, mirror=recipe.mirror, generator=generator))
         if step <= small:
             batch = F.avg_pool2d(batch, 2)
         for group in optimizer.param_groups:
             group["lr"] = recipe.peak_rate * _triangle(step / total, recipe.warmup)
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16 and _multiplies_bfloat16()):
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16 and multiplies_bfloat16()):
             logits = module(batch.contiguous(memory_format=torch.channels_last))
             loss = F.cross_entropy(logits.float(), labels[chosen], label_smoothing=recipe.smoothing)
         optimizer.zero_grad(set_to_none=True)
@@ -182,7 +182,8 @@ def _restore(
         optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(snapshot[f"momentum.{i}"])
 
 
-def _multiplies_bfloat16() -> bool:
+def multiplies_bfloat16() -> bool:
+    """Return whether this processor has instructions that multiply bfloat16."""
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
@@ -199,16 +200,15 @@ def _triangle(progress: float, warmup: float) -> float:
     return progress / warmup if progress < warmup else (1 - progress) / (1 - warmup)
 
 
-def _augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """Return shifted and mirrored copies of uint8 images (N, C, H, W); what a shift uncovers is black."""
-    if recipe.mirror:
+def augment(images: Tensor, *, shift: int, mirror: bool, generator: torch.Generator) -> Tensor:
+    """Return copies of images (N, C, H, W) shifted by up to `shift` pixels, half of them mirrored if `mirror`; what a shift uncovers is 0."""
+    if mirror:
         flip = torch.rand(len(images), generator=generator) < 0.5
         images = torch.where(flip.view(-1, 1, 1, 1), images.flip(3), images)
-    if recipe.shift:
-        reach = recipe.shift
+    if shift:
         height, width = images.shape[2:]
-        padded = F.pad(images, (reach, reach, reach, reach))
-        dy, dx = torch.randint(0, 2 * reach + 1, (2, len(images)), generator=generator)
+        padded = F.pad(images, (shift,) * 4)
+        dy, dx = torch.randint(0, 2 * shift + 1, (2, len(images)), generator=generator)
         rows = (torch.arange(height) + dy.view(-1, 1)).view(-1, 1, height, 1)
         columns = (torch.arange(width) + dx.view(-1, 1)).view(-1, 1, 1, width)
         batch = torch.arange(len(images)).view(-1, 1, 1, 1)

@@ -1,0 +1,45 @@
+"""The recipe of a fine-tuning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hawx.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TuningRecipe:
+    """How a network is fine-tuned.
+
+    Raises:
+        InputError: a value lies outside its range; the message names it.
+    """
+
+    epochs: float
+    """Passes over the training images; 0 changes nothing."""
+    batch: int = 128
+    rate: float = 0.05
+    """Peak learning rate, in weight codes per step (Adam); scales and biases move in proportion. It rises over the first tenth of the steps and
+    falls to 0 as a cosine."""
+    temperature: float = 2.0
+    """Of the distillation from the exact network (G. Hinton et al., arXiv 1503.02531)."""
+    label_share: float = 0.0
+    """Share of the loss that true labels have, 0..1; the exact network's answers have the rest."""
+    shift: int = 0
+    """Largest random shift of the images in pixels, in each direction."""
+    mirror: bool = False
+    progressive: float = 0.0
+    """Share of the steps over which layers are switched to their blocks, first to last; until then a layer is the exact network's. 0: all at once."""
+    held_out: int = 1000
+    """Images, at most a tenth, that are not trained on: the weights that do best on them are kept."""
+    patience: int = 3
+    """Epochs without progress on the held-out images after which the run ends."""
+
+    def __post_init__(self) -> None:
+        low = {"epochs": 0, "batch": 1, "rate": 0, "temperature": 0, "label_share": 0, "shift": 0, "progressive": 0, "held_out": 1, "patience": 1}
+        for name, least in low.items():
+            value = getattr(self, name)
+            most = 1.0 if name in ("label_share", "progressive") else 1e9
+            open_end = name in ("rate", "temperature") and value == 0
+            if not least <= value <= most or open_end:  # NaN fails too
+                raise InputError(f"{name} {value!r} cannot be used; expected {'more than' if open_end else 'at least'} {least}, at most {most:g}.")
