@@ -24,6 +24,7 @@ from benchmarks.common import save
 from benchmarks.search_setup import OBJECTIVES, search_rng
 from hawx.accelerators import Spatial
 from hawx.blocks.families import builtin_library
+from hawx.estimates import Measurement
 from hawx.networks import zoo
 from hawx.predict import Effects, Predictor, ranking_of
 from hawx.predict.superposition import LAWS
@@ -41,7 +42,7 @@ CASES = {
 """Network, granularity, blocks, designs predicted."""
 
 
-def no_measurements(assignments: object) -> list[int]:
+def no_measurements(assignments: object) -> list[Measurement]:
     raise AssertionError("nothing is measured here")
 
 

@@ -24,7 +24,7 @@ from hawx.score import Scores
 from hawx.search import Searcher
 from hawx.stages import Goal, Measuring
 from hawx.store import Result
-from hawx.verify import Counter, MeasurementStore, MemoryStore, Task, count_here, split_images
+from hawx.verify import MeasurementStore, MemoryStore, Runner, Task, run_here, split_images
 
 
 def explore(
@@ -46,7 +46,7 @@ def explore(
     calibration: NDArray[np.uint8] | NDArray[np.float32] | None = None,
     seed: int = 0,
     store: MeasurementStore | None = None,
-    counter: Counter = count_here,
+    runner: Runner = run_here,
     progress: Progress | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Result:
@@ -65,7 +65,7 @@ def explore(
         recover: what of a design's accuracy is won back by its constants, at no cost in hardware; see `hawx.recover.Method`.
         calibration: (N, C, H, W), images without labels to recover on; by default some of `images` are set aside for it.
         store: remembers measurements, so that a killed run resumes with nothing measured twice.
-        counter: who runs designs: this process by default, a pool or a cluster (hawx.execution).
+        runner: who runs designs: this process by default, a pool or a cluster (hawx.execution).
         settings: kept in the result as provenance.
 
     Raises:
@@ -73,7 +73,7 @@ def explore(
     """
     clock = StageClock(progress or SilentProgress())
     goal = Goal(objectives=tuple(objectives), searcher=searcher, max_drop=max_drop, budget=budget)
-    measuring = Measuring(store=MemoryStore() if store is None else store, counter=counter)
+    measuring = Measuring(store=MemoryStore() if store is None else store, runner=runner)
     space = stages.search_space(network, library, granularity, layers)
     wanted = stages.RECOVERY_IMAGES if calibration is None and Method(recover) is not Method.NONE else 0
     data = Dataset("images", images, labels, network.classes)
@@ -124,8 +124,15 @@ def evaluate(
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
     *,
-    counter: Counter = count_here,
+    against: QuantizedNetwork | None = None,
+    runner: Runner = run_here,
 ) -> Measurement:
-    """Return the bit-exactly measured top-1 of one assignment on labelled images."""
-    correct = counter(Task(network, library, images, labels), [assignment])[0]
-    return Measurement(correct=int(correct), images=len(labels))
+    """Return the bit-exactly measured top-1 of one assignment on labelled images, compared with the exact network.
+
+    Args:
+        network: what the design runs on: with the constants that it stores, where it was recovered.
+        against: the exact network, where `network` holds constants of this design only; default `network` with exact blocks.
+    """
+    exact = Assignment.uniform(network.filters, library.names, library.exact.name)
+    reference = runner(Task(against or network, library, images, labels), [exact])[0]
+    return Measurement.of(runner(Task(network, library, images, labels), [assignment])[0], reference)

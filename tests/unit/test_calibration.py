@@ -6,10 +6,9 @@ from math import e, log, sqrt
 
 import numpy as np
 import pytest
+from hawx.predict.calibration import PRIORS, USUAL, Calibration, Prior, compress, expand
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, DotProduct, Kernel
-
-from hawx.predict.calibration import PRIORS, USUAL, Calibration, Prior, compress, expand
 
 
 class Parts(Kernel):

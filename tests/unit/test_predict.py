@@ -17,7 +17,7 @@ from hawx.units import Granularity
 def test_composition_equals_adding_one_unit_at_a_time(count: int, granularity: Granularity, seed: int) -> None:
     world = World(count, granularity=granularity, seed=seed, images=50)
     choices = world.space.random(np.random.default_rng(seed), 7)
-    correct = np.array(world.count([world.space.assignment(c) for c in choices]))
+    correct = np.array([m.correct for m in world.measure([world.space.assignment(c) for c in choices])])
     np.testing.assert_allclose(world.effects.drops(choices), 100 - 2.0 * correct, atol=1e-4)
 
 

@@ -53,6 +53,21 @@ class Predictor:
         """Return estimated drop and sigma for composed drops and parts of `effects` that are already known, (designs,) and (designs, parts)."""
         return self._correction.predict(raw, parts, self.images)
 
+    def claims(self, choices: Choices, drops: Sequence[float], sigmas: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return what measured designs lose on images that nobody has seen, and its sigma, in points, each (designs,).
+
+        What was measured on the images that chose a design flatters it. This is the posterior of all measurements together: each is drawn towards
+        what the predictor, corrected by all of them, says of the design, the more so the fewer images it was measured on.
+
+        Args:
+            choices: (designs, units), all that was measured.
+            drops, sigmas: their measured drops, and the standard deviations of those by the search images, in points.
+        """
+        rows = np.atleast_2d(choices)
+        raw, parts = self.drops(rows), self.effects.parts(rows)
+        known = Correction.fit(raw, parts, np.asarray(drops, float), self.images, noises=np.asarray(sigmas, float))
+        return known.predict(raw, parts, None)
+
     def _correct(self) -> None:
         # The exact design's drop is known to be 0: an anchor at no cost.
         units = len(self.effects.groups)
