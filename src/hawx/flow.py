@@ -16,6 +16,7 @@ from hawx import stages
 from hawx.accelerators import Accelerator
 from hawx.blocks import Library
 from hawx.designs import Assignment
+from hawx.errors import InputError
 from hawx.estimates import Measurement
 from hawx.networks import Dataset, QuantizedNetwork
 from hawx.progress import Progress, SilentProgress, StageClock
@@ -79,6 +80,11 @@ def explore(
     data = Dataset("images", images, labels, network.classes)
     search_set, report_set, aside = split_images(data, search_images, report_images, wanted, seed=seed)
     unlabelled = aside.images if calibration is None else calibration[: stages.RECOVERY_IMAGES]
+    if wanted and not len(unlabelled):
+        raise InputError(
+            f"{len(search_set)} search and {len(report_set)} report images leave none of {len(data)} to recover on; expected some to spare. "
+            "Pass calibration= images without labels, search or report on fewer, or recover='none'."
+        )
 
     recovered = stages.recover(network, library, unlabelled, recover, clock=clock)
     prepared = stages.prepare(recovered, library, search_set, space, seed=seed, clock=clock)

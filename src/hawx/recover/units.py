@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -77,9 +76,7 @@ def recover_units(
 def _varied(network: QuantizedNetwork, blocks: Sequence[Block], variants: Mapping[str, Sequence[Variant]]) -> QuantizedNetwork:
     """Return `network` with, per layer, the variants for `blocks`."""
     hashes = [block.sha256 for block in blocks]
-    quantized = {
-        name: replace(layer, variants=MappingProxyType(dict(zip(hashes, variants[name], strict=True)))) for name, layer in network.quantized.items()
-    }
+    quantized = {name: replace(layer, variants=dict(zip(hashes, variants[name], strict=True))) for name, layer in network.quantized.items()}
     return replace(network, quantized=quantized)
 
 

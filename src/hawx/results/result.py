@@ -131,7 +131,8 @@ class Result:
         if not allowed:
             closest = min(self.front, key=self.claimed_drop)
             raise GoalError(
-                f"no design is expected to lose at most {max_drop:g} points of top-1; the closest, {closest.id}, loses {self.drop(closest):.2f} points "
+                f"no design is expected to lose at most {max_drop:g} points of top-1; "
+                f"the closest, {closest.id}, loses {self.drop(closest):.2f} points "
                 f"at {100 * closest.mult_power_ratio:.1f} % multiplier power. Allow a larger --max-drop, a finer --granularity or a larger --budget."
             )
         costs = {d.id: [float(getattr(d.hardware, key)) for key in keys] for d in allowed}
