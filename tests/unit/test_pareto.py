@@ -111,3 +111,7 @@ def test_a_limit_thins_the_partial_fronts_evenly() -> None:
     # without one nothing is lost: 0..4 + 0..4
     assert len(merge_additive([line, line])[0]) == 9
     assert len(merge_additive([line, line], limit=3)[0]) == 3
+
+
+def test_equal_points_share_their_fate() -> None:
+    assert non_dominated([[0, 2], [1, 1], [1, 1], [2, 1], [2, 1]]).tolist() == [True, True, True, False, False]
