@@ -322,6 +322,21 @@ def test_a_lane_is_as_wide_as_the_blocks_of_its_own_design_need():
         assert found.critical_path_ns.tolist() == [7, 6.75]
 
 
+@pytest.mark.parametrize(
+    ("accelerator", "path"),
+    [
+        (SPATIAL, 103.625),  # 99 + 0.25 + 19/8 + 2 levels
+        (systolic("output", "multi-mode"), 102.25),  # 99 + 20/8 + 0.25 + 0.5
+        (systolic("output", "partitioned"), 101.75),
+        (systolic("weight", "multi-mode"), 101.875),  # 99 + 17/8 + 0.25 + 0.5
+    ],
+    ids=["spatial", "output", "output-partitioned", "weight"],
+)
+def test_one_filter_is_enough_to_slow_the_clock(accelerator, path):
+    found = accelerator.evaluate(LAYERS, [[0, 3, 0], [0, 3, 1], [0, 2, 0]], BLOCKS, exact=EXACT)
+    assert found.critical_path_ns == path
+
+
 def test_columns_by_hand():
     def columns(total, *shares):
         return partition(np.array([[share] for share in shares]), np.ones(1), total).tolist()
@@ -450,6 +465,8 @@ def test_constants_of_another_technology_scale_by_area_energy_and_delay_of_its_e
 
 
 def test_an_area_target_folds_by_the_counted_area():
+    with pytest.raises(InputError, match=r"^spatial accelerator 'spatial' has an area target 5\.0; expected block costs to fold by\.$"):
+        Spatial(area_um2=5.0).foldings(LAYERS)
     # one multiplier per layer: 100 + accumulator·17 + (accumulator + 8)·2 + 9·2 of the layer: conv 476, pair 495, fc 495 = 1466,
     # cycles 48, 48, 10. Any faster layer is larger, so both 1466 and a little more than it give just that
     alone = Spatial(area_um2=1466.0).evaluate(LAYERS, DESIGNS, BLOCKS, exact=EXACT)

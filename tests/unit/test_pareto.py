@@ -93,6 +93,8 @@ def test_four_objectives_by_inclusion_and_exclusion() -> None:
     # boxes 3·3·3·1 and 3·3·1·3 below (3, 3, 3, 3) share 3·3·1·1; a third 1·1·2·2 from (2, 2, 1, 1) shares with them 1·1·2·1, 1·1·1·2 and,
     # all three, 1·1·1·1
     assert hypervolume([[0, 0, 0, 2], [0, 0, 2, 0], [2, 2, 1, 1]], [3, 3, 3, 3]) == 27 + 27 - 9 + 4 - 2 - 2 + 1
+    # and with sides of their own: 2·3·4·1 and 2·3·1·5 share 2·3·1·1
+    assert hypervolume([[0, 0, 0, 4], [0, 0, 3, 0]], [2, 3, 4, 5]) == 24 + 30 - 6
 
 
 def test_a_limit_thins_the_partial_fronts_evenly() -> None:
@@ -103,6 +105,13 @@ def test_a_limit_thins_the_partial_fronts_evenly() -> None:
         sums, picks = merge_additive([line, nothing], limit=limit)
         np.testing.assert_array_equal(sums, line[kept])
         np.testing.assert_array_equal(picks, [[i, 0] for i in kept])
+    # six points: 2.5 is rounded to 2, counted from the smallest first objective
+    steps = np.array([(i, 5.0 - i) for i in range(6)])
+    np.testing.assert_array_equal(merge_additive([steps], limit=3)[0], steps[[0, 2, 5]])
     # without one nothing is lost: 0..4 + 0..4
     assert len(merge_additive([line, line])[0]) == 9
     assert len(merge_additive([line, line], limit=3)[0]) == 3
+
+
+def test_equal_points_share_their_fate() -> None:
+    assert non_dominated([[0, 2], [1, 1], [1, 1], [2, 1], [2, 1]]).tolist() == [True, True, True, False, False]

@@ -159,7 +159,7 @@ def lane_bits(simd: int, reduction: int, constant_lsbs: Figures) -> LaneBits:
         levels += 1
         adders = adders + (operands // 2) * (16 + levels - constant_lsbs)
         operands -= operands // 2
-    accumulators = (16 + ceil(log2(reduction)) if reduction > 1 else 16) - constant_lsbs
+    accumulators = 16 + ceil(log2(reduction)) - constant_lsbs
     return LaneBits(adders=adders, accumulators=accumulators, flip_flops=accumulators + 8.0 * simd, shared_flip_flops=8.0 * simd + 1.0, levels=levels)
 
 
