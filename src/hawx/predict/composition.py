@@ -142,7 +142,7 @@ class Walk:
         self._law = composition
         self._layer = np.repeat(np.arange(len(composition.layers)), [last - first for first, last in composition.layers])
         self._effects = torch.zeros(len(composition.layers), composition.base.size)
-        self._effects.index_add_(0, torch.from_numpy(self._layer), composition.effects[self._rows(np.arange(len(start)), self.choices)])
+        self._effects.index_add_(0, torch.from_numpy(self._layer), _rows(composition.delta[np.arange(len(start)), self.choices]))
         self._gains = composition.gains(self._effects)
         self._residuals = composition.residuals(self._effects.clone(), self._gains)
 
@@ -151,7 +151,7 @@ class Walk:
         layer = self._layer[unit]
         effects = self._with(unit, options)
         gains = self._law.gains(effects)
-        others = torch.cat([self._gains[:layer], self._gains[layer + 1 :]]).prod()
+        others = float(np.prod(np.delete(self._gains.numpy(), layer)))
         total = self._law.residuals(effects, gains).add_(self._residuals.sum(dim=0) - self._residuals[layer])
         return np.asarray(self._law.composed(others * gains, total).numpy().reshape(len(options), *self._law.base.shape))
 
@@ -165,9 +165,10 @@ class Walk:
 
     def _with(self, unit: int, options: NDArray[np.int64]) -> Tensor:
         """Return the effects of the layer of `unit`, were that on each of `options`, (options, values)."""
-        rows = self._law.effects
-        return rows[self._rows(unit, options)] + (self._effects[self._layer[unit]] - rows[self._rows(unit, self.choices[unit])])
+        own = self._law.delta[unit]
+        return _rows(own[options]).add_(self._effects[self._layer[unit]] - _rows(own[self.choices[unit]][None])[0])
 
-    def _rows(self, units: int | NDArray[np.intp], blocks: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return where the effects of units under blocks are among all."""
-        return np.asarray(units * self._law.delta.shape[1] + blocks)
+
+def _rows(margins: Margins) -> Tensor:
+    """Return margins (designs, competitors, images) as rows, (designs, values)."""
+    return torch.from_numpy(margins.reshape(len(margins), -1))
