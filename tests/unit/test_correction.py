@@ -6,7 +6,7 @@ from math import e, log, sqrt
 
 import numpy as np
 import pytest
-from hawx.predict.calibration import PRIORS, USUAL, Calibration, Prior, compress, expand
+from hawx.predict.correction import PRIORS, USUAL, Correction, Prior, compress, expand
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, DotProduct, Kernel
 
@@ -65,7 +65,7 @@ CASES = [(0, 6, 4, USUAL), (1, 15, 3, Prior(amplitude=0.5, length=0.5, part=0.3)
 def test_mean_and_sigma_are_those_of_scikit_learn(seed, designs, parts, prior, sigmas):
     raw, used, measured = measurements(seed, designs + 8, parts)
     each = None if sigmas is None else np.linspace(0, sigmas, designs)
-    found = Calibration.fit(raw[:designs], used[:designs], measured[:designs], 2000, sigmas=each, priors=[prior])
+    found = Correction.fit(raw[:designs], used[:designs], measured[:designs], 2000, sigmas=each, priors=[prior])
     process = oracle(prior, raw[:designs], used[:designs], measured[:designs], 2000, 0.0 if each is None else each)
     residual, deviation = process.predict(np.column_stack([log1p_of(raw[designs:]), used[designs:]]), return_std=True)
     compressed = log1p_of(raw[designs:]) + residual
@@ -87,9 +87,9 @@ def test_the_prior_of_largest_evidence_is_chosen(seed):
     raw, used, measured = measurements(seed, 12)
     constant = -12 / 2 * log(2 * np.pi)
     evidences = [oracle(p, raw, used, measured, 2000).log_marginal_likelihood_value_ - constant + log_prior(p) for p in PRIORS]
-    each = [Calibration.fit(raw, used, measured, 2000, priors=[p]).evidence for p in PRIORS]
+    each = [Correction.fit(raw, used, measured, 2000, priors=[p]).evidence for p in PRIORS]
     np.testing.assert_allclose(each, evidences, rtol=1e-8)
-    assert Calibration.fit(raw, used, measured, 2000).prior == PRIORS[int(np.argmax(evidences))]
+    assert Correction.fit(raw, used, measured, 2000).prior == PRIORS[int(np.argmax(evidences))]
 
 
 def test_priors_cover_a_grid_around_the_usual_one():
@@ -111,7 +111,7 @@ def test_one_design_by_hand():
     # prior variance of its error: 0.5² + (0.3·0)² = 0.25; noise²: 2·1.71828 % of 10000 images = 3.4366e-6 of all, in points² 0.034366,
     # in compressed units over (1 + 1.71828)² = 7.38906: 0.0046509
     prior = Prior(amplitude=0.5, length=2.0)
-    calibration = Calibration.fit(np.zeros(1), np.zeros((1, 0)), np.array([e - 1]), 10_000, priors=[prior])
+    calibration = Correction.fit(np.zeros(1), np.zeros((1, 0)), np.array([e - 1]), 10_000, priors=[prior])
     drop, sigma = calibration.predict(np.array([0.0]), np.zeros((1, 0)), 10_000)
     shift = 0.25 / (0.25 + 0.0046509)  # 0.98174
     assert drop[0] == pytest.approx(e**shift - 1, rel=1e-5)
@@ -124,7 +124,7 @@ def test_a_measurement_never_has_less_noise_than_one_image():
     # no loss in 100 images: one changed image is 1 point, as many the other way: sqrt(2)·1 point, compressed the same at 0;
     # prior variance 0.01, so the shift of an agreeing measurement is 0 and sigma² = 0.01·2/(0.01 + 2) + 2
     prior = Prior(amplitude=0.1, length=1.0)
-    calibration = Calibration.fit(np.zeros(1), np.zeros((1, 0)), np.zeros(1), 100, priors=[prior])
+    calibration = Correction.fit(np.zeros(1), np.zeros((1, 0)), np.zeros(1), 100, priors=[prior])
     drop, sigma = calibration.predict(np.zeros(1), np.zeros((1, 0)), 100)
     assert drop[0] == 0
     assert sigma[0] == pytest.approx(sqrt(0.01 * 2 / 2.01 + 2), rel=1e-12)
