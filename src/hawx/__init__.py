@@ -36,7 +36,7 @@ _NAMES = {
     "GoalError": "hawx.errors",
 }
 
-_MODULES = ("accelerators", "blocks", "designs", "emulate", "networks", "pareto", "report", "results")
+_MODULES = ("accelerators", "blocks", "designs", "emulate", "networks", "pareto", "recover", "report", "results")
 
 __all__ = [*_NAMES, *_MODULES, "__version__"]
 

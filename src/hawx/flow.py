@@ -7,10 +7,12 @@ at (`hawx.stages`); what a stage does is in the package of its name. A stage mor
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from hawx import stages
 from hawx.accelerators import Accelerator
@@ -18,7 +20,10 @@ from hawx.blocks import Library
 from hawx.designs import Assignment
 from hawx.errors import InputError
 from hawx.estimates import Measurement
+from hawx.importers.accelerator import load_accelerator
+from hawx.importers.library import load_library
 from hawx.networks import Dataset, QuantizedNetwork
+from hawx.networks.datasets import as_array
 from hawx.progress import Progress, SilentProgress, StageClock
 from hawx.recover import Method
 from hawx.score import Scores
@@ -30,10 +35,10 @@ from hawx.verify import MeasurementStore, MemoryStore, Runner, Task, run_here, s
 
 def explore(
     network: QuantizedNetwork,
-    library: Library,
-    accelerator: Accelerator,
-    images: NDArray[np.uint8],
-    labels: NDArray[np.int64],
+    library: Library | str | PathLike[str],
+    accelerator: Accelerator | str | PathLike[str],
+    images: ArrayLike | Tensor,
+    labels: ArrayLike | Tensor,
     *,
     granularity: str = "layer",
     objectives: Sequence[str] = ("energy_uj", "area_um2"),
@@ -44,7 +49,7 @@ def explore(
     search_images: int | None = None,
     report_images: int | None = None,
     recover: Method | str = Method.FULL,
-    calibration: NDArray[np.uint8] | NDArray[np.float32] | None = None,
+    calibration: ArrayLike | Tensor | None = None,
     seed: int = 0,
     store: MeasurementStore | None = None,
     runner: Runner = run_here,
@@ -54,7 +59,10 @@ def explore(
     """Find which block goes where: measured, non-dominated designs of a network on an accelerator.
 
     Args:
-        images: (N, C, H, W) as the network takes them; split here into disjoint, seeded search and report images.
+        library: blocks, or where they come from: `builtin`, a file or a folder.
+        accelerator: an accelerator, its name (`spatial`, `temporal`, `simt`), or a TOML file that declares one.
+        images: (N, C, H, W) as the network takes them, uint8 pixels or preprocessed float32, NumPy or PyTorch; split here into disjoint, seeded
+            search and report images.
         labels: (N,) class indices.
         granularity: `network`, `layer` or `filter`: what receives one block.
         objectives: hardware figures to minimize together with the loss of top-1, some of `hawx.search.OBJECTIVES`.
@@ -75,11 +83,13 @@ def explore(
     clock = StageClock(progress or SilentProgress())
     goal = Goal(objectives=tuple(objectives), searcher=searcher, max_drop=max_drop, budget=budget)
     measuring = Measuring(store=MemoryStore() if store is None else store, runner=runner)
+    library = library if isinstance(library, Library) else load_library(library)
+    accelerator = load_accelerator(accelerator) if isinstance(accelerator, (str, PathLike)) else accelerator
     space = stages.search_space(network, library, granularity, layers)
     wanted = stages.RECOVERY_IMAGES if calibration is None and Method(recover) is not Method.NONE else 0
-    data = Dataset("images", images, labels, network.classes)
+    data = Dataset("images", as_array(images), as_array(labels).astype(np.int64, casting="same_kind"), network.classes)
     search_set, report_set, aside = split_images(data, search_images, report_images, wanted, seed=seed)
-    unlabelled = aside.images if calibration is None else calibration[: stages.RECOVERY_IMAGES]
+    unlabelled = aside.images if calibration is None else as_array(calibration)[: stages.RECOVERY_IMAGES]
     if wanted and not len(unlabelled):
         raise InputError(
             f"{len(search_set)} search and {len(report_set)} report images leave none of {len(data)} to recover on; expected some to spare. "

@@ -186,3 +186,14 @@ def test_a_searcher_of_ones_own_is_called_and_named() -> None:
     assert (own.searcher, named.searcher) == ("all_on_each", "uniform")
     assert [d.id for d in own.front] == [d.id for d in named.front]
     assert len(own.evaluated) == len(LIBRARY)
+
+
+def test_it_takes_tensors_preprocessed_values_and_names(result) -> None:
+    import torch
+
+    pixels = torch.from_numpy(DATA.images)
+    values = NETWORK.preprocessing(pixels)
+    named = explore(NETWORK, LIBRARY, "spatial", values, torch.from_numpy(DATA.labels), search_images=200, report_images=200, budget=8, seed=3)
+    assert [d.to_dict() for d in named.front] == [d.to_dict() for d in result.front]
+    with pytest.raises(InputError, match=r"^images of data set 'images' have shape \(600, 1, 28, 28\), dtype float64; expected \(N, C, H, W\), "):
+        explore(NETWORK, LIBRARY, "spatial", DATA.images / 255.0, DATA.labels)

@@ -58,8 +58,8 @@ def test_datasets_that_do_not_fit() -> None:
         Dataset("d", PIXELS, LABELS, 5)
     with pytest.raises(InputError, match=r"^data set 'd' has 30 images and labels of shape \(29,\); expected one label per image\.$"):
         Dataset("d", PIXELS, LABELS[1:], 10)
-    with pytest.raises(InputError, match=r"^images of data set 'd' have shape \(30, 3, 32, 32\), dtype float32; expected uint8 \(N, C, H, W\)\.$"):
-        Dataset("d", PIXELS.astype(np.float32), LABELS, 10)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"^images of data set 'd' have shape \(30, 3, 32, 32\), dtype float64; expected \(N, C, H, W\), uint8 "):
+        Dataset("d", PIXELS.astype(np.float64), LABELS, 10)  # type: ignore[arg-type]
 
 
 def test_npz_in_both_layouts_and_parts(tmp_path) -> None:
@@ -126,7 +126,8 @@ def test_image_folders(tmp_path) -> None:
 
 def test_calibration_images_are_not_evaluated(tmp_path) -> None:
     np.savez(tmp_path / "c.npz", x=PIXELS, y=LABELS)
-    network, data = load_with_data("resnet20", weights="random", data=tmp_path / "c.npz", calibration_images=8)
+    loaded = load_with_data("resnet20", weights="random", data=tmp_path / "c.npz", calibration_images=8)
+    network, data = loaded.network, loaded.data
     assert network.name == "resnet20"
     assert len(data) == 30 - min(8, 30 // 4)
     np.savez(tmp_path / "many.npz", x=PIXELS, y=LABELS + 10)

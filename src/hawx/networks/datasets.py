@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from hawx.errors import InputError
 
-Pixels = NDArray[np.uint8]
-"""(N, C, H, W), uint8."""
+Pixels = NDArray[np.uint8] | NDArray[np.float32]
+"""(N, C, H, W): uint8 pixels, or float32 values that are already preprocessed."""
 Labels = NDArray[np.int64]
 """(N,), int64, values 0..classes-1."""
+
+
+def as_array(values: ArrayLike | Tensor) -> NDArray[Any]:
+    """Return values as a NumPy array: of a tensor its numbers, wherever it lies."""
+    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +37,11 @@ class Dataset:
 
     def __post_init__(self) -> None:
         subject = f"data set {self.name!r}"
-        if self.images.ndim != 4 or self.images.dtype != np.uint8:
-            raise InputError(f"images of {subject} have shape {self.images.shape}, dtype {self.images.dtype}; expected uint8 (N, C, H, W).")
+        if self.images.ndim != 4 or self.images.dtype not in (np.uint8, np.float32):
+            raise InputError(
+                f"images of {subject} have shape {self.images.shape}, dtype {self.images.dtype}; "
+                "expected (N, C, H, W), uint8 pixels or float32 values as the network takes them."
+            )
         if self.labels.shape != (len(self.images),):
             raise InputError(f"{subject} has {len(self.images)} images and labels of shape {self.labels.shape}; expected one label per image.")
         if len(self.labels) and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < self.classes:
