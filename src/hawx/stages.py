@@ -189,8 +189,8 @@ def predict(units: ScoredUnits) -> Predictor:
     """Compose the scores to a predictor of any design's drop."""
     prepared = units.profiled.prepared
     effects = Effects.of(units.scored, units.sample, prepared.space)
-    recovered = any(layer.variants for layer in prepared.task.network.quantized.values())
-    return Predictor(effects, len(prepared.task.labels), ranking_of(effects, prepared.space, recovered=recovered))
+    network = prepared.task.network
+    return Predictor(effects, len(prepared.task.labels), ranking_of(effects, prepared.space, recovered=network.plain is not network))
 
 
 def search(units: ScoredUnits, predictor: Predictor, accelerator: Accelerator, goal: Goal, measuring: Measuring) -> Searched:
@@ -261,7 +261,8 @@ def verify(refined: Refined, images: Dataset, measuring: Measuring) -> Verified:
     prepared.clock.stage("verify", 1 + len(refined.front))
     task = Task(prepared.task.network, prepared.task.library, images.images, images.labels)
     own = {name: measuring.here(replace(task, network=network)) for name, network in refined.networks.items()}
-    front, int8 = verify_front(refined.searched.problem, refined.front, measuring.on(task), own)
+    plain = measuring.on(replace(task, network=task.network.plain)) if task.network.plain is not task.network else None
+    front, int8 = verify_front(refined.searched.problem, refined.front, measuring.on(task), own, plain)
     prepared.clock.stop()
     return Verified(refined=refined, front=front, int8=int8)
 

@@ -40,6 +40,8 @@ class Design:
     """What it is expected to reach on images that nobody has seen, by all that was measured on the search images. Designs are chosen by it."""
     measurement: Measurement | None = None
     """Measured on the report images, which no search ever saw. The only accuracy to quote."""
+    unrecovered: Measurement | None = None
+    """The same with the weights, biases and scales of the exact network: what recovery won. None where nothing was recovered."""
     parameters: dict[str, Any] | None = None
     """Accelerator parameters that belong to the design (partition sizes, lane grouping), as plain JSON values."""
 
@@ -73,8 +75,8 @@ class Design:
     def with_claim(self, claim: Estimate) -> Design:
         return replace(self, claim=claim)
 
-    def with_measurement(self, measurement: Measurement) -> Design:
-        return replace(self, measurement=measurement)
+    def with_measurement(self, measurement: Measurement, unrecovered: Measurement | None = None) -> Design:
+        return replace(self, measurement=measurement, unrecovered=unrecovered)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, as `result.json` holds them."""
@@ -85,6 +87,7 @@ class Design:
             "search": self.search.to_dict() if self.search else None,
             "claim": self.claim.to_dict() if self.claim else None,
             "measurement": self.measurement.to_dict() if self.measurement else None,
+            "unrecovered": self.unrecovered.to_dict() if self.unrecovered else None,
             **self.hardware.to_dict(),
             "parameters": self.parameters or {},
         }

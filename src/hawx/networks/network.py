@@ -104,6 +104,13 @@ class QuantizedNetwork:
         """
         return replace(self, quantized={name: layer.on(blocks[name]) for name, layer in self.quantized.items()})
 
+    @cached_property
+    def plain(self) -> QuantizedNetwork:
+        """The network with its own constants for every block; itself where it has no variants."""
+        if not any(layer.variants for layer in self.quantized.values()):
+            return self
+        return replace(self, quantized={name: replace(layer, variants={}) for name, layer in self.quantized.items()})
+
     def run(self, images: Images, executor: Executor) -> Tensor:
         """Return float32 logits (N, classes) under `executor`."""
         return self.logits(self.advance(self.begin(images), executor, None))
@@ -165,7 +172,7 @@ class QuantizedNetwork:
         return found
 
     def __getstate__(self) -> dict[str, Any]:
-        cached = {"program", "layer_names", "filters", "_positions", "_dead_after"}
+        cached = {"plain", "program", "layer_names", "filters", "_positions", "_dead_after"}
         return {key: value for key, value in self.__dict__.items() if key not in cached}
 
     def __repr__(self) -> str:

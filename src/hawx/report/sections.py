@@ -13,7 +13,7 @@ from hawx.report.gallery import assignment_figure, growths, layer_figure, operat
 from hawx.report.markup import Markup, element, join, text
 from hawx.report.provenance import provenance
 from hawx.report.tables import front_table, library_table
-from hawx.results.choice import Choice, blocks_of, exact_design, optimism_words
+from hawx.results.choice import Choice, blocks_of, exact_design, optimism_words, recovery_words
 from hawx.results.quantities import HARDWARE, quantity, seconds
 from hawx.results.result import Result
 
@@ -120,6 +120,9 @@ def _front(result: Result, choice: Choice | None) -> Section | None:
         "The front was chosen on the search images. On the report images one of its designs may come out behind another; "
         "choosing again there would bias what is reported.",
     ]
+    won = recovery_words(result)
+    if won:
+        reading.append("Hollow marks are the same designs without recovery, as far as the axis reaches. " + won)
     if len(result.objectives) > 1:
         reading.append("A front over several objectives is no staircase in each: the line joins the best so far along the axis shown.")
     if outside:

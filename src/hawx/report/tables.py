@@ -41,11 +41,13 @@ def front_table(result: Result, chosen: Design | None) -> Markup:
     beaten, front = rivals(result), ordered(result)
     units = {f: quantity(f).unit([float(getattr(d.hardware, f)) for d in result.front]) for f in HARDWARE}
     energy = any(d.hardware.mult_energy_ratio is not None for d in result.front)
+    recovered = any(d.unrecovered is not None for d in result.front)
     head = [
         text("Design"),
         join([text("Top-1 % "), MEASURED]),
         text("Lost, points ↑"),
         text("Lost, as claimed"),
+        *([text("Lost without recovery")] if recovered else []),
         join([text("Top-1 % "), ESTIMATED]),
         text("Multiplier power %"),
         *([text("Multiplier energy %")] if energy else []),
@@ -62,6 +64,7 @@ def front_table(result: Result, chosen: Design | None) -> Markup:
                 text(f"{seen.top1:.2f}" if seen else "–"),
                 plus_minus(f"{result.drop(design):z.2f}", f"[{low:z.2f}, {high:z.2f}]"),
                 plus_minus(f"{result.claimed_drop(design):z.2f}", f"± {design.claim.sigma:.2f}") if design.claim else text("–"),
+                *([text("–" if design.unrecovered is None else f"{design.unrecovered.drop:z.2f}")] if recovered else []),
                 plus_minus(f"{design.estimate.top1:.2f}", f"± {design.estimate.sigma:.2f}") if design.estimate else text("–"),
                 text(f"{100 * design.mult_power_ratio:.1f}"),
                 *([text("–" if ratio is None else f"{100 * ratio:.1f}")] if energy else []),

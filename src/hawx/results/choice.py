@@ -58,6 +58,24 @@ def doubts(result: Result, choice: Choice) -> str | None:
     return None
 
 
+def recovery_words(result: Result) -> str | None:
+    """Return a sentence on what recovery won on the report images; None where nothing was recovered."""
+    exact = exact_design(result)
+    both = [
+        (design.unrecovered.drop, design.measurement.drop)
+        for design in result.front
+        if design.measurement is not None and design.unrecovered is not None and (exact is None or design.id != exact.id)
+    ]
+    pairs = [(before, after) for before, after in both if before is not None and after is not None]
+    if not pairs:
+        return None
+    (least, most), (low, high) = ((min(column), max(column)) for column in zip(*pairs, strict=True))
+    return (
+        f"With the exact network's weights, biases and scales the front's designs lose {least:z.2f} to {most:z.2f} points, "
+        f"with recovered ones {low:z.2f} to {high:z.2f} (report images, measured; no gate is added)."
+    )
+
+
 def optimism(result: Result) -> float | None:
     """Return how many points more the front loses on the report images than on the search images that chose it.
 

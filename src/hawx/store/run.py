@@ -27,7 +27,8 @@ NETWORK, OWN = "network.safetensors", "designs"
 """What all designs of a run share, and the folder with the constants of those that were recovered as a whole."""
 _HARDWARE = ("area_um2", "power_uw", "energy_uj", "latency_us", "mult_power_ratio", "mult_energy_ratio")
 _FRONT = (
-    *("id", "top1", "low", "high", "images", "drop", "drop_low", "drop_high", "gained", "lost", "claimed_drop", "claimed_sigma", "dominated_by"),
+    *("id", "top1", "low", "high", "images", "drop", "drop_low", "drop_high", "gained", "lost", "claimed_drop", "claimed_sigma"),
+    *("unrecovered_drop", "dominated_by"),
     *("estimated_top1", "estimated_sigma", *_HARDWARE, "assignment"),
 )
 
@@ -117,6 +118,7 @@ def _front_row(result: Values, design: Design) -> dict[str, Any]:
         **(seen.to_dict() if seen else {}),
         "claimed_drop": result.claimed_drop(design) if design.claim else "",
         "claimed_sigma": design.claim.sigma if design.claim else "",
+        "unrecovered_drop": design.unrecovered.drop if design.unrecovered else "",
         "drop": result.drop(design),
         "estimated_top1": estimate.top1 if estimate else "",
         "estimated_sigma": estimate.sigma if estimate else "",
@@ -164,6 +166,7 @@ def _design(entry: dict[str, Any], filters: dict[str, int], blocks: tuple[str, .
         search=_measurement(entry["search"]),
         claim=Estimate(claim["top1"], claim["sigma"]) if claim else None,
         measurement=_measurement(entry["measurement"]),
+        unrecovered=_measurement(entry.get("unrecovered")),
         parameters=entry["parameters"] or None,
     )
 

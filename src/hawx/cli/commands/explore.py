@@ -102,14 +102,15 @@ def report(result: Result, folder: Path, *, as_json: bool) -> None:
     """Print the outcome of a run."""
     from hawx.cli.front import choice_lines, front_lines
     from hawx.report.page import space_size
-    from hawx.results.choice import choose, doubts, optimism_words
+    from hawx.results.choice import choose, doubts, optimism_words, recovery_words
     from hawx.results.quantities import seconds
 
     if as_json:
         print_json(result.to_dict())
         return
     choice, base, effort = choose(result), result.baseline, result.effort
-    said = [words for words in (doubts(result, choice) if choice else None, optimism_words(result)) if words]
+    sentences = (doubts(result, choice) if choice else None, recovery_words(result), optimism_words(result))
+    said = [words for words in sentences if words]
     float_top1 = "" if base.float_top1 is None else f"float {base.float_top1:.2f} %, "
     out(
         "",

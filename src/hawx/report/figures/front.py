@@ -20,6 +20,7 @@ def draw_front(result: Result, field: str, *, chosen: Design | None = None) -> M
     """Return the figure of the front against hardware `field` (x, smaller is better) and the points lost (y, smaller is better).
 
     Filled: measured on the report images, with 95 % intervals. Grey: measured on the search images while searching.
+    Hollow: the same designs with the exact network's weights, biases and scales, where they lose no more than the axis shows.
     Diamonds: what was estimated of a front design before it was measured, with one sigma.
     """
     shown = quantity(field)
@@ -53,6 +54,11 @@ def draw_front(result: Result, field: str, *, chosen: Design | None = None) -> M
     ordered = sorted(front, key=lambda d: _value(d, field))
     marks.append(steps([(plot.x(_value(d, field) / factor), plot.y(result.drop(d))) for d in _staircase(result, ordered)], "line-front"))
     marks += [mark for design in ordered for mark in _estimate(result, plot, design, plot.x(_value(design, field) / factor))]
+    for design in ordered:
+        if design.unrecovered is not None and design.unrecovered.drop is not None and limit[0] <= design.unrecovered.drop <= limit[1]:
+            x, y = plot.x(_value(design, field) / factor), plot.y(design.unrecovered.drop)
+            title = f"{design.id}: loses {design.unrecovered.drop:.2f} points without recovery, measured"
+            marks.append(titled(circle(x, y, 4.0, "dot-plain"), title))
     for design in ordered:
         x, y = plot.x(_value(design, field) / factor), plot.y(result.drop(design))
         low_drop, high_drop = result.drop_interval(design)
@@ -150,6 +156,8 @@ def _legend(result: Result, chosen: Design | None) -> list[Entry]:
         Entry(circle(0, 0, 3, "dot-seen"), "measured in the search"),
         Entry(diamond(0, 0, 4.6, "estimate"), "estimate before measuring, ±1σ"),
     ]
+    if any(design.unrecovered is not None for design in result.front):
+        entries.append(Entry(circle(0, 0, 4.0, "dot-plain"), "front without recovery"))
     entries.append(Entry(square(0, 0, 4.0, "exact"), "all exact"))
     if chosen is not None:
         entries.append(Entry(circle(0, 0, 5, "ring"), "chosen"))
