@@ -26,10 +26,12 @@ from benchmarks.common import RESULTS, save
 from benchmarks.search_setup import Prepared, prepare, search_rng
 from benchmarks.truth_lenet5 import filter_truth, name_of, truth_images
 from hawx.designs import Assignment
+from hawx.estimates import Measurement
 from hawx.networks import Dataset
 from hawx.pareto import hypervolume, non_dominated
 from hawx.search import Problem, search
-from hawx.search.pool import build_pool, thin
+from hawx.search.evolve import thin
+from hawx.search.pool import build_pool
 from hawx.verify import images_identity
 from hawx.verify.truth import FilterTruth
 
@@ -47,11 +49,11 @@ class Yardstick:
     def drops(self, choices: NDArray[np.uint8]) -> NDArray[np.float64]:
         return (float(self.counts[0]) - self.counts[self.truth.numbers(choices)].astype(float)) * 100.0 / self.images
 
-    def measure(self, assignments: Sequence[Assignment]) -> list[int]:
+    def measure(self, assignments: Sequence[Assignment]) -> list[Measurement]:
         """Look correct answers up: a measurer for baselines."""
         layers = self.truth.split + 1
         choices = np.array([np.concatenate(a.indices[:layers]) for a in assignments])
-        return [int(c) for c in self.counts[self.truth.numbers(choices)]]
+        return [Measurement(int(c), self.images) for c in self.counts[self.truth.numbers(choices)]]
 
     def best(self) -> NDArray[np.int64]:
         """Return, per number of filters of each layer that use the second block, the design of most correct answers.

@@ -24,8 +24,9 @@ from benchmarks.common import save
 from benchmarks.search_setup import OBJECTIVES, search_rng
 from hawx.accelerators import Spatial
 from hawx.blocks.families import builtin_library
+from hawx.estimates import Measurement
 from hawx.networks import zoo
-from hawx.predict import Effects, Predictor, spread_of
+from hawx.predict import Effects, Predictor, ranking_of
 from hawx.predict.superposition import LAWS
 from hawx.score import EffectKind
 from hawx.search import Problem
@@ -41,7 +42,7 @@ CASES = {
 """Network, granularity, blocks, designs predicted."""
 
 
-def no_measurements(assignments: object) -> list[int]:
+def no_measurements(assignments: object) -> list[Measurement]:
     raise AssertionError("nothing is measured here")
 
 
@@ -79,7 +80,7 @@ def run(name: str) -> dict[str, Any]:
     )
     rows = space.random(rng, designs)
     start = perf_counter()
-    predictor = Predictor(effects, images, spread_of(effects, space))
+    predictor = Predictor(effects, images, ranking_of(effects, space))
     prepared_s = perf_counter() - start
     predictor.drops(rows[:16])
     start = perf_counter()
@@ -95,7 +96,7 @@ def run(name: str) -> dict[str, Any]:
         "designs_per_second": rate,
         "pool": len(pool),
         "pool_s": perf_counter() - start,
-        "ranked_by": "effects" if predictor.spread is None else "spread",
+        "ranked_by": "effects" if predictor.ranking is effects else "spread",
         "prepared_s": prepared_s,
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }

@@ -15,8 +15,8 @@ from hawx.accelerators import Accelerator, Spatial
 from hawx.blocks import Library
 from hawx.designs import SearchSpace
 from hawx.networks import Dataset, QuantizedNetwork, zoo
-from hawx.predict import Effects, Predictor, spread_of
-from hawx.score import ScoringRuns
+from hawx.predict import Effects, Predictor, ranking_of
+from hawx.score import ScoringProber
 from hawx.search import Problem
 from hawx.stages import SCORE_IMAGES, SEARCHING, search_space
 from hawx.synthesis.operands import operand_energies
@@ -40,7 +40,7 @@ class Prepared:
     """Wall time of profile and scores."""
 
     def predictor(self) -> Predictor:
-        return Predictor(self.effects, self.problem.images, spread_of(self.effects, self.problem.space))
+        return Predictor(self.effects, self.problem.images, ranking_of(self.effects, self.problem.space))
 
 
 def load(name: str) -> tuple[QuantizedNetwork, Dataset]:
@@ -95,7 +95,7 @@ def prepare(
         budget=budget,
         energies=energies.values_fj,
         reference_drop=reference_drop,
-        probe=ScoringRuns(network, library, units.sample),
+        probe=ScoringProber(network, library, units.sample),
     )
     return Prepared(problem=problem, effects=effects, task=task, baseline_s=baseline_s, evaluation_s=evaluation_s, work_s=work_s)
 

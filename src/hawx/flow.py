@@ -1,7 +1,7 @@
 """START HERE: the whole of HAWX as one readable list of stages.
 
-split → recover → prepare → profile → score → predict → search → refine → verify → result. Every value between two stages is typed and can be looked at
-(`hawx.stages`); what a stage does is in the package of its name. A stage more is a line more.
+split → recover → prepare → profile → score → predict → search → refine → verify → result. Every value between two stages is typed and can be looked
+at (`hawx.stages`); what a stage does is in the package of its name. A stage more is a line more.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ from hawx import stages
 from hawx.accelerators import Accelerator
 from hawx.blocks import Library
 from hawx.designs import Assignment
+from hawx.errors import InputError
 from hawx.estimates import Measurement
 from hawx.networks import Dataset, QuantizedNetwork
 from hawx.progress import Progress, SilentProgress, StageClock
 from hawx.recover import Method
 from hawx.score import Scores
+from hawx.search import Searcher
 from hawx.stages import Goal, Measuring
 from hawx.store import Result
-from hawx.verify import Counter, MeasurementStore, MemoryStore, Task, count_here, split_images
+from hawx.verify import MeasurementStore, MemoryStore, Runner, Task, run_here, split_images
 
 
 def explore(
@@ -35,7 +37,7 @@ def explore(
     *,
     granularity: str = "layer",
     objectives: Sequence[str] = ("energy_uj", "area_um2"),
-    searcher: str = "hawx",
+    searcher: str | Searcher = "hawx",
     max_drop: float | None = None,
     budget: int = 40,
     layers: Sequence[str] | None = None,
@@ -45,7 +47,7 @@ def explore(
     calibration: NDArray[np.uint8] | NDArray[np.float32] | None = None,
     seed: int = 0,
     store: MeasurementStore | None = None,
-    counter: Counter = count_here,
+    runner: Runner = run_here,
     progress: Progress | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Result:
@@ -56,7 +58,7 @@ def explore(
         labels: (N,) class indices.
         granularity: `network`, `layer` or `filter`: what receives one block.
         objectives: hardware figures to minimize together with the loss of top-1, some of `hawx.search.OBJECTIVES`.
-        searcher: `hawx`, or a baseline: `exhaustive`, `nsga2`, `greedy`, `random`, `uniform`.
+        searcher: `hawx`, a baseline (`exhaustive`, `nsga2`, `greedy`, `random`, `uniform`), or one of your own (see `hawx.search.Searcher`).
         max_drop: points of top-1 that may be lost against int8; focuses the search, never cuts the front.
         budget: designs to measure at most.
         layers: names of the layers that may be approximated (the others stay exact); None for all.
@@ -64,7 +66,7 @@ def explore(
         recover: what of a design's accuracy is won back by its constants, at no cost in hardware; see `hawx.recover.Method`.
         calibration: (N, C, H, W), images without labels to recover on; by default some of `images` are set aside for it.
         store: remembers measurements, so that a killed run resumes with nothing measured twice.
-        counter: who runs designs: this process by default, a pool or a cluster (hawx.execution).
+        runner: who runs designs: this process by default, a pool or a cluster (hawx.execution).
         settings: kept in the result as provenance.
 
     Raises:
@@ -72,12 +74,17 @@ def explore(
     """
     clock = StageClock(progress or SilentProgress())
     goal = Goal(objectives=tuple(objectives), searcher=searcher, max_drop=max_drop, budget=budget)
-    measuring = Measuring(store=MemoryStore() if store is None else store, counter=counter)
+    measuring = Measuring(store=MemoryStore() if store is None else store, runner=runner)
     space = stages.search_space(network, library, granularity, layers)
     wanted = stages.RECOVERY_IMAGES if calibration is None and Method(recover) is not Method.NONE else 0
     data = Dataset("images", images, labels, network.classes)
     search_set, report_set, aside = split_images(data, search_images, report_images, wanted, seed=seed)
     unlabelled = aside.images if calibration is None else calibration[: stages.RECOVERY_IMAGES]
+    if wanted and not len(unlabelled):
+        raise InputError(
+            f"{len(search_set)} search and {len(report_set)} report images leave none of {len(data)} to recover on; expected some to spare. "
+            "Pass calibration= images without labels, search or report on fewer, or recover='none'."
+        )
 
     recovered = stages.recover(network, library, unlabelled, recover, clock=clock)
     prepared = stages.prepare(recovered, library, search_set, space, seed=seed, clock=clock)
@@ -123,8 +130,15 @@ def evaluate(
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
     *,
-    counter: Counter = count_here,
+    against: QuantizedNetwork | None = None,
+    runner: Runner = run_here,
 ) -> Measurement:
-    """Return the bit-exactly measured top-1 of one assignment on labelled images."""
-    correct = counter(Task(network, library, images, labels), [assignment])[0]
-    return Measurement(correct=int(correct), images=len(labels))
+    """Return the bit-exactly measured top-1 of one assignment on labelled images, compared with the exact network.
+
+    Args:
+        network: what the design runs on: with the constants that it stores, where it was recovered.
+        against: the exact network, where `network` holds constants of this design only; default `network` with exact blocks.
+    """
+    exact = Assignment.uniform(network.filters, library.names, library.exact.name)
+    reference = runner(Task(against or network, library, images, labels), [exact])[0]
+    return Measurement.of(runner(Task(network, library, images, labels), [assignment])[0], reference)

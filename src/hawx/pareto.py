@@ -79,7 +79,7 @@ def _volume(points: Points, bound: NDArray[np.float64]) -> float:
 
 def _areas(points: Points, bound: NDArray[np.float64], inside: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return the area below `bound` that each subset of 2-D points dominates; `inside` is (subsets, points)."""
-    order = np.argsort(points[:, 0], kind="stable")
+    order = np.argsort(points[:, 0])
     x, y = points[order].T
     lowest = np.minimum.accumulate(np.where(inside[:, order], y, bound[1]), axis=1)
     widths = np.diff(np.append(x, bound[0]))
@@ -103,7 +103,6 @@ def merge_additive(fronts: list[Points], *, limit: int | None = None) -> tuple[P
         kept = non_dominated(candidate)
         sums, picks = candidate[kept], origin[kept]
         if limit is not None and len(sums) > limit:
-            order = np.argsort(sums[:, 0], kind="stable")
-            thin = order[np.unique(np.linspace(0, len(order) - 1, limit).round().astype(int))]
+            thin = np.unique(np.linspace(0, len(sums) - 1, limit).round().astype(int))  # np.unique has sorted the sums
             sums, picks = sums[thin], picks[thin]
     return sums, picks

@@ -16,23 +16,23 @@ from hawx.accelerators import Accelerator
 from hawx.blocks import Library
 from hawx.designs import Design, SearchSpace
 from hawx.emulate import BlockExecutor
+from hawx.emulate.evaluator import Answers
 from hawx.errors import UnknownNameError
-from hawx.estimates import Measurement
+from hawx.estimates import Estimate, Measurement
 from hawx.networks import Dataset, QuantizedNetwork
-from hawx.predict import Effects, Predictor, spread_of
-from hawx.profile import profile_operands
-from hawx.profile.operands import Operands
+from hawx.predict import Effects, Predictor, ranking_of
+from hawx.profile import OperandProfile, profile_operands
 from hawx.progress import SilentProgress, StageClock
 from hawx.recover import DesignRecovery, Method, recover_units
 from hawx.results.facts import library_facts, network_facts, validation_of, versions
 from hawx.results.result import Baseline, Effort, Networks
-from hawx.score import Scored, ScoringRuns, ScoringSet, score_network, scoring_set, work
-from hawx.search import Evaluated, Problem
+from hawx.score import Scored, ScoringProber, ScoringSet, score_network, scoring_set, work
+from hawx.search import Evaluated, Problem, Searcher, name_of
 from hawx.search import search as run_searcher
 from hawx.store import Result
 from hawx.synthesis.operands import OperandEnergies, operand_energies
 from hawx.units import Granularity
-from hawx.verify import Counter, MeasurementStore, Measurer, MemoryStore, Task, count_here, verify_front
+from hawx.verify import MeasurementStore, Measurer, MemoryStore, Runner, Task, run_here, verify_front
 
 PROFILE_IMAGES = 128
 SCORE_IMAGES = 768
@@ -57,7 +57,7 @@ class Goal:
     """What a search is asked for; fields as of `hawx.explore`."""
 
     objectives: tuple[str, ...] = ("energy_uj", "area_um2")
-    searcher: str = "hawx"
+    searcher: str | Searcher = "hawx"
     max_drop: float | None = None
     budget: int = 40
 
@@ -67,14 +67,15 @@ class Measuring:
     """How designs are measured: who runs them, and what remembers that they were."""
 
     store: MeasurementStore = field(default_factory=MemoryStore)
-    counter: Counter = count_here
+    runner: Runner = run_here
 
-    def on(self, task: Task) -> Measurer:
-        return Measurer(task=task, store=self.store, counter=self.counter)
+    def on(self, task: Task, reference: Answers | None = None) -> Measurer:
+        """Return a measurer on the images of `task`; `reference` are the answers of the exact design."""
+        return Measurer(task=task, store=self.store, runner=self.runner, reference=reference)
 
-    def here(self, task: Task) -> Measurer:
+    def here(self, task: Task, reference: Answers | None = None) -> Measurer:
         """Return a measurer for a single design of a network of its own, which is not worth sending anywhere."""
-        return Measurer(task=task, store=self.store)
+        return Measurer(task=task, store=self.store, reference=reference)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -89,6 +90,11 @@ class Prepared:
     seed: int
     clock: StageClock
 
+    @property
+    def right(self) -> Answers:
+        """Which images the all-exact design answers right."""
+        return np.asarray(self.logits.argmax(axis=1) == self.task.labels)
+
     def rng(self, stream: int) -> np.random.Generator:
         return generator(self.seed, stream)
 
@@ -98,7 +104,7 @@ class Profiled:
     """Which operands the multipliers of every layer see."""
 
     prepared: Prepared
-    operands: Operands
+    operands: OperandProfile
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,6 +123,7 @@ class Searched:
     units: ScoredUnits
     goal: Goal
     problem: Problem
+    predictor: Predictor
     energies: OperandEnergies
     measurer: Measurer
 
@@ -182,7 +189,8 @@ def predict(units: ScoredUnits) -> Predictor:
     """Compose the scores to a predictor of any design's drop."""
     prepared = units.profiled.prepared
     effects = Effects.of(units.scored, units.sample, prepared.space)
-    return Predictor(effects, len(prepared.task.labels), spread_of(effects, prepared.space))
+    recovered = any(layer.variants for layer in prepared.task.network.quantized.values())
+    return Predictor(effects, len(prepared.task.labels), ranking_of(effects, prepared.space, recovered=recovered))
 
 
 def search(units: ScoredUnits, predictor: Predictor, accelerator: Accelerator, goal: Goal, measuring: Measuring) -> Searched:
@@ -190,7 +198,7 @@ def search(units: ScoredUnits, predictor: Predictor, accelerator: Accelerator, g
     prepared, operands = units.profiled.prepared, units.profiled.operands
     task, space = prepared.task, prepared.space
     prepared.clock.stage("search", goal.budget)
-    costs, measurer = task.library.costs(), measuring.on(task)
+    costs, measurer = task.library.costs(), measuring.on(task, prepared.right)
     energies = operand_energies(task.library.blocks, costs, operands.activations, operands.weights, exact=space.exact, held=accelerator.held)
     problem = Problem(
         space=space,
@@ -200,37 +208,51 @@ def search(units: ScoredUnits, predictor: Predictor, accelerator: Accelerator, g
         objectives=goal.objectives,
         measurer=measurer,
         images=len(task.labels),
-        baseline_correct=int((prepared.logits.argmax(axis=1) == task.labels).sum()),
+        baseline_correct=int(prepared.right.sum()),
         budget=goal.budget,
         energies=energies.values_fj,
         reference_drop=REFERENCE_DROP if goal.max_drop is None else max(2.0 * goal.max_drop, 1.0),
-        probe=ScoringRuns(task.network, task.library, units.sample),
+        probe=ScoringProber(task.network, task.library, units.sample),
         progress=prepared.clock.progress,
     )
     problem.measure(space.exact_choices())
     run_searcher(goal.searcher, problem, prepared.rng(SEARCHING), predictor)
-    return Searched(units=units, goal=goal, problem=problem, energies=energies, measurer=measurer)
+    return Searched(units=units, goal=goal, problem=problem, predictor=predictor, energies=energies, measurer=measurer)
 
 
 def refine(searched: Searched, images: Images, method: Method | str, measuring: Measuring) -> Refined:
     """Recover every design of the front as a whole, on `images` (no labels), and keep what the search images find better."""
     problem, prepared = searched.problem, searched.units.profiled.prepared
     front = problem.front()
-    if Method(method) is not Method.FULL:
-        return Refined(searched=searched, front=tuple(front), networks={})
-    prepared.clock.stage("refine", len(front))
-    task = prepared.task
-    recovery = DesignRecovery(task.network, task.library, images)
-    better, networks = [], {}
-    for found in front:
-        network = recovery(found.design.assignment)
-        correct = measuring.here(replace(task, network=network))([found.design.assignment])[0]
-        if found.design.search is not None and correct > found.design.search.correct:
-            networks[found.design.id] = network
-            found = problem.again(found, correct)
-        better.append(found)
-        prepared.clock.progress.advance()
-    return Refined(searched=searched, front=tuple(problem.best_of(better)), networks=networks)
+    networks: dict[str, QuantizedNetwork] = {}
+    if Method(method) is Method.FULL:
+        prepared.clock.stage("refine", len(front))
+        task = prepared.task
+        recovery = DesignRecovery(task.network, task.library, images)
+        for i, found in enumerate(front):
+            network = recovery(found.design.assignment)
+            measured = measuring.here(replace(task, network=network), prepared.right)([found.design.assignment])[0]
+            if found.design.search is not None and measured.correct > found.design.search.correct:
+                networks[found.design.id] = network
+                front[i] = problem.again(found, measured)
+            prepared.clock.progress.advance()
+        front = problem.best_of(front)
+    return Refined(searched=searched, front=_claimed(searched, front), networks=networks)
+
+
+def _claimed(searched: Searched, front: Sequence[Evaluated]) -> tuple[Evaluated, ...]:
+    """Return `front` with what each design claims to lose on images that nobody has seen."""
+    problem = searched.problem
+    latest = {found.design.id: found for found in (*problem.evaluated, *front)}
+    sigmas = [found.design.search.drop_sigma if found.design.search and found.design.search.drop_sigma else 0.0 for found in latest.values()]
+    choices = np.array([found.choices for found in latest.values()])
+    drops, spreads = searched.predictor.claims(choices, [found.drop for found in latest.values()], sigmas)
+    int8 = 100.0 * problem.baseline_correct / problem.images
+    claims = {
+        name: Estimate(top1=float(np.clip(int8 - drop, 0.0, 100.0)), sigma=float(sigma))
+        for name, drop, sigma in zip(latest, drops, spreads, strict=True)
+    }
+    return tuple(replace(found, design=found.design.with_claim(claims[found.design.id])) for found in front)
 
 
 def verify(refined: Refined, images: Dataset, measuring: Measuring) -> Verified:
@@ -274,7 +296,7 @@ def result(verified: Verified, settings: Mapping[str, Any] | None = None) -> Res
             stages=clock.stages,
         ),
         seed=prepared.seed,
-        searcher=goal.searcher,
+        searcher=name_of(goal.searcher),
         max_drop=goal.max_drop,
         settings=settings or {},
         versions=versions(),

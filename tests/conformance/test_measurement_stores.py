@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hawx.emulate.evaluator import Answers
 from hawx.store import SqliteStore
 from hawx.testing import MeasurementStoreSuite
 from hawx.testing.measurement_stores import measurement_key
@@ -29,13 +30,13 @@ class TestMemoryStore(MeasurementStoreSuite):
 
 
 class Forgetful(MemoryStore):
-    """Keeps the last count and ignores the images: wrong twice."""
+    """Keeps the last answers and ignores the images: wrong twice."""
 
-    def get(self, key: MeasurementKey) -> int | None:
-        return self._counts.get(measurement_key(key.assignment, network=key.network, blocks=key.blocks))
+    def get(self, key: MeasurementKey) -> Answers | None:
+        return self._answers.get(measurement_key(key.assignment, network=key.network, blocks=key.blocks))
 
-    def put(self, key: MeasurementKey, correct: int) -> None:
-        self._counts[measurement_key(key.assignment, network=key.network, blocks=key.blocks)] = correct
+    def put(self, key: MeasurementKey, right: Answers) -> None:
+        self._answers[measurement_key(key.assignment, network=key.network, blocks=key.blocks)] = right
 
 
 class _Wrong(MeasurementStoreSuite):
@@ -46,7 +47,7 @@ class _Wrong(MeasurementStoreSuite):
 def test_the_suite_notices_a_wrong_store(tmp_path: Path) -> None:
     with pytest.raises(AssertionError):
         _Wrong().test_every_part_of_the_key_counts(tmp_path)
-    with pytest.raises(AssertionError, match="another count for the same key was accepted"):
+    with pytest.raises(AssertionError, match="other answers for the same key were accepted"):
         _Wrong().test_a_measurement_may_come_again_but_not_differ(tmp_path)
     with pytest.raises(AssertionError):
         _Wrong().test_what_was_put_is_there_when_opened_anew(tmp_path)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
 from hawx.blocks.families import builtin_library
 from hawx.designs import Assignment
+from hawx.emulate.evaluator import Answers
 from hawx.errors import HawxError, InputError
-from hawx.execution import counter_for
+from hawx.execution import runner_for
 from hawx.networks import zoo
-from hawx.verify import Task, count_here
+from hawx.verify import Task, run_here
 
 
 @pytest.fixture(scope="module")
@@ -27,46 +30,50 @@ def assignments(task: Task) -> list[Assignment]:
 
 
 @pytest.fixture(scope="module")
-def expected(task: Task, assignments: list[Assignment]) -> list[int]:
-    counts = list(count_here(task, assignments))
-    assert len(set(counts)) > 1
-    return counts
+def expected(task: Task, assignments: list[Assignment]) -> list[list[bool]]:
+    answers = listed(run_here(task, assignments))
+    assert len({tuple(right) for right in answers}) > 1
+    return answers
 
 
-def test_a_pool_counts_the_same(task: Task, assignments: list[Assignment], expected: list[int]) -> None:
-    with counter_for(jobs=2) as counter:
-        assert list(counter(task, assignments)) == expected
-        assert list(counter(task, assignments[2:])) == expected[2:]
-        assert list(counter(task, [])) == []
+def listed(answers: Sequence[Answers]) -> list[list[bool]]:
+    return [right.tolist() for right in answers]
+
+
+def test_a_pool_answers_the_same(task: Task, assignments: list[Assignment], expected: list[list[bool]]) -> None:
+    with runner_for(jobs=2) as runner:
+        assert listed(runner(task, assignments)) == expected
+        assert listed(runner(task, assignments[2:])) == expected[2:]
+        assert listed(runner(task, [])) == []
 
 
 def test_errors_of_a_worker_come_back(task: Task) -> None:
     other = Assignment.uniform({"conv1": 6}, task.library.names, "mul8s_exact")
-    with counter_for(jobs=2) as counter, pytest.raises(InputError, match=r"^the assignment is for layers \('conv1',\); expected "):
-        counter(task, [other])
+    with runner_for(jobs=2) as runner, pytest.raises(InputError, match=r"^the assignment is for layers \('conv1',\); expected "):
+        runner(task, [other])
 
 
-def test_a_dask_cluster_counts_the_same(task: Task, assignments: list[Assignment], expected: list[int]) -> None:
+def test_a_dask_cluster_answers_the_same(task: Task, assignments: list[Assignment], expected: list[list[bool]]) -> None:
     distributed = pytest.importorskip("distributed", reason="the package distributed is not installed")
     with (
         distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
-        counter_for(dask=cluster.scheduler_address) as counter,
+        runner_for(dask=cluster.scheduler_address) as runner,
     ):
-        assert list(counter(task, assignments)) == expected
-        assert list(counter(task, assignments[:1])) == expected[:1]
+        assert listed(runner(task, assignments)) == expected
+        assert listed(runner(task, assignments[:1])) == expected[:1]
 
 
 @pytest.mark.slow
-def test_a_dask_cluster_of_processes_counts_the_same(task: Task, assignments: list[Assignment], expected: list[int]) -> None:
+def test_a_dask_cluster_of_processes_answers_the_same(task: Task, assignments: list[Assignment], expected: list[list[bool]]) -> None:
     distributed = pytest.importorskip("distributed", reason="the package distributed is not installed")
     with (
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
-        counter_for(dask=cluster.scheduler_address) as counter,
+        runner_for(dask=cluster.scheduler_address) as runner,
     ):
-        assert list(counter(task, assignments)) == expected
+        assert listed(runner(task, assignments)) == expected
         other = Assignment.uniform({"conv1": 6}, task.library.names, "mul8s_exact")
         with pytest.raises(HawxError, match=r"the assignment is for layers"):
-            counter(task, [other])
+            runner(task, [other])
 
 
 def test_no_scheduler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,6 +83,6 @@ def test_no_scheduler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.raises(
             InputError, match=r"^no Dask scheduler answers at 'tcp://127\.0\.0\.1:9' \(.*\); expected an address such as tcp://host:8786\.$"
         ),
-        counter_for(dask="tcp://127.0.0.1:9"),
+        runner_for(dask="tcp://127.0.0.1:9"),
     ):
         pass

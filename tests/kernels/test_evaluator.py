@@ -135,7 +135,7 @@ def test_cached_prefixes_change_nothing(lenet: tuple, memory_mb: int) -> None:
     for design in [*designs, *reversed(designs)]:
         fresh = network.run(images, BlockExecutor(LIBRARY, design, engine="torch")).numpy()
         np.testing.assert_array_equal(evaluator.logits(design), fresh)
-    assert evaluator.correct_many(designs) == [evaluator.correct(design) for design in designs]
+    assert [right.tolist() for right in evaluator.right_many(designs)] == [evaluator.right(design).tolist() for design in designs]
 
 
 def test_a_shared_prefix_is_run_once(lenet: tuple, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from hawx.designs import SearchSpace
 from hawx.emulate import BlockExecutor, Evaluator
 from hawx.networks import zoo
 from hawx.profile import profile_operands
-from hawx.score import ScoringRuns, score_network, scoring_set, work
+from hawx.score import ScoringProber, score_network, scoring_set, work
 from hawx.units import Granularity
 
 LIBRARY = Library([exact(), low_rank(2), full_rank()])
@@ -46,7 +46,7 @@ def test_every_design_runs_its_own_scoring_images() -> None:
     rng = np.random.default_rng(1)
     designs = [space.assignment(row) for row in space.random(rng, 4)]
     images = np.stack([np.sort(rng.choice(40, 9, replace=False)) for _ in designs])
-    found = ScoringRuns(network, LIBRARY, sample)(designs, images)
+    found = ScoringProber(network, LIBRARY, sample)(designs, images)
     everything = Evaluator(network, LIBRARY, sample.images, sample.competitors.labels)
     for design, chosen, answers in zip(designs, images, found, strict=True):
         np.testing.assert_array_equal(answers, (everything.logits(design).argmax(axis=1) == sample.competitors.labels)[chosen])

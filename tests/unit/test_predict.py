@@ -1,4 +1,4 @@
-"""Superposition against brute force; calibration against known relations."""
+"""Superposition against brute force; correction against known relations."""
 
 import numpy as np
 import pytest
@@ -6,11 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hawx.designs.space import Choices
-from hawx.predict import Calibration, Effects, Predictor, Probes, deciding_images, validate
-from hawx.predict.calibration import compress, expand
-from hawx.search.descent import Composition
+from hawx.predict import Correction, Effects, Predictor, Probes, deciding_images, validate
+from hawx.predict.correction import compress, expand
+from hawx.testing.world import World
 from hawx.units import Granularity
-from toy import World
 
 
 @settings(max_examples=20, deadline=None)
@@ -18,7 +17,7 @@ from toy import World
 def test_composition_equals_adding_one_unit_at_a_time(count: int, granularity: Granularity, seed: int) -> None:
     world = World(count, granularity=granularity, seed=seed, images=50)
     choices = world.space.random(np.random.default_rng(seed), 7)
-    correct = np.array(world.count([world.space.assignment(c) for c in choices]))
+    correct = np.array([m.correct for m in world.measure([world.space.assignment(c) for c in choices])])
     np.testing.assert_allclose(world.effects.drops(choices), 100 - 2.0 * correct, atol=1e-4)
 
 
@@ -34,27 +33,27 @@ def test_compression_is_inverted() -> None:
 
 
 def test_without_measurements_the_estimate_is_the_superposition_with_a_wide_sigma() -> None:
-    calibration = Calibration.fit(np.zeros(1), np.zeros((1, 0)), np.zeros(1), 2000)
-    drop, sigma = calibration.predict(np.array([0.0, 5.0, 20.0]), np.zeros((3, 0)), 2000)
+    correction = Correction.fit(np.zeros(1), np.zeros((1, 0)), np.zeros(1), 2000)
+    drop, sigma = correction.predict(np.array([0.0, 5.0, 20.0]), np.zeros((3, 0)), 2000)
     np.testing.assert_allclose(drop, [0, 5, 20], atol=0.2)
     assert sigma[0] < sigma[1] < sigma[2]
     assert sigma[1] > 0.5
 
 
-def test_calibration_learns_that_losses_are_over_predicted() -> None:
+def test_correction_learns_that_losses_are_over_predicted() -> None:
     raw = np.linspace(0, 12, 12)
-    calibration = Calibration.fit(raw, np.zeros((12, 0)), 0.5 * raw, 10_000)
-    drop, sigma = calibration.predict(np.array([2.0, 5.0, 9.0]), np.zeros((3, 0)), 10_000)
+    correction = Correction.fit(raw, np.zeros((12, 0)), 0.5 * raw, 10_000)
+    drop, sigma = correction.predict(np.array([2.0, 5.0, 9.0]), np.zeros((3, 0)), 10_000)
     np.testing.assert_allclose(drop, [1, 2.5, 4.5], rtol=0.1)
     assert (sigma < 1.0).all()
 
 
 def test_a_destroyed_network_teaches_little_about_small_losses() -> None:
     raw = np.array([0.0, 1.0, 2.0, 3.0, 4.0, 20.0, 30.0, 40.0])
-    alone = Calibration.fit(raw[:5], np.zeros((5, 0)), raw[:5], 10_000)
-    among = Calibration.fit(raw, np.zeros((8, 0)), np.array([0.0, 1, 2, 3, 4, 80, 85, 90]), 10_000)
+    alone = Correction.fit(raw[:5], np.zeros((5, 0)), raw[:5], 10_000)
+    among = Correction.fit(raw, np.zeros((8, 0)), np.array([0.0, 1, 2, 3, 4, 80, 85, 90]), 10_000)
     small = np.array([1.5, 2.5, 3.5])
-    expected, found = (calibration.predict(small, np.zeros((3, 0)), 10_000)[0] for calibration in (alone, among))
+    expected, found = (correction.predict(small, np.zeros((3, 0)), 10_000)[0] for correction in (alone, among))
     np.testing.assert_allclose(found, expected, rtol=0.15)
     assert among.predict(np.array([30.0]), np.zeros((1, 0)), 10_000)[0] > alone.predict(np.array([30.0]), np.zeros((1, 0)), 10_000)[0]
 
@@ -66,8 +65,8 @@ def test_sigma_is_honest_on_noisy_relations() -> None:
         raw = rng.uniform(0, 15, 14)
         true = 0.7 * raw
         measured = true + rng.normal(0, np.sqrt(2 * np.maximum(true, 0.05) / 2000 * 100))
-        calibration = Calibration.fit(raw[:10], np.zeros((10, 0)), measured[:10], 2000)
-        drop, sigma = calibration.predict(raw[10:], np.zeros((4, 0)), 2000)
+        correction = Correction.fit(raw[:10], np.zeros((10, 0)), measured[:10], 2000)
+        drop, sigma = correction.predict(raw[10:], np.zeros((4, 0)), 2000)
         inside += list(np.abs(drop - measured[10:]) <= 2 * sigma)
     assert 0.88 <= np.mean(inside) <= 1.0
 
@@ -120,7 +119,7 @@ def test_descent_keeps_the_margins_of_the_composition(attenuation: float | None)
     world = World(3, granularity=Granularity.FILTER, images=40, filters=2)
     effects = world.effects.with_attenuation(attenuation)
     rng = np.random.default_rng(2)
-    state = Composition(effects, np.zeros(6, np.int64))
+    state = effects.composition.walk(np.zeros(6, np.uint8))
     for _ in range(40):
         unit = int(rng.integers(6))
         trials = np.repeat(state.choices[None], 4, axis=0)
@@ -177,6 +176,6 @@ def test_an_error_of_one_block_in_one_layer_is_learned_from_the_designs_that_use
     parts = (rng.random((30, 6)) < 0.5).astype(float)
     raw = rng.uniform(1, 2, 30)
     measured = raw + 3.0 * parts[:, 2]
-    calibration = Calibration.fit(raw[:20], parts[:20], measured[:20], 10_000)
-    drop, _ = calibration.predict(raw[20:], parts[20:], 10_000)
+    correction = Correction.fit(raw[:20], parts[:20], measured[:20], 10_000)
+    drop, _ = correction.predict(raw[20:], parts[20:], 10_000)
     assert np.abs(drop - measured[20:]).max() < 0.7

@@ -11,11 +11,14 @@ from hawx.pareto import hypervolume, non_dominated
 from hawx.predict import Predictor
 from hawx.search import SEARCHERS, search
 from hawx.search.acquisition import OpenSpace, exclusive_volume
-from hawx.search.descent import descend, soft_error, temperature_of
+from hawx.search.costs import is_additive, unit_costs
+from hawx.search.descent import descend, merged_layers, soft_error, temperature_of
+from hawx.search.enumerate import prune
+from hawx.search.evolve import near_front
 from hawx.search.nsga2 import first_population
-from hawx.search.pool import build_pool, is_additive, merged_layers, near_front, prune, unit_costs
+from hawx.search.pool import build_pool
+from hawx.testing.world import World
 from hawx.units import Granularity
-from toy import World
 
 
 def run(world: World, name: str, budget: int, seed: int = 1):

@@ -8,11 +8,13 @@ from scipy.stats import norm
 
 from hawx.accelerators import Systolic
 from hawx.pareto import hypervolume
-from hawx.predict import Effects, Predictor, Spread, spread_of
+from hawx.predict import Effects, Predictor, Spread, ranking_of
 from hawx.search import search
-from hawx.search.pool import build_pool, thin, unit_costs
+from hawx.search.costs import unit_costs
+from hawx.search.evolve import thin
+from hawx.search.pool import build_pool
+from hawx.testing.world import World
 from hawx.units import Granularity
-from toy import World
 
 
 def scattered(filters: int = 50, images: int = 100, unseen: int = 4000) -> tuple[World, Effects]:
@@ -62,9 +64,10 @@ def test_the_exact_design_loses_nothing_and_a_pure_gain_costs_nothing() -> None:
 
 def test_spread_ranks_where_there_are_more_choices_than_images() -> None:
     world = World(3, granularity=Granularity.FILTER, filters=4, images=95)  # 12 units of 4 blocks: 24 bits
-    assert isinstance(spread_of(world.effects, world.space), Spread)
-    assert spread_of(world.effects, world.space.restricted([[0, 1]] * 12)) is None
-    assert spread_of(World(3, granularity=Granularity.FILTER, filters=4, images=96).effects, world.space) is None
+    assert isinstance(ranking_of(world.effects, world.space), Spread)
+    assert ranking_of(world.effects, world.space.restricted([[0, 1]] * 12)) is world.effects
+    enough = World(3, granularity=Granularity.FILTER, filters=4, images=96)
+    assert ranking_of(enough.effects, enough.space) is enough.effects
 
 
 def test_no_unit_of_a_pool_has_a_block_that_is_cheaper_and_scatters_less() -> None:
@@ -101,6 +104,6 @@ def test_an_array_that_holds_every_block_is_given_few_by_spread_too() -> None:
     world, _ = scattered(filters=16)
     problem = world.problem(16, accelerator=Systolic(rows=8, columns=8))
     problem.measure(world.space.exact_choices())
-    search("hawx", problem, np.random.default_rng(0), Predictor(world.effects, 100, spread_of(world.effects, world.space)))
+    search("hawx", problem, np.random.default_rng(0), Predictor(world.effects, 100, ranking_of(world.effects, world.space)))
     assert min(len(set(e.choices.tolist())) for e in problem.front()) == 1
     assert max(len(set(e.choices.tolist())) for e in problem.front()) > 1

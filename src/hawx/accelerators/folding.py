@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from hawx.accelerators.base import LayerShape, is_whole
+from hawx.accelerators.base import LayerShape
+from hawx.accelerators.law import is_whole
 from hawx.errors import InputError, UnknownNameError
 
 

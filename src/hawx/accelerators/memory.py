@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from hawx.errors import InputError
 
@@ -32,10 +31,6 @@ class Memory:
         for name in ("area_um2_per_bit", "energy_fj_per_bit"):
             if getattr(self, name) < 0:
                 raise InputError(f"memory {name} {getattr(self, name)!r} is negative; expected a figure of at least 0.")
-
-    @property
-    def params(self) -> dict[str, Any]:
-        return {"area_um2_per_bit": self.area_um2_per_bit, "energy_fj_per_bit": self.energy_fj_per_bit, "origin": self.origin}
 
     def costs(self, traffic: Traffic) -> tuple[float, float]:
         """Return area in um2 and energy in fJ per image."""

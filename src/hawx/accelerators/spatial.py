@@ -7,23 +7,22 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from math import ceil, log2
 from types import MappingProxyType
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from hawx.accelerators.base import Clock, LayerShape, Load, check_clock, evaluate_law
-from hawx.accelerators.costs import ArchitectureCosts, BlockFigures, Figures, LaneConstants
+from hawx.accelerators.base import LayerShape
+from hawx.accelerators.costs import BlockFigures, Figures, LaneConstants
 from hawx.accelerators.folding import Folding, cycles, declared, for_budget, for_interval
-from hawx.accelerators.memory import Memory, Traffic
-from hawx.blocks import Costs
+from hawx.accelerators.law import CostLaw, Counts, Load
+from hawx.accelerators.memory import Traffic
 from hawx.errors import InputError
 
 DEFAULT_MULTIPLIERS = 1024
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Spatial:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Spatial(CostLaw):
     """A dataflow accelerator. The folding is declared per layer, or found for one target; without any, for 1024 multipliers.
 
     A lane is one PE: `simd` multipliers, their adder tree and one accumulator. Its `fold` filters take turns on the same multipliers, so
@@ -31,6 +30,7 @@ class Spatial:
     Σ_b ceil(filters with block b / fold) lanes: never fewer than PE, and PE exactly where the layer uses one block.
     """
 
+    kind: ClassVar[str] = "spatial"
     name: str = "spatial"
     folding: Mapping[str, Folding] = field(default_factory=dict)
     """Layer name -> folding; all layers or none."""
@@ -40,11 +40,9 @@ class Spatial:
     """Target: at most this many multipliers in the uniform design."""
     area_um2: float | None = None
     """Target: at most this area in the all-exact design."""
-    clock: Clock = "exact"
-    memory: Memory | None = None
 
-    def __post_init__(self) -> None:
-        check_clock(self.clock)
+    def check(self) -> None:
+        """Raise InputError unless at most one target is given, and that positive."""
         object.__setattr__(self, "folding", MappingProxyType(dict(self.folding)))
         targets = {"interval_cycles": self.interval_cycles, "multipliers": self.multipliers, "area_um2": self.area_um2}
         given = [key for key, value in targets.items() if value is not None] + (["folding"] if self.folding else [])
@@ -53,32 +51,13 @@ class Spatial:
         for key, value in targets.items():
             if value is not None and not value > 0:
                 raise InputError(f"spatial accelerator {self.name!r} has {key} = {value!r}; expected a positive number.")
-
-    @property
-    def params(self) -> dict[str, Any]:
-        """Plain JSON values, as a TOML declaration would give them."""
-        values: dict[str, Any] = {"kind": "spatial", "clock": self.clock}
-        for key in ("interval_cycles", "multipliers", "area_um2"):
-            if getattr(self, key) is not None:
-                values[key] = getattr(self, key)
-        if self.folding:
-            values["folding"] = {name: {"pe": f.pe, "simd": f.simd} for name, f in self.folding.items()}
-        elif len(values) == 2:
-            values["multipliers"] = DEFAULT_MULTIPLIERS
-        if self.memory is not None:
-            values["memory"] = self.memory.params
-        return values
+        if not given:
+            object.__setattr__(self, "multipliers", DEFAULT_MULTIPLIERS)
 
     @property
     def held(self) -> str:
         """Filters take turns on a lane, so both operands are new in every cycle."""
         return "none"
-
-    def evaluate(
-        self, layers: Sequence[LayerShape], counts: ArrayLike, costs: Sequence[Costs], *, exact: int, energies: ArrayLike | None = None
-    ) -> ArchitectureCosts:
-        """Return the costs of many designs; see `Accelerator.evaluate`."""
-        return evaluate_law(self, layers, counts, costs, exact=exact, energies=energies, clock=self.clock, memory=self.memory)
 
     def foldings(self, layers: Sequence[LayerShape], figures: BlockFigures | None = None) -> tuple[Folding, ...]:
         """Return one folding per layer. `figures` are needed for an area target only.
@@ -91,14 +70,14 @@ class Spatial:
             return declared(layers, self.folding)
         if self.interval_cycles is not None:
             return for_interval(layers, self.interval_cycles)
-        if self.area_um2 is None:
-            return _for_multipliers(layers, self.multipliers or DEFAULT_MULTIPLIERS)
+        if self.multipliers is not None:
+            return _for_multipliers(layers, self.multipliers)
+        assert self.area_um2 is not None  # one target is always set
         if figures is None:
             raise InputError(f"spatial accelerator {self.name!r} has an area target {self.area_um2!r}; expected block costs to fold by.")
-        exact_um2 = float(figures.area_um2[figures.exact])
-        return _for_area(layers, self.area_um2, exact_um2, figures.lane)
+        return _for_area(layers, self.area_um2, float(figures.area_um2[figures.exact]), figures.lane)
 
-    def load(self, layers: tuple[LayerShape, ...], counts: NDArray[np.int64], figures: BlockFigures) -> Load:
+    def load(self, layers: tuple[LayerShape, ...], counts: Counts, figures: BlockFigures) -> Load:
         """Return the load of designs with `counts`, shape (designs, layers, blocks)."""
         foldings = self.foldings(layers, figures)
         lane = figures.lane
@@ -111,9 +90,13 @@ class Spatial:
             lanes = np.ceil(filters / fold)  # exact: both are small integers
             bits = lane_bits(folding.simd, layer.reduction, figures.constant_lsbs)
             multipliers = np.full(bits.adders.shape, float(folding.simd))
-            logic_um2 = bits.adders * lane.adder_bit_um2 + bits.accumulators * lane.accumulator_bit_um2 + bits.flip_flops * lane.flip_flop_um2
-            leakage_nw = (bits.adders + bits.accumulators) * lane.adder_bit_leakage_nw + bits.flip_flops * lane.flip_flop_leakage_nw
-            per_lane = [multipliers * figures.area_um2 + logic_um2, multipliers * figures.leakage_nw + leakage_nw, multipliers, bits.flip_flops]
+            logic_nw = (bits.adders + bits.accumulators) * lane.adder_bit_leakage_nw + bits.flip_flops * lane.flip_flop_leakage_nw
+            per_lane = [
+                multipliers * figures.area_um2 + bits.area_um2(lane),
+                multipliers * figures.leakage_nw + logic_nw,
+                multipliers,
+                bits.flip_flops,
+            ]
             shared = bits.shared_flip_flops * np.array([lane.flip_flop_um2, lane.flip_flop_leakage_nw, 0.0, 1.0])
             totals += lanes @ np.stack(per_lane, axis=1) + shared
             turns = layer.pixels * layer.reduction // folding.simd  # cycles in which a filter occupies its lane
@@ -159,6 +142,10 @@ class LaneBits:
     levels: int
     """Levels of the adder tree."""
 
+    def area_um2(self, lane: LaneConstants) -> Figures:
+        """Return the area of a lane beside its multipliers, shape (blocks,)."""
+        return self.adders * lane.adder_bit_um2 + self.accumulators * lane.accumulator_bit_um2 + self.flip_flops * lane.flip_flop_um2
+
 
 def lane_bits(simd: int, reduction: int, constant_lsbs: Figures) -> LaneBits:
     """Return the bits of a lane per block: an adder tree over `simd` products, one accumulator, weight registers.
@@ -172,7 +159,7 @@ def lane_bits(simd: int, reduction: int, constant_lsbs: Figures) -> LaneBits:
         levels += 1
         adders = adders + (operands // 2) * (16 + levels - constant_lsbs)
         operands -= operands // 2
-    accumulators = (16 + ceil(log2(reduction)) if reduction > 1 else 16) - constant_lsbs
+    accumulators = 16 + ceil(log2(reduction)) - constant_lsbs
     return LaneBits(adders=adders, accumulators=accumulators, flip_flops=accumulators + 8.0 * simd, shared_flip_flops=8.0 * simd + 1.0, levels=levels)
 
 
@@ -187,8 +174,7 @@ def _for_area(layers: tuple[LayerShape, ...], area_um2: float, exact_um2: float,
         total = 0.0
         for layer, folding in zip(layers, foldings, strict=True):
             bits = lane_bits(folding.simd, layer.reduction, np.zeros(1))
-            logic = bits.adders * lane.adder_bit_um2 + bits.accumulators * lane.accumulator_bit_um2 + bits.flip_flops * lane.flip_flop_um2
-            total += folding.pe * (folding.simd * exact_um2 + float(logic[0])) + bits.shared_flip_flops * lane.flip_flop_um2
+            total += folding.pe * (folding.simd * exact_um2 + float(bits.area_um2(lane)[0])) + bits.shared_flip_flops * lane.flip_flop_um2
         return total
 
     return for_budget(layers, area_um2, size, "area target")

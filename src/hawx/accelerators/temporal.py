@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil, log2
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from hawx.accelerators.base import Clock, LayerShape, Load, check_clock, evaluate_law, is_whole
-from hawx.accelerators.costs import ArchitectureCosts, BlockFigures, Figures
+from hawx.accelerators.base import LayerShape
+from hawx.accelerators.costs import BlockFigures, Figures
 from hawx.accelerators.cycles import UNIT_LANES, Dataflow, simt_cycles, systolic_cycles
-from hawx.accelerators.memory import Memory, Traffic
-from hawx.blocks import Costs
+from hawx.accelerators.law import CostLaw, Counts, Load, is_whole, macs_per_filter
+from hawx.accelerators.memory import Traffic
 from hawx.errors import InputError
 
 PRODUCT_BITS = 16
@@ -31,112 +32,106 @@ class Sharing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Systolic:
-    """A rows × columns array of multiply-accumulate lanes. Partitioned arrays split their columns among the used blocks."""
+class LaneArray:
+    """The lanes of a temporal accelerator, before blocks are put into them."""
 
+    shares: int
+    """Columns or compute units: what a partitioned accelerator splits among blocks."""
+    lanes_per_share: int
+    accumulators: Figures
+    """Accumulator bits of a lane, by the block it holds, shape (blocks,)."""
+    edge_flip_flops: float = 0.0
+    """Operand registers that the last lanes lack, for they pass nothing on."""
+    other_um2: float = 0.0
+    """Area of a lane beside its multiply-accumulate datapath."""
+    other_fj: float = 0.0
+    """Energy per multiply-accumulate beside that of the datapath."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Temporal(CostLaw):
+    """What systolic arrays and soft GPUs share: lanes in equal shares, each with every used block or with one of them."""
+
+    sharing: Sharing = Sharing.MULTI_MODE
+    accumulator_bits: int = 32
+
+    @abstractmethod
+    def lane_array(self, constant_lsbs: Figures) -> LaneArray:
+        """Return the lanes, for blocks with these constant output bits."""
+
+    @abstractmethod
+    def shared_cycles(self, layers: Sequence[LayerShape], counts: Counts, shares: NDArray[np.int64]) -> Figures:
+        """Return cycles of each layer, shape (designs, layers), when the filters of every block run on the block's own shares at once."""
+
+    def load(self, layers: tuple[LayerShape, ...], counts: Counts, figures: BlockFigures) -> Load:
+        """Return the load of designs with `counts`, shape (designs, layers, blocks)."""
+        array, macs = self.lane_array(figures.constant_lsbs), macs_per_filter(layers)
+        if self.sharing is Sharing.MULTI_MODE:
+            cycles = np.full(len(counts), self.layer_cycles(layers).sum())
+            return _multi_mode(array, cycles, counts, macs, figures)
+        shares = partition(counts, macs, array.shares)
+        cycles = np.where(shares.sum(axis=1) > array.shares, np.inf, self.shared_cycles(layers, counts, shares).sum(axis=1))
+        return _partitioned(array, shares, cycles, counts, macs, figures)
+
+    def layer_cycles(self, layers: Sequence[LayerShape]) -> Figures:
+        """Return cycles of each layer on all lanes, shape (layers,)."""
+        filters, shares = np.array([[[layer.filters] for layer in layers]]), np.array([[self.lane_array(np.zeros(1)).shares]])
+        return np.asarray(self.shared_cycles(layers, filters, shares)[0], np.float64)
+
+    def check_sizes(self, **sizes: object) -> None:
+        """Raise InputError unless every size is an integer from 1 to 4096; turn `sharing` into its type."""
+        for key, value in sizes.items():
+            if not is_whole(value, 1, 4096):
+                raise InputError(f"accelerator {self.name!r} has {key} = {value!r}; expected an integer from 1 to 4096.")
+        object.__setattr__(self, "sharing", Sharing(self.sharing))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Systolic(Temporal):
+    """A rows × columns array of multiply-accumulate lanes. Partitioned arrays split their columns among the used blocks.
+
+    `accumulator_bits` is the width of the output-stationary dataflow; the others grow their partial sums row by row.
+    """
+
+    kind: ClassVar[str] = "systolic"
     name: str = "temporal"
     rows: int = 16
     columns: int = 16
     dataflow: Dataflow = Dataflow.OUTPUT
-    sharing: Sharing = Sharing.MULTI_MODE
-    accumulator_bits: int = 32
-    """Accumulator width of the output-stationary dataflow; the others grow their partial sums row by row."""
-    clock: Clock = "exact"
-    memory: Memory | None = None
 
-    def __post_init__(self) -> None:
-        check_clock(self.clock)
-        _check_sizes(self.name, {"rows": self.rows, "columns": self.columns})
+    def check(self) -> None:
+        """Raise InputError unless sizes and accumulator are usable."""
+        self.check_sizes(rows=self.rows, columns=self.columns)
         if not PRODUCT_BITS < self.accumulator_bits <= 48:
             raise InputError(f"accelerator {self.name!r} has accumulator_bits = {self.accumulator_bits!r}; expected 17..48.")
         object.__setattr__(self, "dataflow", Dataflow(self.dataflow))
-        object.__setattr__(self, "sharing", Sharing(self.sharing))
-
-    @property
-    def params(self) -> dict[str, Any]:
-        """Plain JSON values, as a TOML declaration would give them."""
-        values: dict[str, Any] = {
-            "kind": "systolic",
-            "rows": self.rows,
-            "columns": self.columns,
-            "dataflow": str(self.dataflow),
-            "sharing": str(self.sharing),
-            "accumulator_bits": self.accumulator_bits,
-            "clock": self.clock,
-        }
-        if self.memory is not None:
-            values["memory"] = self.memory.params
-        return values
 
     @property
     def held(self) -> str:
         """The operand that the dataflow keeps still."""
         return {Dataflow.WEIGHT: "weight", Dataflow.OUTPUT: "none", Dataflow.INPUT: "activation"}[self.dataflow]
 
-    def evaluate(
-        self, layers: Sequence[LayerShape], counts: ArrayLike, costs: Sequence[Costs], *, exact: int, energies: ArrayLike | None = None
-    ) -> ArchitectureCosts:
-        """Return the costs of many designs; see `Accelerator.evaluate`. A partitioned design with more blocks than columns costs inf."""
-        return evaluate_law(self, layers, counts, costs, exact=exact, energies=energies, clock=self.clock, memory=self.memory)
+    def lane_array(self, constant_lsbs: Figures) -> LaneArray:
+        """Return the lanes by columns, with accumulators averaged over the rows.
 
-    def layer_cycles(self, layers: Sequence[LayerShape]) -> NDArray[np.int64]:
-        """Return cycles of each layer on the whole array, shape (layers,), int64."""
-        facts = _facts(layers)
-        filters = np.array([layer.filters // layer.groups for layer in layers])
-        runs = np.array([layer.groups for layer in layers])
-        return runs * systolic_cycles(self.dataflow, **facts, filters=filters, rows=self.rows, columns=self.columns)
-
-    def load(self, layers: tuple[LayerShape, ...], counts: NDArray[np.int64], figures: BlockFigures) -> Load:
-        """Return the load of designs with `counts`, shape (designs, layers, blocks)."""
-        used = np.asarray(counts.any(axis=1), np.bool_)
-        adders, flip_flops = self.array_bits(figures.constant_lsbs)
-        edge_flip_flops = 8.0 * (self.rows + self.columns) if self.dataflow is Dataflow.OUTPUT else 8.0 * self.rows
-        macs = _macs(layers)
-        if self.sharing is Sharing.MULTI_MODE:
-            lanes = float(self.rows * self.columns)
-            load = _multi_mode(lanes, used, adders * self.rows * self.columns, flip_flops * self.rows * self.columns, counts, macs, figures)
-            cycles = np.full(len(counts), float(self.layer_cycles(layers).sum()))
-        else:
-            columns = partition(counts, macs, self.columns)
-            load = _partitioned(columns, self.rows, adders, flip_flops, counts, macs, figures)
-            cycles = self._partitioned_cycles(layers, counts, columns)
-        lane = figures.lane
-        return Load(
-            area_um2=load.area_um2 - edge_flip_flops * lane.flip_flop_um2,
-            leakage_nw=load.leakage_nw - edge_flip_flops * lane.flip_flop_leakage_nw,
-            flip_flops=load.flip_flops - edge_flip_flops,
-            lane_fj=load.lane_fj,
-            cycles=cycles,
-            interval=cycles,
-            critical_path_ns=load.critical_path_ns,
-            multipliers=load.multipliers,
-            slots=load.slots,
-        )
-
-    def array_bits(self, constant_lsbs: Figures) -> tuple[Figures, Figures]:
-        """Return adder bits and flip-flops per lane, averaged over the rows, for blocks with these constant output bits.
-
-        Output-stationary: an accumulator of `accumulator_bits` and two operand registers. Weight- and input-stationary: row r adds
-        into 16 + ceil(log2(r + 1)) bits and keeps one operand still and passes the other.
+        Output-stationary: an accumulator of `accumulator_bits`. Weight- and input-stationary: row r adds into 16 + ceil(log2(r + 1)) bits;
+        one operand stays and the other is passed along the rows.
         """
         if self.dataflow is Dataflow.OUTPUT:
-            width = self.accumulator_bits - constant_lsbs
+            bits, edge = float(self.accumulator_bits), self.rows + self.columns
         else:
-            width = float(np.mean([PRODUCT_BITS + ceil(log2(row + 1)) for row in range(self.rows)])) - constant_lsbs
-        return width, width + 16.0
+            bits, edge = float(np.mean([PRODUCT_BITS + ceil(log2(row + 1)) for row in range(self.rows)])), self.rows
+        return LaneArray(shares=self.columns, lanes_per_share=self.rows, accumulators=bits - constant_lsbs, edge_flip_flops=8.0 * edge)
 
-    def _partitioned_cycles(self, layers: Sequence[LayerShape], counts: NDArray[np.int64], columns: NDArray[np.int64]) -> Figures:
-        total = np.zeros(len(counts))
+    def shared_cycles(self, layers: Sequence[LayerShape], counts: Counts, shares: NDArray[np.int64]) -> Figures:
+        """Return cycles of each layer, shape (designs, layers); filters of a block are taken as whole groups of a grouped layer."""
+        each = np.zeros(counts.shape[:2])
         for index, layer in enumerate(layers):
-            own = counts[:, index]
-            group = layer.filters // layer.groups
-            # filters of a block are taken as whole groups of a grouped layer
+            own, group = counts[:, index], layer.filters // layer.groups
             runs, filters = (np.ones_like(own), own) if layer.groups == 1 else (-(-own // group), np.where(own > 0, group, 0))
-            each = runs * systolic_cycles(
-                self.dataflow, pixels=layer.pixels, reduction=layer.reduction, filters=filters, rows=self.rows, columns=columns
-            )
-            total += each.max(axis=1)
-        return np.where(columns.sum(axis=1) > self.columns, np.inf, total)
+            size = {"pixels": layer.pixels, "reduction": layer.reduction, "rows": self.rows}
+            each[:, index] = (runs * systolic_cycles(self.dataflow, **size, filters=filters, columns=shares)).max(axis=1)
+        return each
 
     def traffic(self, layers: tuple[LayerShape, ...]) -> Traffic:
         """Return accesses with each operand fetched once per fold in which the array needs it (8-bit codes in and out)."""
@@ -151,104 +146,58 @@ class Systolic:
                 Dataflow.INPUT: (column_folds, 1),
             }[self.dataflow]
             moved += 8.0 * layer.groups * (weights * K * M + activations * N * K + N * M)
-        return _held(layers, moved)
+        return _traffic(layers, moved)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Simt:
+class Simt(Temporal):
     """A soft GPU: compute units of eight lanes; the multiplier of every lane is exchanged (after FGPU).
 
     Lanes of a compute unit are alike: partitioned accelerators give whole compute units to a block. Figures cover the multiply-accumulate
     datapath; declare `lane_area_um2` and `instruction_fj` for the rest of a lane.
     """
 
+    kind: ClassVar[str] = "simt"
     name: str = "simt"
     compute_units: int = 4
     instructions_per_mac: float = 7.0
     """Instructions of the inner loop per multiply-accumulate: 7 for FGPU's compiled matrix product, near 1 when unrolled."""
-    sharing: Sharing = Sharing.MULTI_MODE
-    accumulator_bits: int = 32
     lane_area_um2: float = 0.0
     instruction_fj: float = 0.0
-    clock: Clock = "exact"
-    memory: Memory | None = None
 
-    def __post_init__(self) -> None:
-        check_clock(self.clock)
-        _check_sizes(self.name, {"compute_units": self.compute_units})
+    def check(self) -> None:
+        """Raise InputError unless there is a compute unit and an instruction for a product."""
+        self.check_sizes(compute_units=self.compute_units)
         if not self.instructions_per_mac >= 1:
             raise InputError(f"accelerator {self.name!r} has instructions_per_mac = {self.instructions_per_mac!r}; expected at least 1.")
-        object.__setattr__(self, "sharing", Sharing(self.sharing))
-
-    @property
-    def params(self) -> dict[str, Any]:
-        """Plain JSON values, as a TOML declaration would give them."""
-        values: dict[str, Any] = {
-            "kind": "simt",
-            "compute_units": self.compute_units,
-            "instructions_per_mac": self.instructions_per_mac,
-            "sharing": str(self.sharing),
-            "accumulator_bits": self.accumulator_bits,
-            "lane_area_um2": self.lane_area_um2,
-            "instruction_fj": self.instruction_fj,
-            "clock": self.clock,
-        }
-        if self.memory is not None:
-            values["memory"] = self.memory.params
-        return values
 
     @property
     def held(self) -> str:
         """Instructions stand between two products of a lane, so both operands are new."""
         return "none"
 
-    def evaluate(
-        self, layers: Sequence[LayerShape], counts: ArrayLike, costs: Sequence[Costs], *, exact: int, energies: ArrayLike | None = None
-    ) -> ArchitectureCosts:
-        """Return the costs of many designs; see `Accelerator.evaluate`. A partitioned design with more blocks than units costs inf."""
-        return evaluate_law(self, layers, counts, costs, exact=exact, energies=energies, clock=self.clock, memory=self.memory)
-
-    def load(self, layers: tuple[LayerShape, ...], counts: NDArray[np.int64], figures: BlockFigures) -> Load:
-        """Return the load of designs with `counts`, shape (designs, layers, blocks)."""
-        used = np.asarray(counts.any(axis=1), np.bool_)
-        adders = self.accumulator_bits - figures.constant_lsbs
-        flip_flops = adders + 16.0
-        macs = _macs(layers)
-        facts = _facts(layers)
-        lanes = float(self.compute_units * UNIT_LANES)
-        if self.sharing is Sharing.MULTI_MODE:
-            load = _multi_mode(lanes, used, adders * lanes, flip_flops * lanes, counts, macs, figures)
-            filters = np.array([layer.filters for layer in layers])
-            each = simt_cycles(**facts, filters=filters, units=self.compute_units, instructions_per_mac=self.instructions_per_mac)
-            cycles = np.full(len(counts), float(each.sum()))
-        else:
-            units = partition(counts, macs, self.compute_units)
-            load = _partitioned(units, UNIT_LANES, adders, flip_flops, counts, macs, figures)
-            per_layer = simt_cycles(
-                pixels=facts["pixels"][:, None],
-                reduction=facts["reduction"][:, None],
-                filters=counts,
-                units=units[:, None, :],
-                instructions_per_mac=self.instructions_per_mac,
-            )
-            cycles = np.where(units.sum(axis=1) > self.compute_units, np.inf, per_layer.max(axis=2).sum(axis=1))
-        instructions = float((macs * np.array([layer.filters for layer in layers])).sum()) * self.instructions_per_mac
-        return Load(
-            area_um2=load.area_um2 + lanes * self.lane_area_um2,
-            leakage_nw=load.leakage_nw,
-            flip_flops=load.flip_flops,
-            lane_fj=load.lane_fj + instructions * self.instruction_fj,
-            cycles=cycles,
-            interval=cycles,
-            critical_path_ns=load.critical_path_ns,
-            multipliers=load.multipliers,
-            slots=load.slots,
+    def lane_array(self, constant_lsbs: Figures) -> LaneArray:
+        """Return the lanes by compute units."""
+        return LaneArray(
+            shares=self.compute_units,
+            lanes_per_share=UNIT_LANES,
+            accumulators=self.accumulator_bits - constant_lsbs,
+            other_um2=self.lane_area_um2,
+            other_fj=self.instructions_per_mac * self.instruction_fj,
         )
+
+    def shared_cycles(self, layers: Sequence[LayerShape], counts: Counts, shares: NDArray[np.int64]) -> Figures:
+        """Return cycles of each layer, shape (designs, layers); the slowest block of a layer sets them."""
+        pixels, reduction = (np.array([[getattr(layer, name)] for layer in layers]) for name in ("pixels", "reduction"))
+        each = simt_cycles(
+            pixels=pixels, reduction=reduction, filters=counts, units=shares[:, None, :], instructions_per_mac=self.instructions_per_mac
+        )
+        return np.asarray(each.max(axis=2), np.float64)
 
     def traffic(self, layers: tuple[LayerShape, ...]) -> Traffic:
         """Both operands are fetched for every multiply-accumulate, outputs written once."""
         moved = sum(8.0 * layer.pixels * layer.filters * (2 * layer.reduction + 1) for layer in layers)
-        return _held(layers, moved)
+        return _traffic(layers, moved)
 
 
 def partition(counts: NDArray[np.int64], macs: Figures, total: int) -> NDArray[np.int64]:
@@ -276,57 +225,65 @@ def partition(counts: NDArray[np.int64], macs: Figures, total: int) -> NDArray[n
     return granted.astype(np.int64)
 
 
-def _multi_mode(
-    lanes: float, used: NDArray[np.bool_], adders: Figures, flip_flops: Figures, counts: NDArray[np.int64], macs: Figures, figures: BlockFigures
-) -> Load:
-    """Lanes that hold every used block; `adders` and `flip_flops` are totals of the array per block."""
-    lane = figures.lane
+def _multi_mode(array: LaneArray, cycles: Figures, counts: Counts, macs: Figures, figures: BlockFigures) -> Load:
+    """Lanes that hold every used block, and the widest accumulator that one of them needs."""
+    lane, lanes = figures.lane, float(array.shares * array.lanes_per_share)
+    used = np.asarray(counts.any(axis=1), np.bool_)
     held = used.sum(axis=1)
     several = held > 1
-    adder_bits = np.where(used, adders, 0.0).max(axis=1)
-    registers = np.where(used, flip_flops, 0.0).max(axis=1)
+    bits = np.where(used, array.accumulators, 0.0).max(axis=1) * lanes
+    flip_flops = bits + PRODUCT_BITS * lanes
     isolation = np.where(several, held * lane.isolation_um2 + (held - 1) * lane.selection_um2, 0.0)
-    filters = counts.sum(axis=2) @ macs
-    switched = counts.reshape(len(counts), -1) @ np.outer(macs, adders / lanes * lane.accumulator_bit_fj).ravel()
+    switched = array.accumulators * lane.accumulator_bit_fj
+    steered = PRODUCT_BITS * lane.operand_fj + array.other_fj + np.where(several, lane.selection_fj, 0.0)
     return Load(
-        area_um2=lanes * (used @ figures.area_um2 + isolation) + adder_bits * lane.accumulator_bit_um2 + registers * lane.flip_flop_um2,
-        leakage_nw=lanes * (used @ figures.leakage_nw) + adder_bits * lane.adder_bit_leakage_nw + registers * lane.flip_flop_leakage_nw,
-        flip_flops=registers,
-        lane_fj=switched + filters * (PRODUCT_BITS * lane.operand_fj + np.where(several, lane.selection_fj, 0.0)),
-        cycles=np.zeros(len(counts)),
-        interval=np.zeros(len(counts)),
-        critical_path_ns=_path(used, adders / lanes, figures) + np.where(several, lane.select_ns, 0.0),
+        area_um2=lanes * (used @ figures.area_um2 + isolation)
+        + bits * lane.accumulator_bit_um2
+        + flip_flops * lane.flip_flop_um2
+        - array.edge_flip_flops * lane.flip_flop_um2
+        + lanes * array.other_um2,
+        leakage_nw=lanes * (used @ figures.leakage_nw)
+        + bits * lane.adder_bit_leakage_nw
+        + flip_flops * lane.flip_flop_leakage_nw
+        - array.edge_flip_flops * lane.flip_flop_leakage_nw,
+        flip_flops=flip_flops - array.edge_flip_flops,
+        lane_fj=_filters_by_cost(counts, macs, switched) + counts.sum(axis=2) @ macs * steered,
+        cycles=cycles,
+        interval=cycles,
+        critical_path_ns=_path(used, array.accumulators, figures) + np.where(several, lane.select_ns, 0.0),
         multipliers=lanes * held,
         slots=np.full(len(counts), lanes),
     )
 
 
-def _partitioned(
-    shares: NDArray[np.int64], width: int, adders: Figures, flip_flops: Figures, counts: NDArray[np.int64], macs: Figures, figures: BlockFigures
-) -> Load:
-    """Lanes of one block each: `shares` columns (or units) of `width` lanes; `adders` and `flip_flops` are per lane and block."""
-    lane = figures.lane
-    per_lane = np.stack(
-        [
-            figures.area_um2 + adders * lane.accumulator_bit_um2 + flip_flops * lane.flip_flop_um2,
-            figures.leakage_nw + adders * lane.adder_bit_leakage_nw + flip_flops * lane.flip_flop_leakage_nw,
-            flip_flops,
-            np.ones_like(adders),
-        ],
-        axis=1,
-    )
-    area, leakage, registers, lanes = (shares * width @ per_lane).T
+def _partitioned(array: LaneArray, shares: NDArray[np.int64], cycles: Figures, counts: Counts, macs: Figures, figures: BlockFigures) -> Load:
+    """Lanes of one block each: `shares` columns or compute units of every block, shape (designs, blocks)."""
+    lane, bits = figures.lane, array.accumulators
+    flip_flops = bits + PRODUCT_BITS
+    per_lane = {
+        "area_um2": figures.area_um2 + bits * lane.accumulator_bit_um2 + flip_flops * lane.flip_flop_um2,
+        "leakage_nw": figures.leakage_nw + bits * lane.adder_bit_leakage_nw + flip_flops * lane.flip_flop_leakage_nw,
+        "flip_flops": flip_flops,
+        "lanes": np.ones_like(bits),
+    }
+    total = dict(zip(per_lane, (shares * array.lanes_per_share @ np.stack(list(per_lane.values()), axis=1)).T, strict=True))
     return Load(
-        area_um2=area,
-        leakage_nw=leakage,
-        flip_flops=registers,
-        lane_fj=counts.reshape(len(counts), -1) @ np.outer(macs, adders * lane.accumulator_bit_fj + PRODUCT_BITS * lane.operand_fj).ravel(),
-        cycles=np.zeros(len(counts)),
-        interval=np.zeros(len(counts)),
-        critical_path_ns=_path(np.asarray(shares > 0, np.bool_), adders, figures),
-        multipliers=lanes,
-        slots=lanes,
+        area_um2=total["area_um2"] - array.edge_flip_flops * lane.flip_flop_um2 + total["lanes"] * array.other_um2,
+        leakage_nw=total["leakage_nw"] - array.edge_flip_flops * lane.flip_flop_leakage_nw,
+        flip_flops=total["flip_flops"] - array.edge_flip_flops,
+        lane_fj=_filters_by_cost(counts, macs, bits * lane.accumulator_bit_fj + PRODUCT_BITS * lane.operand_fj + array.other_fj),
+        cycles=cycles,
+        interval=cycles,
+        critical_path_ns=_path(np.asarray(shares > 0, np.bool_), bits, figures),
+        multipliers=total["lanes"],
+        slots=total["lanes"],
     )
+
+
+def _filters_by_cost(counts: Counts, macs: Figures, fj: Figures) -> Figures:
+    """Return the energy of an image, shape (designs,), when a multiply-accumulate with each block costs `fj`, shape (blocks,)."""
+    per_filter = np.outer(macs, fj).ravel()
+    return np.asarray(counts.reshape(-1, per_filter.size) @ per_filter, np.float64)
 
 
 def _path(used: NDArray[np.bool_], bits: Figures, figures: BlockFigures) -> Figures:
@@ -334,22 +291,8 @@ def _path(used: NDArray[np.bool_], bits: Figures, figures: BlockFigures) -> Figu
     return np.asarray(np.where(used, figures.delay_ns + figures.lane.carry_ns * bits, 0.0).max(axis=1) + figures.lane.lane_ns, np.float64)
 
 
-def _facts(layers: Sequence[LayerShape]) -> dict[str, NDArray[np.int64]]:
-    return {"pixels": np.array([layer.pixels for layer in layers]), "reduction": np.array([layer.reduction for layer in layers])}
-
-
-def _macs(layers: Sequence[LayerShape]) -> Figures:
-    """Multiply-accumulates of one filter of each layer, shape (layers,)."""
-    return np.array([layer.pixels * layer.reduction for layer in layers], np.float64)
-
-
-def _held(layers: Sequence[LayerShape], moved: float) -> Traffic:
+def _traffic(layers: Sequence[LayerShape], moved: float) -> Traffic:
+    """Return the traffic of `moved` bits; all weights are held, and the largest input and output of a layer."""
     weights = sum(layer.filters * layer.reduction for layer in layers) * 8.0
     largest = max(layer.in_channels * layer.in_size[0] * layer.in_size[1] + layer.filters * layer.pixels for layer in layers) * 8.0
     return Traffic(weight_bits=weights, activation_bits=largest, accessed_bits=moved)
-
-
-def _check_sizes(name: str, sizes: dict[str, object]) -> None:
-    for key, value in sizes.items():
-        if not is_whole(value, 1, 4096):
-            raise InputError(f"accelerator {name!r} has {key} = {value!r}; expected an integer from 1 to 4096.")

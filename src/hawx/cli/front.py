@@ -27,7 +27,7 @@ def front_lines(result: Result, choice: Choice | None) -> list[str]:
     fields = ("area_um2", *(("power_uw",) if wide else ()), "energy_uj", "latency_us")
     units = {f: quantity(f).unit([float(getattr(d.hardware, f)) for d in result.front]) for f in fields}
     names = {"area_um2": "area", "power_uw": "power", "energy_uj": "energy", "latency_us": "latency"}
-    head = ["", "design", "top-1 % measured\n[95 % interval]", *(["top-1 %\nestimated"] if wide else []), "points\nlost ↑", "mult.\npower %"]
+    head = ["", "design", "top-1 %\nmeasured", "points lost ↑\n[95 % paired]", *(["points lost\nclaimed"] if wide else []), "mult.\npower %"]
     head += [f"{names[f]}\n{units[f][1]}" for f in fields]
     beaten = rivals(result)
     useful = [d for d in ordered(result) if d.id not in beaten or not beaten[d.id].beyond]
@@ -35,17 +35,17 @@ def front_lines(result: Result, choice: Choice | None) -> list[str]:
     rows: list[list[str]] = []
     marked: int | None = None
     for design in shown:
-        seen, estimate = design.measurement, design.estimate
-        low, high = seen.interval if seen else (0.0, 0.0)
+        seen, claim = design.measurement, design.claim
+        low, high = result.drop_interval(design)
         if choice is not None and design.id == choice.design.id:
             marked = len(rows)
         rows.append(
             [
                 "*" if marked == len(rows) else "~" if design.id in beaten else "",
                 design.id,
-                f"{seen.top1:.2f} [{low:.2f}, {high:.2f}]" if seen else "not measured",
-                *([f"{estimate.top1:.2f} ± {estimate.sigma:.2f}" if estimate else "–"] if wide else []),
-                f"{result.drop(design):z.2f}",
+                f"{seen.top1:.2f}" if seen else "–",
+                f"{result.drop(design):z.2f} [{low:z.2f}, {high:z.2f}]",
+                *([f"{result.claimed_drop(design):z.2f} ± {claim.sigma:.2f}" if claim else "–"] if wide else []),
                 f"{100 * design.mult_power_ratio:.1f}",
                 *(significant(float(getattr(design.hardware, f)) / units[f][0]) for f in fields),
             ]
@@ -54,7 +54,7 @@ def front_lines(result: Result, choice: Choice | None) -> list[str]:
     if len(shown) < len(useful):
         lines.append(f"   … and {len(useful) - len(shown)} more in front.csv")
     if any(design.id in beaten for design in shown):
-        lines.append("~  another is no dearer and came out more accurate, by less than the interval")
+        lines.append("~  another is no dearer and lost less, by less than the interval")
     if len(useful) < len(result.front):
         count = len(result.front) - len(useful)
         lines.append(f"   {count} left out, dominated beyond the interval: see dominated_by in front.csv")

@@ -36,6 +36,8 @@ class Design:
     estimate: Estimate | None = None
     search: Measurement | None = None
     """Measured on the search images: what the search saw."""
+    claim: Estimate | None = None
+    """What it is expected to reach on images that nobody has seen, by all that was measured on the search images. Designs are chosen by it."""
     measurement: Measurement | None = None
     """Measured on the report images, which no search ever saw. The only accuracy to quote."""
     parameters: dict[str, Any] | None = None
@@ -68,6 +70,9 @@ class Design:
     def with_search(self, measurement: Measurement) -> Design:
         return replace(self, search=measurement)
 
+    def with_claim(self, claim: Estimate) -> Design:
+        return replace(self, claim=claim)
+
     def with_measurement(self, measurement: Measurement) -> Design:
         return replace(self, measurement=measurement)
 
@@ -78,6 +83,7 @@ class Design:
             "assignment": self.assignment.to_dict(),
             "estimate": self.estimate.to_dict() if self.estimate else None,
             "search": self.search.to_dict() if self.search else None,
+            "claim": self.claim.to_dict() if self.claim else None,
             "measurement": self.measurement.to_dict() if self.measurement else None,
             **self.hardware.to_dict(),
             "parameters": self.parameters or {},

@@ -19,6 +19,8 @@ from hawx.networks.network import QuantizedNetwork, State
 
 Logits = NDArray[np.float32]
 """Shape (images, classes), float32."""
+Answers = NDArray[np.bool_]
+"""Shape (images,): which images are answered right."""
 
 BATCH_BYTES = 64 << 20
 LARGEST_BATCH = 2000
@@ -67,16 +69,20 @@ class Evaluator:
         self._states: list[PrefixCache[State]] = [PrefixCache(share) for _ in self._batches]
         self._work = np.cumsum([0, *(layer.macs for layer in network.layers)])
 
+    def right(self, assignment: Assignment) -> Answers:
+        """Return which images the design classifies correctly, (images,)."""
+        return np.asarray(self.logits(assignment).argmax(axis=1) == self.labels)
+
     def correct(self, assignment: Assignment) -> int:
         """Return how many images the design classifies correctly."""
-        return int((self.logits(assignment).argmax(axis=1) == self.labels).sum())
+        return int(self.right(assignment).sum())
 
-    def correct_many(self, assignments: Iterable[Assignment]) -> list[int]:
-        """Return `correct` of each assignment, run in the order in which most prefixes are shared."""
+    def right_many(self, assignments: Iterable[Assignment]) -> list[Answers]:
+        """Return `right` of each assignment, run in the order in which most prefixes are shared."""
         each = list(assignments)
         order = sorted(range(len(each)), key=lambda i: [array.tobytes() for array in each[i].indices])
-        counts = {i: self.correct(each[i]) for i in order}
-        return [counts[i] for i in range(len(each))]
+        found = {i: self.right(each[i]) for i in order}
+        return [found[i] for i in range(len(each))]
 
     def logits(self, assignment: Assignment) -> Logits:
         """Return the bit-exact logits, shape (N, classes), float32.

@@ -1,26 +1,26 @@
-"""Execution: who measures designs. Counts never depend on who it is."""
+"""Execution: who measures designs. Answers never depend on who it is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hawx.execution.pool import pool_counter
-from hawx.verify import Counter, count_here
+from hawx.execution.pool import pool_runner
+from hawx.verify import Runner, run_here
 
-__all__ = ["counter_for", "pool_counter"]
+__all__ = ["pool_runner", "runner_for"]
 
 
 @contextmanager
-def counter_for(*, jobs: int = 1, dask: str | None = None) -> Iterator[Counter]:
-    """Give a counter: this process, `jobs` processes, or the workers of the Dask scheduler at address `dask`."""
+def runner_for(*, jobs: int = 1, dask: str | None = None) -> Iterator[Runner]:
+    """Give a runner: this process, `jobs` processes, or the workers of the Dask scheduler at address `dask`."""
     if dask is not None:
-        from hawx.execution.cluster import cluster_counter
+        from hawx.execution.cluster import cluster_runner
 
-        with cluster_counter(dask) as counter:
-            yield counter
+        with cluster_runner(dask) as runner:
+            yield runner
     elif jobs > 1:
-        with pool_counter(jobs) as counter:
-            yield counter
+        with pool_runner(jobs) as runner:
+            yield runner
     else:
-        yield count_here
+        yield run_here

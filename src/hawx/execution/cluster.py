@@ -7,15 +7,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from hawx.designs import Assignment
+from hawx.emulate.evaluator import Answers
 from hawx.errors import HawxError, InputError, ToolMissingError
-from hawx.verify import Counter, Task
+from hawx.verify import Runner, Task
 
 CONNECT_SECONDS = 10.0
 
 
 @contextmanager
-def cluster_counter(address: str) -> Iterator[Counter]:
-    """Give a counter that measures on the workers of the scheduler at `address`; each worker gets a task once.
+def cluster_runner(address: str) -> Iterator[Runner]:
+    """Give a runner that measures on the workers of the scheduler at `address`; each worker gets a task once.
 
     Raises:
         ToolMissingError: the package `distributed` is not installed.
@@ -32,24 +33,24 @@ def cluster_counter(address: str) -> Iterator[Counter]:
         raise InputError(f"no Dask scheduler answers at {address!r} ({reason}); expected an address such as tcp://host:8786.") from None
     sent: dict[int, tuple[Task, Any]] = {}
 
-    def count(task: Task, assignments: Sequence[Assignment]) -> Sequence[int]:
+    def run(task: Task, assignments: Sequence[Assignment]) -> Sequence[Answers]:
         if id(task) not in sent:
             sent[id(task)] = task, client.scatter(task, broadcast=True, hash=False)
         _, remote = sent[id(task)]
-        futures = [client.submit(count_one, remote, assignment, pure=False) for assignment in assignments]
+        futures = [client.submit(answer_one, remote, assignment, pure=False) for assignment in assignments]
         try:
-            return [int(value) for value in client.gather(futures)]
+            return list(client.gather(futures))
         except HawxError:
             raise
         except Exception as error:
             raise HawxError(f"the Dask cluster at {address!r} failed ({error}); mend it and continue with --resume.") from error
 
     try:
-        yield count
+        yield run
     finally:
         client.close()
 
 
-def count_one(task: Task, assignment: Assignment) -> int:
-    """Count the correct answers of one design: what a worker runs."""
-    return task.count([assignment])[0]
+def answer_one(task: Task, assignment: Assignment) -> Answers:
+    """Return which images one design answers right: what a worker runs."""
+    return task.answers([assignment])[0]

@@ -11,28 +11,29 @@ from contextlib import contextmanager
 from multiprocessing.context import BaseContext
 
 from hawx.designs import Assignment
+from hawx.emulate.evaluator import Answers
 from hawx.errors import HawxError
-from hawx.verify import Counter, Task
+from hawx.verify import Runner, Task
 
 _task: Task | None = None  # of this worker process, set once by `_begin`
 
 
 @contextmanager
-def pool_counter(jobs: int) -> Iterator[Counter]:
-    """Give a counter that measures in `jobs` processes; each gets a task once and keeps what it caches of it."""
+def pool_runner(jobs: int) -> Iterator[Runner]:
+    """Give a runner that measures in `jobs` processes; each gets a task once and keeps what it caches of it."""
     pools: dict[int, tuple[Task, Executor]] = {}
 
-    def count(task: Task, assignments: Sequence[Assignment]) -> Sequence[int]:
+    def run(task: Task, assignments: Sequence[Assignment]) -> Sequence[Answers]:
         if id(task) not in pools:
             pools[id(task)] = task, _pool(task, jobs)
         _, pool = pools[id(task)]
         try:
-            return list(pool.map(_count, assignments))
+            return list(pool.map(_answer, assignments))
         except BrokenProcessPool as error:
             raise HawxError("a measuring process died, perhaps for want of memory; use fewer --jobs or --images and --resume.") from error
 
     try:
-        yield count
+        yield run
     finally:
         for _, pool in pools.values():
             pool.shutdown(cancel_futures=True)
@@ -66,6 +67,6 @@ def _begin(task: Task, threads: int) -> None:
     _task = task
 
 
-def _count(assignment: Assignment) -> int:
+def _answer(assignment: Assignment) -> Answers:
     assert _task is not None
-    return _task.count([assignment])[0]
+    return _task.answers([assignment])[0]

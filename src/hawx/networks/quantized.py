@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Protocol
 
 import torch
@@ -44,7 +43,7 @@ class QuantizedLayer:
     input_scale: float
     input_zero_point: int = 0
     input_format: IntFormat = S8
-    variants: Mapping[str, Variant] = field(default_factory=lambda: MappingProxyType({}))
+    variants: Mapping[str, Variant] = field(default_factory=dict)
     """The constants of its filters on a block, by the block's SHA-256; on all others they are the layer's own."""
 
     def on(self, blocks: Sequence[str]) -> QuantizedLayer:
@@ -57,7 +56,7 @@ class QuantizedLayer:
             weight = torch.where(chosen.view(-1, 1, 1, 1), mapped, weight)
             scale = torch.where(chosen, variant.weight_scale, scale)
             bias = torch.where(chosen, variant.bias, bias)
-        return replace(self, weight=weight, weight_scale=scale, bias=bias, variants=MappingProxyType({}))
+        return replace(self, weight=weight, weight_scale=scale, bias=bias, variants={})
 
     @property
     def scale(self) -> Tensor:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from types import MappingProxyType
 from typing import Any
 
 from safetensors import SafetensorError
@@ -84,7 +83,7 @@ def from_bytes(data: bytes, *, source: str = "network") -> QuantizedNetwork:
             input_scale=entry["input"]["scale"],
             input_zero_point=entry["input"]["zero_point"],
             input_format=IntFormat.parse(entry["input"]["format"]),
-            variants=variants.get(layer.name, MappingProxyType({})),
+            variants=variants.get(layer.name, {}),
         )
         for layer, entry in zip(layers, header["layers"], strict=True)
     }
@@ -120,7 +119,7 @@ def with_variants(network: QuantizedNetwork, data: bytes, *, source: str = "vari
     """
     try:
         variants = _variants_by_layer(load_tensors(data))
-        quantized = {name: replace(layer, variants=variants.get(name, MappingProxyType({}))) for name, layer in network.quantized.items()}
+        quantized = {name: replace(layer, variants=variants.get(name, {})) for name, layer in network.quantized.items()}
     except (SafetensorError, ValueError, KeyError) as error:
         raise InputError(f"constants {source!r} cannot be read; expected what HAWX saved (safetensors). Save them again.") from error
     for name, found in variants.items():
@@ -149,8 +148,7 @@ def _variants_by_layer(tensors: Mapping[str, Tensor]) -> dict[str, Mapping[str, 
             _, field, block, name = key.split(":", 3)
             found.setdefault(name, {}).setdefault(block, {})[field] = tensor
     return {
-        name: MappingProxyType({block: Variant(**{field: parts[field] for field in _VARIANT}) for block, parts in blocks.items()})
-        for name, blocks in found.items()
+        name: {block: Variant(**{field: parts[field] for field in _VARIANT}) for block, parts in blocks.items()} for name, blocks in found.items()
     }
 
 

@@ -1,9 +1,10 @@
 """Predict: accuracy of a design nobody has measured yet, with its uncertainty."""
 
-from hawx.predict.calibration import Calibration
+from hawx.predict.correction import Correction
 from hawx.predict.predictor import Predictor, validate
-from hawx.predict.probe import Probes, Run, deciding_images
-from hawx.predict.spread import Spread, spread_of
+from hawx.predict.probe import Prober, Probes, deciding_images
+from hawx.predict.ranking import Ranking, ranking_of
+from hawx.predict.spread import Spread
 from hawx.predict.superposition import Effects
 
-__all__ = ["Calibration", "Effects", "Predictor", "Probes", "Run", "Spread", "deciding_images", "spread_of", "validate"]
+__all__ = ["Correction", "Effects", "Predictor", "Prober", "Probes", "Ranking", "Spread", "deciding_images", "ranking_of", "validate"]

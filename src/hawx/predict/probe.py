@@ -18,7 +18,7 @@ from hawx.designs import Assignment
 from hawx.designs.space import Choices
 from hawx.predict.superposition import Effects
 
-Run = Callable[[Sequence[Assignment], NDArray[np.int64]], NDArray[np.bool_]]
+Prober = Callable[[Sequence[Assignment], NDArray[np.int64]], NDArray[np.bool_]]
 """Which of its scoring images at some indices each design answers right, bit-exactly: indices and answers (designs, images)."""
 
 PROBED_SHARE = 0.2

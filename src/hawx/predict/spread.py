@@ -13,19 +13,14 @@ Variances add, so the best designs for any price of scatter are known unit by un
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log2
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from hawx.designs import SearchSpace
 from hawx.designs.space import Choices
 from hawx.predict.superposition import Effects
 
-BITS_PER_IMAGE = 0.25
-"""Bits of choice per scoring image from which on designs are ranked by their spread. On LeNet-5 by filters, fronts on unseen images are alike at 0.1,
-5 % better by effects at 0.14, 8 % better by spread at 0.6 and 18 % at 1 (hypervolume, reference 1 point)."""
 CHUNK_VALUES = 1 << 20
 """Chances or variances held at once while many designs are predicted."""
 
@@ -67,9 +62,3 @@ class Spread:
             result[some] = ndtr(self.margins / scatter[:, None]) @ self.shares
         exact = float((self.margins > 0) @ self.shares)
         return np.asarray(100.0 * (exact - result), np.float64)
-
-
-def spread_of(effects: Effects, space: SearchSpace) -> Spread | None:
-    """Return the spread that ranks the designs of `space`, None where the effects themselves do: where there are images enough to choose by."""
-    bits = sum(log2(len(candidates)) for candidates in space.candidates)
-    return Spread.of(effects) if bits > BITS_PER_IMAGE * effects.images else None

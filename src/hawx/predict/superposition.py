@@ -1,16 +1,6 @@
-"""Superposition: predicted margins of a design from the effects of its units, each known alone (DESIGN 3.3, model level).
+"""Superposition: what every unit does to the margins of the scoring images under every block, and the loss of designs composed of it.
 
-Filters of one layer act on the network at the same depth: their effects add. Layers act one after the other: most of what an approximate
-layer does is to shrink (or stretch) the signal, and gains multiply; what it does besides is shrunk by the gains of the other layers. So a layer's
-effect δ on the margins m is split into a gain and a residual, `δ = (a - 1)·m + r` with a by least squares over all images, and a design has
-
-    margins = A·m + A^g · Σ_layers r / a^g,      A = Π_layers a.
-
-With g = 0 the residuals of the layers simply add, with g = 1 every other layer shrinks them in full. On LeNet-5 with random blocks in all
-layers (drops of 0 to 5 points, nothing learned) g = 0.9 gives a mean error of 0.5 points and Spearman 0.91; adding the effects up over-predicts
-the loss many times over. g = None adds them: for effects that already hold the interactions on average (hawx.score.two_ended_effects).
-
-Composing a design costs gathers and sums; many designs at once are matrix products of their one-hot choices with the effects.
+How effects compose is the law of hawx.predict.composition; how well they do depends on how they were taken.
 """
 
 from __future__ import annotations
@@ -18,17 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 from types import MappingProxyType
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from hawx.designs import SearchSpace
 from hawx.designs.space import Choices
 from hawx.errors import InputError
+from hawx.predict.composition import Composition
 from hawx.score import EffectKind, Scored, ScoringSet
 
 CHUNK_VALUES = 1 << 18
@@ -57,8 +45,6 @@ LAWS: Mapping[EffectKind, Law] = MappingProxyType(
 )
 """Effects of filters by gradients add up to more than the filters do together, so they fade more; how much they err was measured on LeNet-5.
 Choosing g by a few measured designs made estimates worse: 0.90 for 0.91 in rank correlation on LeNet-5."""
-GAINS = (0.05, 2.0)
-"""Range of a layer's gain: what a block does beyond it is residual."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,22 +94,15 @@ class Effects:
 
     def margins(self, choices: Choices) -> NDArray[np.float32]:
         """Return predicted margins, (designs, competitors, images), for choices (designs, units)."""
-        rows = np.atleast_2d(choices)
-        if self.attenuation is None:
-            total = (self._one_hot(rows, 0, len(self.groups)) @ self._flat).add_(self._base)
-        else:
-            gain, total = self._single_units(rows)
-            for first, last in self._shared_groups:
-                blocks = self.delta.shape[1]
-                shift = self._one_hot(rows, first, last) @ self._flat[first * blocks : last * blocks]
-                own = (1 + shift @ self._projection).clamp_(*GAINS)
-                total += shift.sub_(torch.outer(own - 1, self._base)).mul_(own.pow(-self.attenuation)[:, None])
-                gain = gain * own
-            total = total.mul_(gain.pow(self.attenuation)[:, None]).add_(torch.outer(gain, self._base))
-        return total.numpy().reshape(len(rows), *self.base.shape)
+        return self.composition.margins(np.atleast_2d(choices))
+
+    @cached_property
+    def composition(self) -> Composition:
+        """The law that composes these effects."""
+        return Composition(base=self.base, delta=self.delta, groups=self.groups, attenuation=self.attenuation)
 
     def drops(self, choices: Choices) -> NDArray[np.float64]:
-        """Return predicted loss of top-1 in points against the exact network, (designs,), before any calibration."""
+        """Return predicted loss of top-1 in points against the exact network, (designs,), before any correction."""
         rows = np.atleast_2d(choices)
         step = max(64, CHUNK_VALUES // max(1, self.base.size))
         result = np.empty(len(rows))
@@ -136,66 +115,17 @@ class Effects:
         """Return how far designs use each block in each layer, (designs, groups · blocks): shares of its units, 0 for exact blocks."""
         rows = np.atleast_2d(choices)
         blocks = self.delta.shape[1]
-        shares = np.zeros((len(rows), len(self._bounds), blocks))
-        for group, (first, last) in enumerate(self._bounds):
+        shares = np.zeros((len(rows), len(self.composition.layers), blocks))
+        for group, (first, last) in enumerate(self.composition.layers):
             active = self._active[first:last]
             for block in np.flatnonzero(active.any(axis=0)):
                 shares[:, group, block] = (rows[:, first:last] == block).mean(axis=1)
-        return shares.reshape(len(rows), len(self._bounds) * blocks)
+        return shares.reshape(len(rows), len(self.composition.layers) * blocks)
 
     @cached_property
     def _active(self) -> NDArray[np.bool_]:
         """Which (unit, block) change anything at all."""
         return np.asarray(self.delta.any(axis=(2, 3)), np.bool_)
-
-    def _one_hot(self, rows: Choices, first: int, last: int) -> Tensor:
-        """Return the choices of units `first..last` as zeros and ones, (designs, units · blocks)."""
-        blocks = self.delta.shape[1]
-        result = np.zeros((len(rows), (last - first) * blocks), np.float32)
-        np.put_along_axis(result, np.arange(last - first) * blocks + rows[:, first:last].astype(np.int64), 1.0, axis=1)
-        return torch.from_numpy(result)
-
-    def _single_units(self, rows: Choices) -> tuple[Tensor, Tensor]:
-        """Return the product of gains (designs,) and the sum of `r / a^g` (designs, competitors · images) of units alone in their layer.
-
-        Such a unit has one gain and one residual per block, so both are tables: a matrix product each.
-        """
-        units, logarithms, residuals = self._single_tables
-        one_hot = self._one_hot(rows[:, units], 0, len(units))
-        return (one_hot @ logarithms).exp(), one_hot @ residuals
-
-    @cached_property
-    def _base(self) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(self.base)).flatten()
-
-    @cached_property
-    def _projection(self) -> Tensor:
-        """`shift @ _projection` is the least-squares gain of a shift, less 1."""
-        return self._base / (self._base @ self._base).clamp(min=1e-30)
-
-    @cached_property
-    def _flat(self) -> Tensor:
-        """`delta` as a matrix (units · blocks, competitors · images)."""
-        return torch.from_numpy(np.ascontiguousarray(self.delta.reshape(-1, self.base.size)))
-
-    @cached_property
-    def _bounds(self) -> list[tuple[int, int]]:
-        """First unit and unit after the last of each group."""
-        edges = np.flatnonzero(np.diff(self.groups, prepend=-1, append=-1))
-        return [(int(first), int(last)) for first, last in pairwise(edges)]
-
-    @property
-    def _shared_groups(self) -> list[tuple[int, int]]:
-        return [(first, last) for first, last in self._bounds if last - first > 1]
-
-    @cached_property
-    def _single_tables(self) -> tuple[NDArray[np.int64], Tensor, Tensor]:
-        units = np.array([first for first, last in self._bounds if last - first == 1], np.int64)
-        shift = torch.from_numpy(self.delta[units].reshape(-1, self.base.size))
-        gain = (1 + shift @ self._projection).clamp_(*GAINS)
-        residual = shift - torch.outer(gain - 1, self._base)
-        assert self.attenuation is not None
-        return units, gain.log(), residual * gain.pow(-self.attenuation)[:, None]
 
     def _accuracy(self, margins: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return predicted top-1 in percent, (designs,), of margins (designs, competitors, images)."""

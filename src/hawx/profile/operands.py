@@ -18,7 +18,7 @@ Distribution = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Operands:
+class OperandProfile:
     """Operand distributions of every layer: probabilities of each code at the multiplier's two inputs."""
 
     activations: tuple[Distribution, ...]
@@ -29,13 +29,15 @@ class Operands:
     """Per layer (filters, 256)."""
 
 
-def profile_operands(network: QuantizedNetwork, images: NDArray[np.uint8] | NDArray[np.float32], executor: Executor, *, batch: int = 64) -> Operands:
+def profile_operands(
+    network: QuantizedNetwork, images: NDArray[np.uint8] | NDArray[np.float32], executor: Executor, *, batch: int = 64
+) -> OperandProfile:
     """Return the operand distributions of `network` on `images` (N, C, H, W), by running it exactly once."""
     recorder = _Recorder(executor)
     for start in range(0, len(images), batch):
         network.run(torch.as_tensor(images[start : start + batch]), recorder)
     per_filter = [weight_distributions(network.quantized[layer.name].weight) for layer in network.layers]
-    return Operands(
+    return OperandProfile(
         activations=tuple(_normalized(recorder.counts[layer.name]) for layer in network.layers),
         weights=tuple(q.mean(axis=0) for q in per_filter),
         filter_weights=tuple(per_filter),

@@ -1,10 +1,9 @@
-"""Recovery of a whole design, layer after layer: earlier layers already run on their blocks, and each output is brought back to the exact network's."""
+"""Recovery of a whole design: layer after layer on its own codes, each output brought back to that of the exact network."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -86,4 +85,4 @@ def _with_variants(layer: QuantizedLayer, blocks: set[str], fitted: QuantizedLay
     """Return `layer` with variants for `blocks`: its mapped codes, and the scales and biases of `fitted`."""
     codes = {block: layer.variants[block].codes if block in layer.variants else IDENTITY for block in blocks}
     variants = {block: Variant(codes=own, weight_scale=fitted.weight_scale, bias=fitted.bias) for block, own in codes.items()}
-    return replace(layer, variants=MappingProxyType(variants))
+    return replace(layer, variants=variants)

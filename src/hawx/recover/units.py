@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from hawx.emulate import BlockExecutor
 from hawx.networks import CodesOutput, QuantizedLayer, QuantizedNetwork
 from hawx.networks.quantized import Variant
 from hawx.profile import profile_operands
+from hawx.profile.operands import weight_distributions
 from hawx.recover.mapping import mapped_codes
 from hawx.recover.methods import Method
 from hawx.recover.moments import Moments, Vector, gain_and_shift
@@ -76,9 +76,7 @@ def recover_units(
 def _varied(network: QuantizedNetwork, blocks: Sequence[Block], variants: Mapping[str, Sequence[Variant]]) -> QuantizedNetwork:
     """Return `network` with, per layer, the variants for `blocks`."""
     hashes = [block.sha256 for block in blocks]
-    quantized = {
-        name: replace(layer, variants=MappingProxyType(dict(zip(hashes, variants[name], strict=True)))) for name, layer in network.quantized.items()
-    }
+    quantized = {name: replace(layer, variants=dict(zip(hashes, variants[name], strict=True))) for name, layer in network.quantized.items()}
     return replace(network, quantized=quantized)
 
 
@@ -96,9 +94,13 @@ def _refitted(layer: QuantizedLayer, variant: Variant, gain: Vector, shift: Vect
 
 def _mapped(layer: QuantizedLayer, block: Block, activations: NDArray[np.float64] | None) -> Variant:
     """Return the variant with mapped codes (its own ones without `activations`) and the zero point's correction for the weights as they were."""
-    codes = IDENTITY if activations is None else torch.from_numpy(mapped_codes(block, activations))
-    moved = (codes[layer.weight.to(torch.int32) + 128].to(torch.int32) - layer.weight.to(torch.int32)).flatten(1).sum(1, dtype=torch.int32)
-    return Variant(codes=codes, weight_scale=layer.weight_scale, bias=layer.bias + layer.input_zero_point * moved)
+    if activations is None:
+        return Variant(codes=IDENTITY, weight_scale=layer.weight_scale, bias=layer.bias)
+    mapped, products = mapped_codes(block, activations, weight_distributions(layer.weight).mean(axis=0))
+    codes = torch.from_numpy(mapped)
+    before, after = (weight.flatten(1).sum(1, dtype=torch.float64) for weight in (layer.weight, codes[layer.weight.to(torch.int32) + 128]))
+    bias = products * (layer.bias - layer.input_zero_point * before) + layer.input_zero_point * after
+    return Variant(codes=codes, weight_scale=(layer.weight_scale.double() / products).float(), bias=bias.round().to(torch.int32))
 
 
 @dataclass(eq=False)

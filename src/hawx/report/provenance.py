@@ -19,7 +19,8 @@ CITATION = """@misc{nazari2026hawx,
 _ORIGINS = (
     (
         "Measured top-1",
-        "bit-exact integer inference with every product taken from the blocks' exhaustive tables; intervals are Wilson score intervals at 95 %",
+        "bit-exact integer inference with every product taken from the blocks' exhaustive tables; "
+        "intervals of an accuracy are Wilson's, those of points lost are paired (Tango 1998), at 95 %",
     ),
     ("Search and report images", "disjoint by construction: the search never sees a report image, and quoted accuracies are of report images only"),
     (

@@ -65,11 +65,17 @@ def _headline(result: Result, choice: Choice | None) -> Section | None:
             )
         seen = design.measurement or design.search
         low, high = seen.interval if seen else (float("nan"), float("nan"))
+        least, most = result.drop_interval(design) if seen else (float("nan"), float("nan"))
         images = f"{seen.images:,}".replace(",", "\u202f") if seen else "no"
         top1 = f"{seen.top1:.2f}" if seen else "–"
         cards.append(card("Top-1 of the chosen design", top1, "%", f"measured on {images} images, 95 %: {low:.2f} to {high:.2f}", main=True))
         cards.append(
-            card("Lost against int8", f"{result.drop(design):z.2f}", "points", f"int8 {result.baseline.int8_top1:.2f} %, measured" + _float(result))
+            card(
+                "Lost against int8",
+                f"{result.drop(design):z.2f}",
+                "points",
+                f"95 %, paired: {least:z.2f} to {most:z.2f}; int8 {result.baseline.int8_top1:.2f} %, measured" + _float(result),
+            )
         )
         cards.append(card("Multiplier power", f"{100 * design.mult_power_ratio:.1f}", "%", "of the all-exact design, weighted by MACs"))
         for field in HARDWARE:
@@ -108,7 +114,7 @@ def _front(result: Result, choice: Choice | None) -> Section | None:
         "All accuracies quoted are of report images that no search ever saw."
     )
     reading = [
-        "Filled marks are bit-exact measurements on the report images, with 95\u00a0% Wilson intervals; "
+        "Filled marks are bit-exact measurements on the report images, with 95\u00a0% paired intervals; "
         "small grey marks are measurements on the search images, made during the search.",
         "Diamonds are what was estimated of a front design before it was measured (deciding images run, the others predicted), with one sigma.",
         "The front was chosen on the search images. On the report images one of its designs may come out behind another; "

@@ -14,7 +14,7 @@ MEASURED = element("span", {"class": "tag measured"}, text("measured"))
 _METRICS = (("mae", "MAE", 1.0), ("wce", "WCE", 1.0), ("mre", "MRE %", 100.0), ("ep", "EP %", 100.0), ("bias", "Bias", 1.0))
 _COSTS = (("area_um2", "Area µm²"), ("energy_fj", "Energy fJ"), ("delay_ns", "Delay ns"), ("luts", "LUT6"))
 _STANDINGS = {
-    " †": "† Dominated: another design of the front is no dearer in any objective, and its accuracy lies above this one's interval.",
+    " †": "† Dominated: another design of the front is no dearer in any objective, and loses less than this one's interval.",
     " ~": "~ Another design of the front is no dearer in any objective and came out at least as accurate, by less than the interval.",
 }
 ESTIMATED = element("span", {"class": "tag estimate"}, text("estimate"))
@@ -45,6 +45,7 @@ def front_table(result: Result, chosen: Design | None) -> Markup:
         text("Design"),
         join([text("Top-1 % "), MEASURED]),
         text("Lost, points ↑"),
+        text("Lost, as claimed"),
         join([text("Top-1 % "), ESTIMATED]),
         text("Multiplier power %"),
         *([text("Multiplier energy %")] if energy else []),
@@ -53,13 +54,14 @@ def front_table(result: Result, chosen: Design | None) -> Markup:
     rows = []
     for design in front:
         seen = design.measurement
-        low, high = seen.interval if seen else (0.0, 0.0)
+        low, high = result.drop_interval(design)
         ratio = design.hardware.mult_energy_ratio
         rows.append(
             [
                 join([element("code", {}, text(design.id)), text(_standing(beaten.get(design.id)))]),
-                plus_minus(f"{seen.top1:.2f}", f"[{low:.2f}, {high:.2f}]") if seen else text("–"),
-                text(f"{result.drop(design):z.2f}"),
+                text(f"{seen.top1:.2f}" if seen else "–"),
+                plus_minus(f"{result.drop(design):z.2f}", f"[{low:z.2f}, {high:z.2f}]"),
+                plus_minus(f"{result.claimed_drop(design):z.2f}", f"± {design.claim.sigma:.2f}") if design.claim else text("–"),
                 plus_minus(f"{design.estimate.top1:.2f}", f"± {design.estimate.sigma:.2f}") if design.estimate else text("–"),
                 text(f"{100 * design.mult_power_ratio:.1f}"),
                 *([text("–" if ratio is None else f"{100 * ratio:.1f}")] if energy else []),

@@ -36,13 +36,26 @@ def choose(result: Result) -> Choice | None:
     try:
         design = result.best(allowed)
     except GoalError:
-        closest = min(result.front, key=result.drop)
+        closest = min(result.front, key=result.claimed_drop)
         if result.max_drop is None:
             return Choice(closest, "the most accurate design of the front; none loses at most one point")
         return Choice(closest, f"the closest to the goal: no design loses at most {allowed:g} {points}", met=False)
     if result.max_drop is None:
         return Choice(design, f"least {objective} that loses at most {allowed:g} {points} (no goal was stated)")
     return Choice(design, f"least {objective} that loses at most {allowed:g} {points}, as asked")
+
+
+def doubts(result: Result, choice: Choice) -> str | None:
+    """Return a sentence where the report images leave the goal open, or contradict that the chosen design meets it; None where they do neither."""
+    seen, goal = choice.design.measurement, result.max_drop
+    if goal is None or not choice.met or seen is None or seen.drop is None or seen.drop_interval is None:
+        return None
+    low, high = seen.drop_interval
+    if low > goal:
+        return f"The report images contradict that: {seen.drop:.2f} points lost, [{low:.2f}, {high:.2f}]. Give it more --search-images."
+    if high > goal:
+        return f"{seen.images} report images do not settle that: {seen.drop:.2f} points lost, [{low:.2f}, {high:.2f}]. Give it more --report-images."
+    return None
 
 
 def optimism(result: Result) -> float | None:

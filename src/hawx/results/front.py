@@ -15,7 +15,7 @@ class Rival:
 
     id: str
     beyond: bool
-    """Whether its accuracy lies above the other's interval: chance hardly made the difference."""
+    """Whether it loses less than the other's interval of points lost: chance hardly made the difference."""
 
 
 def ordered(result: Result) -> list[Design]:
@@ -33,7 +33,7 @@ def rivals(result: Result) -> Mapping[str, Rival]:
     for design in result.front:
         better = [other for other in ordered(result) if _beats(result, other, design)]
         if better and design.measurement is not None and better[0].measurement is not None:
-            found[design.id] = Rival(better[0].id, better[0].measurement.top1 > design.measurement.interval[1])
+            found[design.id] = Rival(better[0].id, result.drop(better[0]) < result.drop_interval(design)[0])
     return found
 
 

@@ -1,4 +1,4 @@
-"""Filter scores: what each block does to each filter's output, and to the margins, in O(blocks) passes (DESIGN 3.3).
+"""Filter scores: what each block does to each filter's output, and to the margins, in O(blocks) passes (ARCHITECTURE, Scores: filter).
 
 With the layer's exact inputs, one run of the layer per block gives the error `Δy` of all its filters together, bit-exactly. With
 `g = ∂margin/∂y` from a backward pass per competitor, `Δmargin(f, b) = Σ_positions g·Δy` for every image, filter and block.

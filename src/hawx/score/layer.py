@@ -1,4 +1,4 @@
-"""Unit effects measured exactly: one run per (unit, block), sharing prefixes (DESIGN 3.3, layer level)."""
+"""Unit effects measured exactly: one run per (unit, block), sharing prefixes (ARCHITECTURE, Scores: layer)."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from hawx.designs import Assignment, SearchSpace
 from hawx.emulate import BlockExecutor, Evaluator
 from hawx.emulate.evaluator import default_batch
 from hawx.networks import QuantizedNetwork
-from hawx.profile import Operands
+from hawx.profile import OperandProfile
 from hawx.score.competitors import Competitors, Logits
 from hawx.score.exchange import two_ended_effects
 from hawx.score.filter import FilterEffects, filter_effects, midpoint_macs
@@ -81,7 +81,7 @@ def score_network(
     network: QuantizedNetwork,
     library: Library,
     space: SearchSpace,
-    operands: Operands,
+    operands: OperandProfile,
     sample: ScoringSet,
     *,
     advance: Callable[[int], None] = lambda _: None,

@@ -12,8 +12,9 @@ from hawx.search.baselines import exhaustive, greedy, random, uniform
 from hawx.search.guided import hawx
 from hawx.search.nsga2 import nsga2
 from hawx.search.problem import OBJECTIVES, Evaluated, Problem, hardware_of
+from hawx.search.searcher import Searcher, name_of
 
-__all__ = ["BASELINES", "OBJECTIVES", "SEARCHERS", "Evaluated", "Problem", "hardware_of", "search"]
+__all__ = ["BASELINES", "OBJECTIVES", "SEARCHERS", "Evaluated", "Problem", "Searcher", "hardware_of", "name_of", "search"]
 
 BASELINES: dict[str, Callable[[Problem, np.random.Generator], None]] = {
     "exhaustive": exhaustive,
@@ -27,16 +28,19 @@ BASELINES: dict[str, Callable[[Problem, np.random.Generator], None]] = {
 SEARCHERS = ("hawx", *BASELINES)
 
 
-def search(name: str, problem: Problem, rng: np.random.Generator, predictor: Predictor | None = None) -> None:
-    """Run the searcher called `name` on `problem`, which collects what is measured. `hawx` needs a predictor.
+def search(searcher: str | Searcher, problem: Problem, rng: np.random.Generator, predictor: Predictor | None = None) -> None:
+    """Measure the exact design and run a searcher, by name or one of your own, on `problem`, which collects what is measured.
+
+    Only baselines do without a predictor.
 
     Raises:
         UnknownNameError: no such searcher.
     """
-    if name == "hawx":
-        assert predictor is not None, "the hawx searcher needs a predictor"
-        hawx(problem, rng, predictor)
-    elif name in BASELINES:
-        BASELINES[name](problem, rng)
-    else:
-        raise UnknownNameError("searcher", name, SEARCHERS)
+    if isinstance(searcher, str) and searcher not in SEARCHERS:
+        raise UnknownNameError("searcher", searcher, SEARCHERS)
+    problem.measure(problem.space.exact_choices())
+    if isinstance(searcher, str) and searcher in BASELINES:
+        BASELINES[searcher](problem, rng)
+        return
+    assert predictor is not None, "a searcher that is no baseline needs a predictor"
+    (hawx if isinstance(searcher, str) else searcher)(problem, rng, predictor)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hawx.pareto import hypervolume
-from hawx.predict.calibration import SCALE, compress, expand
+from hawx.predict.correction import SCALE, compress, expand
 
 PointOf = Callable[[float, NDArray[np.float64]], NDArray[np.float64]]
 

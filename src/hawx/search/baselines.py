@@ -7,7 +7,7 @@ from itertools import islice, product
 import numpy as np
 
 from hawx.errors import InputError
-from hawx.search.pool import unit_costs
+from hawx.search.costs import unit_costs
 from hawx.search.problem import Problem
 
 CHUNK = 16
@@ -38,10 +38,11 @@ def random(problem: Problem, rng: np.random.Generator) -> None:
 
 
 def uniform(problem: Problem, rng: np.random.Generator) -> None:
-    """Measure each block everywhere, as most published work does."""
+    """Measure each block wherever it may be, as most published work does."""
     del rng
-    units = len(problem.space.units)
-    problem.measure(np.repeat(np.arange(len(problem.space.blocks), dtype=np.uint8)[:, None], units, axis=1))
+    space = problem.space
+    everywhere = [[block if block in candidates else space.exact for candidates in space.candidates] for block in range(len(space.blocks))]
+    problem.measure(np.array(everywhere, np.uint8))
 
 
 def greedy(problem: Problem, rng: np.random.Generator) -> None:

@@ -3,7 +3,7 @@
 For a weight λ on cost it minimizes `loss(margins) + λ·cost` by giving each unit in turn the block that is best with all others held: the
 margins of all candidates of a unit are one addition away. A path of rising λ, each started from the last, walks from the all-exact design
 to the cheapest one and leaves a predicted front behind. (Lagrangian relaxation of the multiple-choice knapsack, with the additive loss
-replaced by the composed one.)
+replaced by the composed one.) Where losses of layers do add, merging the layers' own fronts gives the front at once: a second start.
 """
 
 from __future__ import annotations
@@ -13,10 +13,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hawx.designs.space import Choices
-from hawx.predict.superposition import GAINS, Effects
+from hawx.designs.space import Choices, SearchSpace
+from hawx.pareto import merge_additive
+from hawx.predict import Effects
+from hawx.predict.composition import Margins
+from hawx.search.costs import favorite_subsets, mixes, scalar_costs
 
-Margins = NDArray[np.float32]
+MERGED = 64
+"""Partial sums kept while the layers' own fronts are merged."""
 
 
 def soft_error(margins: Margins, temperature: float, shares: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -32,60 +36,6 @@ def temperature_of(effects: Effects) -> float:
     """Return a temperature at which images near the decision boundary, and only those, move the loss."""
     worst = np.abs(effects.base.min(axis=0))
     return float(max(np.quantile(worst, 0.05), 1e-6))
-
-
-class Composition:
-    """The margins of one design, kept so that changing a unit costs only that unit's layer. The law is that of `Effects`."""
-
-    def __init__(self, effects: Effects, choices: NDArray[np.int64]) -> None:
-        self.effects = effects
-        self.choices = choices
-        self._power = effects.attenuation
-        names, self._group = np.unique(effects.groups, return_inverse=True)
-        self._shift = np.zeros((len(names), *effects.base.shape), np.float32)
-        np.add.at(self._shift, self._group, effects.delta[np.arange(len(choices)), choices])
-        self._projection = effects.base / np.float32(max(np.square(effects.base, dtype=np.float64).sum(), 1e-30))
-        self._gain = self._gains(self._shift)
-        self._residual = self._residuals(self._shift, self._gain)
-
-    def trial(self, unit: int, options: NDArray[np.int64]) -> Margins:
-        """Return margins (options, competitors, images): `unit` alone on each of its `options` (options,)."""
-        group, delta = self._group[unit], self.effects.delta[unit]
-        shift: Margins = delta[options]
-        shift += self._shift[group] - delta[self.choices[unit]]
-        gain = self._gains(shift)
-        others = float(np.prod(np.delete(self._gain, group)))
-        faded = (others * gain) ** (self._power or 0.0)
-        own = faded / gain ** (self._power or 0.0)
-        rest = self._residual.sum(axis=0) - self._residual[group]
-        shift *= _wide(own)
-        shift += _wide(others * gain - own * (gain - 1)) * self.effects.base
-        shift += _wide(faded) * rest
-        return shift
-
-    def accept(self, unit: int, block: int) -> None:
-        """Give `unit` the block."""
-        group, delta = self._group[unit], self.effects.delta[unit]
-        self._shift[group] += delta[block] - delta[self.choices[unit]]
-        self.choices[unit] = block
-        self._gain[group] = self._gains(self._shift[group][None])[0]
-        self._residual[group] = self._residuals(self._shift[group][None], self._gain[group][None])[0]
-
-    def _gains(self, shift: Margins) -> NDArray[np.float64]:
-        """Return the gains (shifts,) of shifts of layers (shifts, competitors, images)."""
-        if self._power is None:
-            return np.ones(len(shift))
-        share = shift.reshape(len(shift), -1) @ self._projection.ravel()
-        return np.asarray(np.clip(1.0 + share, *GAINS), np.float64)
-
-    def _residuals(self, shift: Margins, gain: NDArray[np.float64]) -> Margins:
-        """Return residuals over the gain to the power g, (shifts, competitors, images)."""
-        return (shift - _wide(gain - 1) * self.effects.base) * _wide(gain ** -(self._power or 0.0))
-
-
-def _wide(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return values (shifts,) as factors of margins, (shifts, 1, 1)."""
-    return values.astype(np.float32)[:, None, None]
 
 
 def descend(
@@ -110,7 +60,7 @@ def descend(
     shares = effects.shares.astype(np.float32)
     temperature = temperature_of(effects)
     options = [np.array(c, np.int64) for c in candidates]
-    state = Composition(effects, start.astype(np.int64))
+    state = effects.composition.walk(start)
     path = np.empty((len(weights), len(options)), np.uint8)
     for step, weight in enumerate(weights):
         for _ in range(sweeps):
@@ -126,3 +76,35 @@ def descend(
                 break
         path[step] = state.choices
     return path
+
+
+def descent_paths(effects: Effects, costs: NDArray[np.float64], space: SearchSpace, rng: np.random.Generator, *, additive: bool) -> Choices:
+    """Return the designs of descents that weigh the objectives alone and together, up the cost weights.
+
+    Where the law of an objective is not additive (an array that must hold every block it uses, lanes that cannot be shared),
+    descents confined to a few blocks follow: those that the free ones used most.
+    """
+    scalar = scalar_costs(costs, mixes(len(costs)))
+    weights = np.geomspace(1e-3, 3.0, 28)
+    paths = [space.exact_choices()[None]]
+    paths += [descend(effects, cost, space.candidates, weights, space.exact_choices(), rng) for cost in scalar]
+    if not additive:
+        for subset in favorite_subsets(np.concatenate(paths), len(space.blocks)):
+            start = np.full(len(space.units), max(subset, key=lambda b: float(scalar[-1][:, b].sum())), np.uint8)
+            paths.append(descend(effects, scalar[-1], [subset] * len(space.units), weights[:: 3 if len(subset) > 1 else 28], start, rng))
+    return np.concatenate(paths)
+
+
+def merged_layers(effects: Effects, costs: NDArray[np.float64], space: SearchSpace) -> Choices:
+    """Return designs with one block in every layer, (designs, units): the best as far as the losses of layers add, like their costs."""
+    shares = effects.shares.astype(np.float32)
+    temperature = temperature_of(effects)
+    fronts, fillings = [], []
+    for layer in np.unique(effects.groups):
+        units = np.flatnonzero(effects.groups == layer)
+        blocks = np.array(sorted(set.intersection(*(set(space.candidates[unit]) for unit in units))))
+        shift = np.stack([effects.delta[units, block].sum(axis=0) for block in blocks])
+        fronts.append(np.column_stack([soft_error(effects.base + shift, temperature, shares), costs[:, units][:, :, blocks].sum(axis=1).T]))
+        fillings.append(np.repeat(blocks[:, None], len(units), axis=1))
+    _, picks = merge_additive(fronts, limit=MERGED)
+    return np.concatenate([filling[pick] for filling, pick in zip(fillings, picks.T, strict=True)], axis=1).astype(np.uint8)

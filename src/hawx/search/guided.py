@@ -1,4 +1,4 @@
-"""The HAWX search: predict everything, probe the promising, measure the best of those, recalibrate, repeat."""
+"""The HAWX search: predict everything, probe the promising, measure the best of those, learn, repeat."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from hawx.estimates import Estimate
 from hawx.pareto import non_dominated
 from hawx.predict import Predictor, Probes, deciding_images
 from hawx.search.acquisition import expected_improvement
-from hawx.search.pool import build_pool, thin
+from hawx.search.evolve import thin
+from hawx.search.pool import build_pool
 from hawx.search.problem import Problem
 
 BATCH = 2
-"""Designs measured between two calibrations: constant, so that the result does not depend on the number of workers."""
+"""Designs measured between two corrections: constant, so that the result does not depend on the number of workers."""
 PROBED = 12
-"""Designs probed between two calibrations."""
+"""Designs probed between two corrections."""
 CANDIDATES = 64
 PATIENCE = 3
 """Batches that may add less than `STAGNATION` of the hypervolume before the search stops."""
@@ -27,18 +28,18 @@ def hawx(problem: Problem, rng: np.random.Generator, predictor: Predictor) -> No
 
     Stops when the budget is spent, when the hypervolume of the measured front stagnates, or when nothing promising is left.
     """
-    pool = _Pool(problem, rng, predictor)
+    shortlist = _Shortlist(problem, rng, predictor)
     idle = 0
     while problem.remaining > 0 and idle < PATIENCE:
         before = problem.hypervolume()
-        if not (pool.probe() | pool.measure()):
+        if not (shortlist.probe() | shortlist.measure()):
             break
         after = problem.hypervolume()
         idle = idle + 1 if after - before < STAGNATION * max(after, 1e-9) else 0
 
 
-class _Pool:
-    """The designs worth looking at, with what is known of each."""
+class _Shortlist:
+    """The pool with what is known of each design."""
 
     def __init__(self, problem: Problem, rng: np.random.Generator, predictor: Predictor) -> None:
         self.problem, self.predictor = problem, predictor

@@ -12,20 +12,19 @@ from numpy.typing import NDArray
 from hawx.accelerators import Accelerator, ArchitectureCosts
 from hawx.blocks import Costs
 from hawx.designs import Assignment, Design, Hardware, SearchSpace
+from hawx.designs.space import Choices
 from hawx.errors import InputError
 from hawx.estimates import Estimate, Measurement
 from hawx.networks import Layer
 from hawx.pareto import hypervolume, non_dominated
-from hawx.predict import Run
+from hawx.predict import Prober
 from hawx.progress import Progress, SilentProgress
 
 OBJECTIVES = ("area_um2", "power_uw", "energy_uj", "latency_us", "mult_power_ratio")
 """Hardware fields that a search can minimize beside the loss of top-1."""
 
-Choices = NDArray[np.uint8]
-
-Measure = Callable[[Sequence[Assignment]], Sequence[int]]
-"""Counts correct answers on the search images for a batch of assignments, bit-exactly."""
+Measure = Callable[[Sequence[Assignment]], Sequence[Measurement]]
+"""Measures a batch of assignments on the search images, bit-exactly."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -61,7 +60,7 @@ class Problem:
     """Points of drop at which a design is worth nothing: the corner of the hypervolume."""
     energies: NDArray[np.float64] | None = None
     """(layers, blocks): fJ per multiplication under each layer's own operands, where known."""
-    probe: Run | None = None
+    probe: Prober | None = None
     """Runs designs on some of the scoring images, where there are any (see hawx.predict.probe); not counted as measuring."""
     progress: Progress = field(default_factory=SilentProgress)
     evaluated: list[Evaluated] = field(default_factory=list)
@@ -122,18 +121,12 @@ class Problem:
 
     def _record(self, rows: Choices, guesses: Sequence[Estimate | None]) -> None:
         assignments = [self.space.assignment(row) for row in rows]
-        correct = self.measurer(assignments)
+        measured = self.measurer(assignments)
         figures = self.hardware(rows)
         ratios = self.ratios(rows)
-        for i, (row, assignment, right, guess) in enumerate(zip(rows, assignments, correct, guesses, strict=True)):
-            design = Design(
-                assignment=assignment,
-                hardware=hardware_of(figures, i),
-                estimate=guess,
-                search=Measurement(correct=int(right), images=self.images),
-            )
-            drop = 100.0 * (self.baseline_correct - int(right)) / self.images
-            found = Evaluated(choices=row.copy(), design=design, drop=drop, ratios=ratios[i])
+        for i, (row, assignment, seen, guess) in enumerate(zip(rows, assignments, measured, guesses, strict=True)):
+            design = Design(assignment=assignment, hardware=hardware_of(figures, i), estimate=guess, search=seen)
+            found = Evaluated(choices=row.copy(), design=design, drop=self._drop(seen), ratios=ratios[i])
             self._known[row.tobytes()] = found
             self.evaluated.append(found)
             self.history.append((len(self.evaluated), perf_counter() - self._began, self.hypervolume()))
@@ -166,10 +159,12 @@ class Problem:
         keep = non_dominated(np.array([self.point(e.drop, e.ratios) for e in designs]))
         return sorted((e for e, kept in zip(designs, keep, strict=True) if kept), key=lambda e: (e.drop, *e.ratios))
 
-    def again(self, found: Evaluated, correct: int) -> Evaluated:
-        """Return `found` measured again on the search images with other constants, `correct` answers right."""
-        design = found.design.with_search(Measurement(correct=correct, images=self.images))
-        return replace(found, design=design, drop=100.0 * (self.baseline_correct - correct) / self.images)
+    def again(self, found: Evaluated, measured: Measurement) -> Evaluated:
+        """Return `found` as it was measured again on the search images, with other constants."""
+        return replace(found, design=found.design.with_search(measured), drop=self._drop(measured))
+
+    def _drop(self, measured: Measurement) -> float:
+        return 100.0 * (self.baseline_correct - measured.correct) / self.images
 
 
 def hardware_of(figures: ArchitectureCosts, index: int) -> Hardware:
@@ -183,3 +178,11 @@ def hardware_of(figures: ArchitectureCosts, index: int) -> Hardware:
         mult_power_ratio=float(figures.mult_power_ratio[index]),
         mult_energy_ratio=None if np.isnan(own) else own,
     )
+
+
+def distinct(rows: Choices) -> NDArray[np.intp]:
+    """Return indices of the first of each of `rows` (designs, units), ascending. (numpy.unique sorts whole rows: seconds where they are long.)"""
+    first: dict[bytes, int] = {}
+    for i, row in enumerate(rows):
+        first.setdefault(row.tobytes(), i)
+    return np.fromiter(first.values(), np.intp)

@@ -125,7 +125,8 @@ def network_of(saved: SavedDesign, named: QuantizedNetwork) -> QuantizedNetwork:
         raise InputError(f"network {source!r} is another one than design {saved.source!r} was found on; expected the file saved with it.")
     if dict(network.filters) != dict(named.filters):
         raise InputError(
-            f"network {source!r} of design {saved.source!r} has other layers than {named.name!r}; expected the network of its run. Give it with --network."
+            f"network {source!r} of design {saved.source!r} has other layers than {named.name!r}; "
+            "expected the network of its run. Give it with --network."
         )
     return network
 

@@ -8,16 +8,25 @@ from pathlib import Path
 from threading import Lock
 from types import TracebackType
 
+import numpy as np
+
+from hawx.emulate.evaluator import Answers
 from hawx.errors import InputError
 from hawx.verify.store import MeasurementKey, require_same
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS measurements (
     network TEXT NOT NULL, blocks TEXT NOT NULL, assignment TEXT NOT NULL, images TEXT NOT NULL, correct INTEGER NOT NULL,
+    total INTEGER NOT NULL DEFAULT 0, answers BLOB NOT NULL DEFAULT x'',
     PRIMARY KEY (network, blocks, assignment, images)
 ) WITHOUT ROWID
 """
-_VERSION = 1
+_FROM_1 = (
+    "ALTER TABLE measurements ADD COLUMN total INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE measurements ADD COLUMN answers BLOB NOT NULL DEFAULT x''",
+)
+"""Version 1 kept the count of right answers alone: such a row counts as not measured, and what is measured again must agree with it."""
+_VERSION = 2
 
 
 class SqliteStore:
@@ -34,11 +43,12 @@ class SqliteStore:
         self._connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30.0)
         try:
             (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-            if version not in (0, _VERSION):
+            if version not in (0, 1, _VERSION):
                 raise InputError(f"measurement store {str(self.path)!r} has version {version}; expected {_VERSION}. Start in an empty folder.")
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.execute(_SCHEMA)
+            for statement in _FROM_1 if version == 1 else (_SCHEMA,):
+                self._connection.execute(statement)
             self._connection.execute(f"PRAGMA user_version = {_VERSION}")
         except sqlite3.DatabaseError as error:
             self._connection.close()
@@ -49,19 +59,24 @@ class SqliteStore:
             self._connection.close()
             raise
 
-    def get(self, key: MeasurementKey) -> int | None:
-        query = "SELECT correct FROM measurements WHERE network = ? AND blocks = ? AND assignment = ? AND images = ?"
+    def get(self, key: MeasurementKey) -> Answers | None:
+        query = "SELECT total, answers FROM measurements WHERE network = ? AND blocks = ? AND assignment = ? AND images = ? AND total > 0"
         with self._lock:
             row = self._connection.execute(query, (key.network, key.blocks, key.assignment, key.images)).fetchone()
-        return None if row is None else int(row[0])
+        return None if row is None else np.unpackbits(np.frombuffer(row[1], np.uint8), count=int(row[0])).astype(np.bool_)
 
-    def put(self, key: MeasurementKey, correct: int) -> None:
+    def put(self, key: MeasurementKey, right: Answers) -> None:
+        held = (key.network, key.blocks, key.assignment, key.images, int(right.sum()), len(right), np.packbits(right).tobytes())
+        upsert = (
+            "INSERT INTO measurements VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET total = excluded.total, answers = excluded.answers "
+            "WHERE total = 0 AND correct = excluded.correct"
+        )
         with self._lock:
-            self._connection.execute(
-                "INSERT OR IGNORE INTO measurements VALUES (?, ?, ?, ?, ?)", (key.network, key.blocks, key.assignment, key.images, correct)
-            )
+            self._connection.execute(upsert, held)
         stored = self.get(key)
-        require_same(key, correct if stored is None else stored, correct)
+        if stored is None:
+            raise InputError(f"design {key.assignment!r} has another count of right answers in {str(self.path)!r}; start in an empty folder.")
+        require_same(key, stored, right)
 
     def __len__(self) -> int:
         with self._lock:

@@ -26,7 +26,10 @@ DESIGN, DESIGN_SCHEMA = "design.json", "hawx.design/1"
 NETWORK, OWN = "network.safetensors", "designs"
 """What all designs of a run share, and the folder with the constants of those that were recovered as a whole."""
 _HARDWARE = ("area_um2", "power_uw", "energy_uj", "latency_us", "mult_power_ratio", "mult_energy_ratio")
-_FRONT = ("id", "top1", "low", "high", "images", "drop", "dominated_by", "estimated_top1", "estimated_sigma", *_HARDWARE, "assignment")
+_FRONT = (
+    *("id", "top1", "low", "high", "images", "drop", "drop_low", "drop_high", "gained", "lost", "claimed_drop", "claimed_sigma", "dominated_by"),
+    *("estimated_top1", "estimated_sigma", *_HARDWARE, "assignment"),
+)
 
 
 class Result(Values):
@@ -108,10 +111,12 @@ def _front_rows(result: Values) -> list[dict[str, Any]]:
 
 def _front_row(result: Values, design: Design) -> dict[str, Any]:
     seen, estimate = design.measurement, design.estimate
-    accuracy = seen.to_dict() if seen else {"top1": "", "low": "", "high": "", "images": ""}
     return {
         "id": design.id,
-        **accuracy,
+        **{name: "" for name in _FRONT if name not in ("id", "assignment")},
+        **(seen.to_dict() if seen else {}),
+        "claimed_drop": result.claimed_drop(design) if design.claim else "",
+        "claimed_sigma": design.claim.sigma if design.claim else "",
         "drop": result.drop(design),
         "estimated_top1": estimate.top1 if estimate else "",
         "estimated_sigma": estimate.sigma if estimate else "",
@@ -151,16 +156,20 @@ def _result(values: dict[str, Any], folder: Path) -> Result:
 
 
 def _design(entry: dict[str, Any], filters: dict[str, int], blocks: tuple[str, ...]) -> Design:
-    estimate = entry["estimate"]
+    estimate, claim = entry["estimate"], entry.get("claim")  # runs before claims existed have none
     return Design(
         assignment=Assignment.from_dict(entry["assignment"], filters, blocks),
         hardware=Hardware(**{name: entry[name] for name in _HARDWARE}),
         estimate=Estimate(estimate["top1"], estimate["sigma"]) if estimate else None,
         search=_measurement(entry["search"]),
+        claim=Estimate(claim["top1"], claim["sigma"]) if claim else None,
         measurement=_measurement(entry["measurement"]),
         parameters=entry["parameters"] or None,
     )
 
 
 def _measurement(entry: dict[str, Any] | None) -> Measurement | None:
-    return Measurement(round(entry["top1"] * entry["images"] / 100), int(entry["images"])) if entry else None
+    if not entry:
+        return None
+    correct = round(entry["top1"] * entry["images"] / 100)
+    return Measurement(correct, int(entry["images"]), gained=entry.get("gained"), lost=entry.get("lost"))

@@ -2,5 +2,6 @@
 
 from hawx.testing.block_sources import BlockSourceSuite
 from hawx.testing.measurement_stores import MeasurementStoreSuite
+from hawx.testing.searchers import SearcherSuite
 
-__all__ = ["BlockSourceSuite", "MeasurementStoreSuite"]
+__all__ = ["BlockSourceSuite", "MeasurementStoreSuite", "SearcherSuite"]

@@ -4,7 +4,7 @@
         def open(self, folder: Path) -> MeasurementStore:
             return MyStore(folder / "measurements")
 
-The contract: nothing is there that was not put; every part of the key counts; the same measurement may come again, another count for
+The contract: nothing is there that was not put; every part of the key counts; the same measurement may come again, other answers for
 the same key may not; several threads may put at once; and, where a store is `durable`, what was put is there when it is opened anew.
 """
 
@@ -13,6 +13,9 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
+
+from hawx.emulate.evaluator import Answers
 from hawx.errors import InputError
 from hawx.verify.store import MeasurementKey, MeasurementStore
 
@@ -20,6 +23,16 @@ from hawx.verify.store import MeasurementKey, MeasurementStore
 def measurement_key(assignment: str = "a", *, network: str = "n", blocks: str = "b", images: str = "i") -> MeasurementKey:
     """Return a key that differs from the default one in what is given."""
     return MeasurementKey(network=network, blocks=blocks, assignment=assignment, images=images)
+
+
+def answers(correct: int, images: int = 30) -> Answers:
+    """Return answers of which the first `correct` are right, (images,)."""
+    return np.arange(images) < correct
+
+
+def counted(right: Answers | None) -> int | None:
+    """Return how many answers are right, None for None."""
+    return None if right is None else int(right.sum())
 
 
 class MeasurementStoreSuite:
@@ -45,36 +58,38 @@ class MeasurementStoreSuite:
         ]
         assert [store.get(key) for key in keys] == [None] * len(keys)
         for count, key in enumerate(keys):
-            store.put(key, count)
-        assert [store.get(key) for key in keys] == list(range(len(keys)))
+            store.put(key, answers(count))
+        assert [counted(store.get(key)) for key in keys] == list(range(len(keys)))
         self.close(store)
 
     def test_a_measurement_may_come_again_but_not_differ(self, tmp_path: Path) -> None:
         store = self.open(tmp_path)
-        store.put(measurement_key(), 7)
-        store.put(measurement_key(), 7)
-        refusal = None
-        try:
-            store.put(measurement_key(), 8)
-        except InputError as error:
-            refusal = str(error)
-        assert refusal is not None, "another count for the same key was accepted"
-        assert "7" in refusal, refusal
-        assert "8" in refusal, refusal
-        assert store.get(measurement_key()) == 7
+        store.put(measurement_key(), answers(7))
+        store.put(measurement_key(), answers(7))
+        for other in (answers(8), answers(7)[::-1].copy()):
+            refusal = None
+            try:
+                store.put(measurement_key(), other)
+            except InputError as error:
+                refusal = str(error)
+            assert refusal is not None, "other answers for the same key were accepted"
+            assert "7" in refusal, refusal
+        assert counted(store.get(measurement_key())) == 7
         self.close(store)
 
     def test_threads_may_put_at_once(self, tmp_path: Path) -> None:
         store = self.open(tmp_path)
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda i: store.put(measurement_key(str(i % 25)), i % 25), range(100)))
-        assert [store.get(measurement_key(str(i))) for i in range(25)] == list(range(25))
+            list(pool.map(lambda i: store.put(measurement_key(str(i % 25)), answers(i % 25)), range(100)))
+        assert [counted(store.get(measurement_key(str(i)))) for i in range(25)] == list(range(25))
         self.close(store)
 
     def test_what_was_put_is_there_when_opened_anew(self, tmp_path: Path) -> None:
         store = self.open(tmp_path)
-        store.put(measurement_key("kept"), 3)
+        store.put(measurement_key("kept"), answers(3))
         self.close(store)
         again = self.open(tmp_path)
-        assert again.get(measurement_key("kept")) == (3 if self.durable else None)
+        kept = again.get(measurement_key("kept"))
+        assert (kept is not None) == self.durable
+        assert kept is None or kept.tolist() == answers(3).tolist()
         self.close(again)

@@ -22,19 +22,18 @@ def verify_front(
     The front is the one that the search images chose: choosing again on the report images would bias what they report. Only the exact design,
     which loses nothing on any images, belongs to it also where the search images let a cheaper one look as good and the report images do not.
     """
-    images = len(measurer.task.labels)
     exact_choices = problem.space.exact_choices()
-    exact = measurer([problem.space.assignment(exact_choices)])[0]
+    right = measurer.answers([problem.space.assignment(exact_choices)])[0]
+    exact = Measurement.of(right, right)
     problem.progress.advance()
     front = []
     reference = next((found for found in problem.evaluated if np.array_equal(found.choices, exact_choices)), None)
     exact_is_beaten = reference is None
     for found in chosen:
-        correct = own.get(found.design.id, measurer)([found.design.assignment])[0]
-        front.append(found.design.with_measurement(Measurement(correct=correct, images=images)))
-        exact_is_beaten |= found is reference or (correct >= exact and bool((found.ratios <= 1.0).all()))
+        measured = Measurement.of(own.get(found.design.id, measurer).answers([found.design.assignment])[0], right)
+        front.append(found.design.with_measurement(measured))
+        exact_is_beaten |= found is reference or (measured.correct >= exact.correct and bool((found.ratios <= 1.0).all()))
         problem.progress.advance()
-    measured = Measurement(correct=exact, images=images)
     if reference is not None and not exact_is_beaten:
-        front.insert(0, reference.design.with_measurement(measured))
-    return tuple(front), measured
+        front.insert(0, reference.design.with_measurement(exact))
+    return tuple(front), exact

@@ -53,22 +53,26 @@ def run(arguments: Namespace) -> int:
         progress.stage("measure", 2)
         base = evaluate(loaded.network, library, exact, images.images, images.labels)
         progress.advance()
-        found = evaluate(network, library, assignment, images.images, images.labels)
+        found = evaluate(network, library, assignment, images.images, images.labels, against=loaded.network)
         progress.advance()
     facts: dict[str, Any] = {
         "id": assignment.id,
         "network": network.name,
         "measurement": found.to_dict(),
         "int8_top1": base.top1,
-        "drop": base.top1 - found.top1,
+        "drop": found.drop,
     }
     if arguments.json:
         print_json(facts)
         return 0
     low, high = found.interval
+    least, most = found.drop_interval or (float("nan"), float("nan"))
     out("", f"design {assignment.id} of {network.name}, {found.images} report images")
     out(f"top-1   {found.top1:.2f} %  [{low:.2f}, {high:.2f}] measured, 95 % interval")
-    out(f"int8    {base.top1:.2f} %  measured, all blocks exact", f"lost    {facts['drop']:z.2f} points")
+    out(
+        f"int8    {base.top1:.2f} %  measured, all blocks exact",
+        f"lost    {found.drop or 0.0:z.2f} points  [{least:z.2f}, {most:z.2f}] measured, 95 % interval, paired",
+    )
     return 0
 
 

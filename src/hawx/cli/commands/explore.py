@@ -58,7 +58,7 @@ def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
 
     with display(quiet=quiet) as progress:
         progress.stage("load")
-        from hawx.execution import counter_for
+        from hawx.execution import runner_for
         from hawx.flow import explore as explore_network
         from hawx.importers.accelerator import load_accelerator
         from hawx.store import SqliteStore, save_run
@@ -71,7 +71,7 @@ def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
         search_images, report_images = split_sizes(settings)
         ensure_calibrated()  # which kernel is fastest here: measured in about a second, once per machine
         begin(folder, settings)
-        with SqliteStore(folder / MEASUREMENTS) as store, counter_for(jobs=settings.jobs, dask=settings.dask) as counter:
+        with SqliteStore(folder / MEASUREMENTS) as store, runner_for(jobs=settings.jobs, dask=settings.dask) as runner:
             result = explore_network(
                 loaded.network,
                 library,
@@ -90,7 +90,7 @@ def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
                 calibration=loaded.calibration.images,
                 seed=settings.seed,
                 store=store,
-                counter=counter,
+                runner=runner,
                 progress=progress,
                 settings=asdict(settings),
             )
@@ -102,14 +102,14 @@ def report(result: Result, folder: Path, *, as_json: bool) -> None:
     """Print the outcome of a run."""
     from hawx.cli.front import choice_lines, front_lines
     from hawx.report.page import space_size
-    from hawx.results.choice import choose, optimism_words
+    from hawx.results.choice import choose, doubts, optimism_words
     from hawx.results.quantities import seconds
 
     if as_json:
         print_json(result.to_dict())
         return
     choice, base, effort = choose(result), result.baseline, result.effort
-    flattered = optimism_words(result)
+    said = [words for words in (doubts(result, choice) if choice else None, optimism_words(result)) if words]
     float_top1 = "" if base.float_top1 is None else f"float {base.float_top1:.2f} %, "
     out(
         "",
@@ -122,7 +122,7 @@ def report(result: Result, folder: Path, *, as_json: bool) -> None:
         "",
         *choice_lines(result, choice),
         "",
-        *([*textwrap.wrap(flattered, width()), ""] if flattered else []),
+        *(line for words in said for line in (*textwrap.wrap(words, width()), "")),
         f"report   {folder / 'report.html'}",
         f"design   {folder / 'design.json'}",
         f"again    hawx explore {folder / SETTINGS} --out ANOTHER-FOLDER",

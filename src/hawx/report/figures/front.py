@@ -55,7 +55,7 @@ def draw_front(result: Result, field: str, *, chosen: Design | None = None) -> M
     marks += [mark for design in ordered for mark in _estimate(result, plot, design, plot.x(_value(design, field) / factor))]
     for design in ordered:
         x, y = plot.x(_value(design, field) / factor), plot.y(result.drop(design))
-        low_drop, high_drop = _interval(result, design)
+        low_drop, high_drop = result.drop_interval(design)
         title = (
             f"{design.id}: loses {result.drop(design):.2f} points ({low_drop:.2f} to {high_drop:.2f}), measured; {shown.show(_value(design, field))}"
         )
@@ -96,7 +96,7 @@ def draw_fronts(runs: Sequence[tuple[str, Result]], field: str) -> Markup:
 
 def drop_limits(result: Result) -> tuple[float, float]:
     """Return the range of points lost that figures of the front show: all of it up to MOST_SHOWN, or to twice the goal."""
-    intervals = [_interval(result, d) for d in result.front] or [(0.0, 1.0)]
+    intervals = [result.drop_interval(d) for d in result.front] or [(0.0, 1.0)]
     goal = result.max_drop or 0.0
     most = max(MOST_SHOWN, 2.0 * goal, min(high for _, high in intervals))
     low, high = min(0.0, *(low for low, _ in intervals)), max(0.5, 1.25 * goal, *(high for _, high in intervals if high <= most))
@@ -118,16 +118,6 @@ def _value(design: Design, field: str) -> float:
 def _seen(result: Result, design: Design) -> float:
     assert design.search is not None
     return result.baseline.search_int8_top1 - design.search.top1
-
-
-def _interval(result: Result, design: Design) -> tuple[float, float]:
-    """Return the drop's interval: int8 top-1 minus the measurement's Wilson interval."""
-    measurement = design.measurement or design.search
-    if measurement is None:
-        return (result.drop(design), result.drop(design))
-    low, high = measurement.interval
-    base = result.baseline.int8_top1 if design.measurement is not None else result.baseline.search_int8_top1
-    return base - high, base - low
 
 
 def _staircase(result: Result, ordered: Sequence[Design]) -> list[Design]:

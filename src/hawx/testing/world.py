@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hawx.accelerators import Accelerator, Spatial
 from hawx.blocks import Costs
 from hawx.designs import Assignment, SearchSpace
+from hawx.estimates import Measurement
 from hawx.networks import Layer, LayerKind
 from hawx.predict import Effects
 from hawx.search import Problem
@@ -45,10 +46,10 @@ class World:
         self.effects = Effects(base=base, delta=delta, weights=np.ones(images), groups=self.space.unit_layers, attenuation=None)
         self.measured = 0
 
-    def count(self, assignments: Sequence[Assignment]) -> list[int]:
-        """Truth: correct answers of the composed margins, added up one unit at a time."""
+    def measure(self, assignments: Sequence[Assignment]) -> list[Measurement]:
+        """Truth: answers by the composed margins, added up one unit at a time; the exact design answers all images right."""
         self.measured += len(assignments)
-        return [int(self.right(assignment).sum()) for assignment in assignments]
+        return [Measurement.of(self.right(assignment), np.ones(self.effects.images, np.bool_)) for assignment in assignments]
 
     def right(self, assignment: Assignment) -> NDArray[np.bool_]:
         """Return which images the design answers right, (images,)."""
@@ -65,7 +66,7 @@ class World:
             costs=costs(),
             accelerator=accelerator or Spatial(),
             objectives=objectives,
-            measurer=self.count,
+            measurer=self.measure,
             images=self.effects.images,
             baseline_correct=self.effects.images,
             budget=budget,

@@ -1,4 +1,4 @@
-"""Runs on scoring images: which of its chosen scoring images each design answers right, bit-exactly."""
+"""Prober: which of its chosen scoring images each design answers right, bit-exactly."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hawx.networks import QuantizedNetwork
 from hawx.score.stage import ScoringSet
 
 
-class ScoringRuns:
+class ScoringProber:
     """Runs designs of a network, each on some of its scoring images."""
 
     def __init__(self, network: QuantizedNetwork, library: Library, sample: ScoringSet) -> None:

@@ -1,4 +1,4 @@
-"""Calibration: from the composed drop to an estimate with sigma, learned from the designs measured so far.
+"""Correction: from the composed drop to an estimate with sigma, learned from the designs measured so far.
 
 Composition misses how layers interact, and a design that is put forward was chosen among thousands because its effects look
 harmless. Both are learned from a handful of measurements by a Gaussian process whose prior mean is the composed drop, with three
@@ -58,7 +58,7 @@ USUAL = Prior(amplitude=0.25, length=1.5, part=0.15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Calibration:
+class Correction:
     """The posterior on measured minus composed drop, on the compressed scale."""
 
     prior: Prior
@@ -78,25 +78,28 @@ class Calibration:
         images: int,
         *,
         sigmas: Vector | None = None,
+        noises: Vector | None = None,
         priors: Sequence[Prior] = PRIORS,
-    ) -> Calibration:
-        """Return the calibration of composed drops against measured drops, both (designs,) in points.
+    ) -> Correction:
+        """Return the correction of composed drops against measured drops, both (designs,) in points.
 
         Args:
             parts: (designs, parts), how far each design uses each part, 0..1; see `Effects.parts`.
             images: number of search images; sets the noise of a measurement (paired, so only changed answers count).
             sigmas: (designs,) in points: how uncertain `measured` is where it was estimated; 0 where it was measured.
+            noises: (designs,) in points: standard deviation of each measurement by its images, where gained and lost answers are known.
             priors: those to choose from by the evidence.
         """
         truth = np.asarray(measured, float)
         x, y = compress(np.asarray(raw, float)), compress(truth)
-        noise = np.hypot(_noise(truth, images), _distance(truth))
+        sampled = _noise(truth, images) if noises is None else noises / (SCALE + np.abs(truth))
+        noise = np.hypot(sampled, _distance(truth))
         if sigmas is not None:
             noise = np.hypot(noise, sigmas / (SCALE + np.abs(truth)))
-        return max((cls._posterior(prior, x, parts, y, noise) for prior in priors), key=lambda calibration: calibration.evidence)
+        return max((cls._posterior(prior, x, parts, y, noise) for prior in priors), key=lambda correction: correction.evidence)
 
     @classmethod
-    def _posterior(cls, prior: Prior, x: Vector, parts: NDArray[np.float64], y: Vector, noise: Vector) -> Calibration:
+    def _posterior(cls, prior: Prior, x: Vector, parts: NDArray[np.float64], y: Vector, noise: Vector) -> Correction:
         factor, lower = cho_factor(_kernel(prior, x, parts, x, parts) + np.diag(noise**2), lower=True)
         residual = y - x
         alpha = cho_solve((factor, lower), residual)
@@ -105,10 +108,10 @@ class Calibration:
         evidence -= 0.5 * sum(float(np.log(getattr(prior, name) / getattr(USUAL, name))) ** 2 for name in ("amplitude", "length", "part"))
         return cls(prior=prior, drops=x, parts=parts, alpha=alpha, factor=factor, evidence=evidence)
 
-    def predict(self, raw: Vector, parts: NDArray[np.float64], images: int) -> tuple[Vector, Vector]:
+    def predict(self, raw: Vector, parts: NDArray[np.float64], images: int | None) -> tuple[Vector, Vector]:
         """Return estimated drop and its sigma in points, each (designs,), for composed drops (designs,) and parts (designs, parts).
 
-        Sigma is that of a measurement on `images` images: it holds the uncertainty of the calibration and of the sample.
+        Sigma is that of a measurement on `images` images: it holds the uncertainty of the correction and of the sample. None: of endless images.
         """
         x = compress(np.asarray(raw, float))
         cross = _kernel(self.prior, x, parts, self.drops, self.parts)
@@ -116,7 +119,7 @@ class Calibration:
         alone = self.prior.amplitude**2 + (self.prior.slope * x) ** 2 + self.prior.part**2 * (parts**2).sum(axis=1)
         variance = alone - np.einsum("ij,ji->i", cross, cho_solve((self.factor, True), cross.T))
         drop = expand(mean)
-        sigma = np.sqrt(np.maximum(variance, 0.0) + _noise(drop, images) ** 2)
+        sigma = np.sqrt(np.maximum(variance, 0.0) + (0.0 if images is None else _noise(drop, images) ** 2))
         return drop, sigma * (SCALE + np.abs(drop))
 
 
