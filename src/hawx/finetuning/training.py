@@ -37,7 +37,7 @@ WARMUP = 0.1
 SNAPSHOTS = 4
 """Per epoch."""
 DIVERGED = 1.5
-"""A loss of so many times what a constant answer, and the start, would have is one of no return."""
+"""A loss of so many times what the start has, and what a constant answer has, at least 1, is one of no return."""
 WINDOW = 20
 """Steps over which a loss is averaged before it is judged."""
 
@@ -171,7 +171,7 @@ class _Run:
         progress.stage("fine-tune", self.total)
         answers = self._logits(self.network, self.exact)
         start_loss = self.best_loss = self._held_loss(answers, self._logits(self.start, self.blocks))
-        worst = DIVERGED * max(start_loss, self._held_loss(answers, answers.mean(0).expand_as(answers)))
+        worst = DIVERGED * max(1.0, start_loss, self._held_loss(answers, answers.mean(0).expand_as(answers)))
         progress.note(f"epoch 0: loss {start_loss:.4f} on {len(self.held)} held-out images")
         if resume is not None:
             self._restore(resume)

@@ -83,7 +83,7 @@ def run(arguments: Namespace) -> int:
         progress.stage("measure", 2)
         int8 = evaluate(exact, library, Assignment.uniform(exact.filters, library.names, library.exact.name), report.images, report.labels)
         progress.advance()
-        before = evaluate(start, library, assignment, report.images, report.labels)
+        before = evaluate(start, library, assignment, report.images, report.labels, against=exact)
         progress.advance()
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -104,7 +104,7 @@ def run(arguments: Namespace) -> int:
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"the same command with --resume goes on from {checkpoint.path}." if checkpoint.path.exists() else "") from None
         progress.stage("measure")
-        after = evaluate(tuned.network, library, assignment, report.images, report.labels)
+        after = evaluate(tuned.network, library, assignment, report.images, report.labels, against=exact)
     facts = _facts(tuned, recipe, len(images), before, after, int8)
     found = {"id": assignment.id, "measurement": after.to_dict(), "finetuning": facts}
     save_tuned(saved, tuned.network, found, asdict(settings), library.hashes, folder)
@@ -129,8 +129,6 @@ def _facts(tuned: FineTuned, recipe: TuningRecipe, images: int, before: Measurem
         "before": before.to_dict(),
         "after": after.to_dict(),
         "int8_top1": int8.top1,
-        "drop_before": int8.top1 - before.top1,
-        "drop_after": int8.top1 - after.top1,
         "best_epoch": tuned.best,
         "held_out_loss": [tuned.start_loss, *(epoch.held_out for epoch in tuned.epochs)],
         "seconds_per_epoch": tuned.seconds_per_epoch,
@@ -143,8 +141,8 @@ def _print(name: str, network: str, facts: dict[str, Any], folder: Path) -> None
     out("", f"design {name} of {network}, fine-tuned on {facts['train_images']} images, {facts['after']['images']} report images")
     for when in ("before", "after"):
         seen = facts[when]
-        lost = f"lost {facts[f'drop_{when}']:z.2f} points"
-        out(f"{when:7} {seen['top1']:.2f} %  [{seen['low']:.2f}, {seen['high']:.2f}] measured, 95 % interval; {lost}")
+        lost = f"lost {seen['drop']:z.2f} points [{seen['drop_low']:z.2f}, {seen['drop_high']:z.2f}]"
+        out(f"{when:7} {seen['top1']:.2f} %  [{seen['low']:.2f}, {seen['high']:.2f}], {lost} measured, 95 % intervals, paired for what is lost")
     out(f"int8    {facts['int8_top1']:.2f} %  measured, all blocks exact")
     if not facts["best_epoch"]:
         out("no epoch was better than the start on the held-out images, so the weights are those of the start; try a lower --rate or more images")
