@@ -137,7 +137,9 @@ def test_one_layer_with_one_filter(smallest, granularity: str, searcher: str) ->
 def test_one_layer_one_filter_one_block(smallest, accelerator) -> None:
     network, images, labels = smallest
     library = Library([block("exact", EXACT, 1.0)], name="one")
-    result = explore(network, library, accelerator, images, labels, granularity="filter", search_images=40, report_images=40, budget=5, recover="none")
+    result = explore(
+        network, library, accelerator, images, labels, granularity="filter", search_images=40, report_images=40, budget=5, recover="none"
+    )
     assert len(result.evaluated) == len(result.front) == 1
     assert result.front[0].measurement.top1 == result.baseline.int8_top1
     assert result.space_log10 == 0

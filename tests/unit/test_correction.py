@@ -6,9 +6,10 @@ from math import e, log, sqrt
 
 import numpy as np
 import pytest
-from hawx.predict.correction import PRIORS, USUAL, Correction, Prior, compress, expand
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, DotProduct, Kernel
+
+from hawx.predict.correction import PRIORS, USUAL, Correction, Prior, compress, expand
 
 
 class Parts(Kernel):
