@@ -29,6 +29,8 @@ _NAMES = {
     "explore": "hawx.flow",
     "score": "hawx.flow",
     "evaluate": "hawx.flow",
+    "finetune": "hawx.finetuning",
+    "TuningRecipe": "hawx.finetuning",
     "Result": "hawx.store",
     # errors
     "HawxError": "hawx.errors",
@@ -64,6 +66,8 @@ if TYPE_CHECKING:
     from hawx.errors import InputError as InputError
     from hawx.estimates import Estimate as Estimate
     from hawx.estimates import Measurement as Measurement
+    from hawx.finetuning import TuningRecipe as TuningRecipe
+    from hawx.finetuning import finetune as finetune
     from hawx.flow import evaluate as evaluate
     from hawx.flow import explore as explore
     from hawx.flow import score as score

@@ -44,7 +44,8 @@ def test_the_run_folder_holds_the_contract(run_folder: Path) -> None:
     assert set(result["cost"]) == {"evaluations", "evaluation_equivalents", "wall_s", "stages"}
     for design in result["front"]:
         assert set(design["estimate"] or {"top1": 0, "sigma": 0}) == {"top1", "sigma"}
-        assert set(design["measurement"]) == {"top1", "low", "high", "images"}
+        assert set(design["claim"]) == {"top1", "sigma"}
+        assert {"top1", "low", "high", "images", "gained", "lost", "drop", "drop_low", "drop_high"} == set(design["measurement"])
         assert design["measurement"]["images"] == 150
         assert 0 <= design["measurement"]["low"] <= design["measurement"]["top1"] <= design["measurement"]["high"] <= 100
         assert {"id", "assignment", "area_um2", "power_uw", "energy_uj", "latency_us", "mult_power_ratio"} <= set(design)
@@ -104,7 +105,7 @@ def test_a_goal_out_of_reach_writes_the_results_and_says_how_close(run_folder: P
     said = capsys.readouterr()
     assert status == 1
     assert re.search(
-        r"^hawx: no design loses at most -50 points of top-1; the closest, [0-9a-f]{12}, loses -?\d+\.\d\d points at .*%", said.err, re.M
+        r"^hawx: no design is expected to lose at most -50 points of top-1; the closest, [0-9a-f]{12}, loses -?\d+\.\d\d points at .*%", said.err, re.M
     )
     assert "Traceback" not in said.err
     assert (tmp_path / "g" / "report.html").exists()
@@ -122,11 +123,11 @@ def test_the_front_is_printed_with_measured_accuracies(run_folder: Path, tmp_pat
         assert max(map(len, table)) <= columns
         assert len(table) == len(result_of(tmp_path / str(columns))["front"])
         assert sum(line.startswith("*  ") for line in table) == 1
-        assert any("top-1 % measured" in line for line in lines)
+        assert any("[95 % paired]" in line for line in lines)
         assert "\x1b" not in said.out + said.err
         assert str(tmp_path / str(columns) / "report.html") in said.out
         stages = [line.split(" s  ")[1].split(" ")[0] for line in said.err.splitlines()]
-        assert stages == ["load", "baseline", "profile", "score", "search", "verify"]
+        assert stages == ["load", "recover", "baseline", "profile", "score", "search", "refine", "verify"]
 
 
 def test_report_compare_and_evaluate_read_the_folder(run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -75,12 +75,23 @@ def add_json(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON on standard output, and nothing else")
 
 
-def add_settings(parser: Parser, cls: type, names: Iterable[str] | None = None) -> None:
+def add_settings(
+    parser: Parser,
+    cls: type,
+    names: Iterable[str] | None = None,
+    *,
+    title: str = "settings",
+    about: str = "Each can also stand in a settings file, under the name of the flag.",
+) -> None:
     """Add a flag for each setting of `cls` (those in `names`, if given). Absent flags leave no trace in the namespace."""
     chosen = None if names is None else set(names)
-    group = parser.add_argument_group("settings", "Each can also stand in a settings file, under the name of the flag.")
+    group = parser.add_argument_group(title, about)
     for setting in schema(cls):
-        if chosen is None or setting.name in chosen:
+        if chosen is not None and setting.name not in chosen:
+            continue
+        if setting.kind is Kind.FLAG:
+            group.add_argument(setting.flag, dest=setting.name, action="store_true", default=SUPPRESS, help=_help(setting))
+        else:
             group.add_argument(setting.flag, dest=setting.name, default=SUPPRESS, help=_help(setting), **_shape(setting))
 
 

@@ -1,6 +1,7 @@
 """Masters: what a fine-tuning really moves. Real-valued copies of a layer's integers, rounded anew at every step.
 
-All are in units of one weight code, so that one learning rate fits every layer: weights are codes; a scale moves by a 127th of itself per unit;
+All are in units of one weight code, so that one learning rate fits every layer: weights are codes; a scale moves by an eighth of itself per unit
+(a 127th, as a code of a full-range weight would, was too slow: on LeNet-5 under a strong block it left four times the loss; a third was restless);
 a bias by what one code in every weight would add with random signs at full activations, `max|a|·sqrt(K)` accumulator units.
 """
 
@@ -16,6 +17,8 @@ from hawx.networks.quantized import QuantizedLayer
 
 LARGEST_CODE = 127
 """Weight codes stay within ±127: −128 has no opposite."""
+SCALE_STEP = 1 / 8
+"""What the logarithm of a scale moves by per unit."""
 _LARGEST_BIAS = float(1 << 30)
 
 
@@ -44,7 +47,7 @@ class Master:
     @property
     def log_scale(self) -> Tensor:
         """What the logarithm of the scale has moved by."""
-        return self.scale / LARGEST_CODE
+        return self.scale * SCALE_STEP
 
     @property
     def real_bias(self) -> Tensor:

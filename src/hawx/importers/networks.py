@@ -176,7 +176,7 @@ def load_with_data(
             f"images of data set {fspath(data)!r} have shape {evaluation.images.shape[1:]}; "
             f"network {text!r} expects {zoo.describe(text).input_shape}. Is it the data set of another network?"
         )
-    calibration = _training_part(data, preprocessing, calibration_images)
+    calibration = training_part(data, preprocessing, calibration_images)
     if calibration is None:
         order = np.random.default_rng(seed).permutation(len(evaluation)).astype(np.int64)
         count = min(calibration_images, max(2, len(evaluation) // 4))
@@ -191,8 +191,8 @@ def load_with_data(
     return Loaded(network=network, data=data_set, calibration=calibration)
 
 
-def _training_part(data: str | PathLike[str], preprocessing: Preprocessing | None, count: int) -> Dataset | None:
-    """Return calibration images from the training part of a data set that has two parts."""
+def training_part(data: str | PathLike[str], preprocessing: Preprocessing | None, count: int | None) -> Dataset | None:
+    """Return images, at most `count`, from the training part of a data set that has two parts; None where it has not."""
     path = Path(fspath(data))
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as archive:

@@ -1,4 +1,4 @@
-"""The checkpoint of a training run: a safetensors file beside its output, from which the same command goes on. Nothing is unpickled."""
+"""What a training needs of files: its images, and a checkpoint beside its output from which the same command goes on. Nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from hawx.errors import InputError
 from hawx.files import replacing
-from hawx.networks.datasets import Dataset
+from hawx.importers.datasets import has_two_parts, load_dataset
+from hawx.importers.networks import training_part
+from hawx.networks import zoo
+from hawx.networks.datasets import Dataset, Pixels
+from hawx.networks.preprocessing import Preprocessing
 from hawx.networks.training import Recipe, Snapshot
 
 _KEY = "hawx_training"
@@ -32,6 +37,11 @@ class Checkpoint:
         digest.update(data.images.tobytes())
         digest.update(data.labels.tobytes())
         return cls(output.with_suffix(".checkpoint"), digest.hexdigest())
+
+    @classmethod
+    def beside(cls, output: Path, *parts: object) -> Checkpoint:
+        """Return the checkpoint of the run that `parts` decide, as their texts, and that will write `output`."""
+        return cls(output.with_suffix(".checkpoint"), hashlib.sha256(repr(parts).encode()).hexdigest())
 
     def load(self) -> Snapshot | None:
         """Return the snapshot to go on from; None where the run has not begun.
@@ -64,3 +74,40 @@ class Checkpoint:
     def remove(self) -> None:
         """Forget the run: it is done."""
         self.path.unlink(missing_ok=True)
+
+
+def training_images(
+    source: str, *, data: str | None, train: str | None, preprocessing: Preprocessing | None, classes: int, apart: Pixels, limit: int | None
+) -> Dataset:
+    """Return the images to train the network `source` on, none of which is among `apart`.
+
+    Args:
+        data: what the network is evaluated on: its training part is used, where it has one.
+        train: images of their own, which go before that.
+        preprocessing: gives the size of image files.
+        apart: uint8 images that a design is chosen or judged on.
+        limit: at most so many images, evenly spread.
+
+    Raises:
+        InputError: there are no images to train on.
+    """
+    found: Dataset | None = None
+    if train is not None:
+        path = Path(train)
+        part = "train" if path.suffix == ".npz" or has_two_parts(path) else "test"
+        found = load_dataset(path, part=part, classes=classes, preprocessing=preprocessing, limit=limit)
+    elif data is not None:
+        found = training_part(data, preprocessing, limit)
+    elif source in zoo.embedded.EMBEDDED:
+        whole = zoo.calibration(source)
+        found = whole.first(limit or len(whole))
+    if found is None:
+        raise InputError(
+            f"data set {data!r} has no training part, and images that a design is chosen or judged on are not trained on; "
+            "expected training images. Give them with --train."
+        )
+    seen = {hashlib.sha256(image.tobytes()).digest() for image in apart}
+    unseen = [i for i, image in enumerate(found.images) if hashlib.sha256(image.tobytes()).digest() not in seen]
+    if not unseen:
+        raise InputError(f"all {len(found)} training images are among those that designs are judged on; expected others. Give them with --train.")
+    return found.take(np.array(unseen, np.int64))

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from hawx.errors import InputError, UnknownNameError
-from hawx.files import read_bytes, read_text
+from hawx.files import make_folder, read_bytes, read_text, write_bytes, write_text
 from hawx.networks import QuantizedNetwork
-from hawx.networks.serialize import from_bytes, with_variants
-from hawx.store.run import DESIGN, NETWORK, OWN, load_run
+from hawx.networks.serialize import from_bytes, to_bytes, with_variants
+from hawx.store.run import DESIGN, DESIGN_SCHEMA, NETWORK, OWN, load_run
+from hawx.store.text import json_text
 from hawx.verify import network_identity
 
 LARGEST = 1 << 31
@@ -71,6 +72,40 @@ def load_design(source: str | PathLike[str]) -> SavedDesign:
         network=path.parent / str(values["network_file"]) if values.get("network_file") else None,
         network_identity=values.get("network_identity"),
     )
+
+
+def save_tuned(
+    saved: SavedDesign,
+    network: QuantizedNetwork,
+    found: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    library: Mapping[str, str],
+    folder: str | PathLike[str],
+) -> None:
+    """Write `saved` into `folder` as a design on `network`, which goes beside it.
+
+    Args:
+        found: overrules what was found of the design before.
+        settings: of the run, as plain values.
+        library: block name -> SHA-256 of its table.
+
+    Raises:
+        InputError: the folder cannot be made or written.
+    """
+    target = make_folder(folder)
+    write_bytes(target / NETWORK, to_bytes(network))
+    kept = {key: value for key, value in saved.found.items() if key not in ("estimate", "search")}  # these were of the network before
+    values = {
+        **kept,
+        **found,
+        "schema": DESIGN_SCHEMA,
+        "assignment": dict(saved.assignment),
+        "settings": dict(settings),
+        "library": {**saved.library, **library},
+        "network_file": NETWORK,
+        "network_identity": network_identity(network),
+    }
+    write_text(target / DESIGN, json_text(values) + "\n")
 
 
 def network_of(saved: SavedDesign, named: QuantizedNetwork) -> QuantizedNetwork:

@@ -37,7 +37,7 @@ WARMUP = 0.1
 SNAPSHOTS = 4
 """Per epoch."""
 DIVERGED = 1.5
-"""A loss of so many times what a constant answer, and the start, would have is one of no return."""
+"""A loss of so many times what the start has, and what a constant answer has, at least 1, is one of no return."""
 WINDOW = 20
 """Steps over which a loss is averaged before it is judged."""
 
@@ -90,7 +90,7 @@ def finetune(
         images: (N, C, H, W) as the network takes them: training images, never those that a design is chosen or judged on.
         labels: (N,) class indices; needed only where the recipe gives them a share.
         start: the same network, perhaps recovered, to start from; default `network` itself.
-        recipe: default `TuningRecipe(epochs=3)`.
+        recipe: default `TuningRecipe()`.
         seed: of order, augmentation and the choice of held-out images.
         device: where activations live, a name of PyTorch's. The emulation is as exact on a GPU; gradients there may differ in their last bits.
         resume: a snapshot of a run with the same arguments: it goes on from there, to the same network.
@@ -99,9 +99,10 @@ def finetune(
     Raises:
         InputError: something given does not fit, or the training diverges; the message says what to change.
     """
-    recipe = recipe or TuningRecipe(epochs=3)
+    recipe = recipe or TuningRecipe()
     begun = network if start is None else start
     _check(network, begun, assignment, images, labels, recipe)
+    begun = begun.on(assignment.labels(library.hashes))
     classes = None if labels is None else torch.from_numpy(labels)
     run = _Run(network, begun, assignment, library, recipe, torch.from_numpy(images), classes, seed, torch.device(device))
     return run.train(progress or SilentProgress(), resume, keep)
@@ -170,7 +171,7 @@ class _Run:
         progress.stage("fine-tune", self.total)
         answers = self._logits(self.network, self.exact)
         start_loss = self.best_loss = self._held_loss(answers, self._logits(self.start, self.blocks))
-        worst = DIVERGED * max(start_loss, self._held_loss(answers, answers.mean(0).expand_as(answers)))
+        worst = DIVERGED * max(1.0, start_loss, self._held_loss(answers, answers.mean(0).expand_as(answers)))
         progress.note(f"epoch 0: loss {start_loss:.4f} on {len(self.held)} held-out images")
         if resume is not None:
             self._restore(resume)
@@ -244,7 +245,7 @@ class _Run:
     def _logits(self, network: QuantizedNetwork, executor: Executor) -> Tensor:
         """Return the logits of the held-out images."""
         there = self._there(network)
-        return torch.cat([there.run(self._inputs(self.images[part]), executor).cpu() for part in self.held.split(default_batch(network))])
+        return torch.cat([there.run(self._inputs(self.images[part]), executor).cpu() for part in torch.split(self.held, default_batch(network))])
 
     def _inputs(self, images: Tensor) -> Tensor:
         return network_input(images, self.network.input_shape, self.network.preprocessing).to(self.device)
@@ -313,8 +314,16 @@ class _Run:
 
 
 def _filled(layers: Mapping[str, QuantizedLayer], snapshot: Snapshot) -> dict[str, QuantizedLayer]:
-    keys = ("weight", "weight_scale", "bias")
-    return {name: replace(layer, **{key: snapshot[f"best.{name}.{key}"] for key in keys}) for name, layer in layers.items()}
+    """Return `layers` with the constants of the snapshot's best network."""
+    return {
+        name: replace(
+            layer,
+            weight=snapshot[f"best.{name}.weight"],
+            weight_scale=snapshot[f"best.{name}.weight_scale"],
+            bias=snapshot[f"best.{name}.bias"],
+        )
+        for name, layer in layers.items()
+    }
 
 
 def _cosine(progress: float) -> float:
