@@ -46,8 +46,9 @@ Images = NDArray[np.uint8] | NDArray[np.float32]
 
 RECOVERY_IMAGES = 256
 """Images that weights, biases and scales are recovered on."""
-REFERENCE_DROP = 10.0
-"""Points of drop that bound the hypervolume where the user states no goal."""
+REFERENCE_DROP, LEAST_REFERENCE = 10.0, 2.0
+"""Points of drop that bound the hypervolume where the user states no goal, and at least where there is one: predictions err by half a point and more,
+and a design that is wrongly expected to lose a point must still be worth a look."""
 SAMPLING, SEARCHING = 0, 1
 """What draws random numbers: each has a stream of its own."""
 
@@ -211,7 +212,7 @@ def search(units: ScoredUnits, predictor: Predictor, accelerator: Accelerator, g
         baseline_correct=int(prepared.right.sum()),
         budget=goal.budget,
         energies=energies.values_fj,
-        reference_drop=REFERENCE_DROP if goal.max_drop is None else max(2.0 * goal.max_drop, 1.0),
+        reference_drop=REFERENCE_DROP if goal.max_drop is None else max(4.0 * goal.max_drop, LEAST_REFERENCE),
         probe=ScoringProber(task.network, task.library, units.sample),
         progress=prepared.clock.progress,
     )

@@ -24,12 +24,14 @@ def allowed(package: str) -> set[str]:
         return VOCABULARY
     if package in FOUNDATION:
         return VOCABULARY | {package} | ({"blocks"} if package in {"designs", "accelerators"} else set())
+    if package == "circuits":  # pure: what readers of circuit files share
+        return VOCABULARY | {"blocks", "circuits", "rtl"}
     if package in TOLD:
         return VOCABULARY | FOUNDATION
     if package in STAGES:
         return VOCABULARY | FOUNDATION | TOLD | set(STAGES[STAGES.index(package) :])
     if package in ADAPTERS:
-        return VOCABULARY | FOUNDATION | TOLD | set(STAGES) | ADAPTERS
+        return VOCABULARY | FOUNDATION | TOLD | set(STAGES) | ADAPTERS | {"circuits"}
     return VOCABULARY | FOUNDATION | TOLD | set(STAGES) | ADAPTERS | EDGE | {"__version__"}
 
 

@@ -81,7 +81,7 @@ def test_delay_is_that_of_opensta(name, osu018, tmp_path):
 
 
 MULTIPLIER = "expected a combinational multiplier in synthesizable Verilog."
-PORTS = "expected two 8-bit inputs (activation, then weight) and one 16-bit output."
+PORTS = "expected two 8-bit inputs and one 16-bit output."
 BAD = {
     "syntax": ("module m (input [7:0] A, input [7:0] B, output [15:0] O);\n  assign O = A * ;\nendmodule\n",
                "FILE line 2 cannot be synthesized: syntax error, unexpected ';'; " + MULTIPLIER),
@@ -90,15 +90,15 @@ BAD = {
     "clock": ("module m (input clk, input [7:0] A, input [7:0] B, output reg [15:0] O);\n  always @(posedge clk)\n    O <= A * B;\nendmodule\n",
               "FILE line 2 holds a clocked register; expected a purely combinational multiplier. Remove the clock, or assign in every branch."),
     "unused clock": ("module m (input clk, input [7:0] A, input [7:0] B, output [15:0] O);\n  assign O = A * B;\nendmodule\n",
-                     "FILE module 'm' has ports input clk[1], input A[8], input B[8], output O[16]; " + PORTS),
+                     "FILE module 'm' has ports input [1] clk, input [8] A, input [8] B, output [16] O; " + PORTS),
     "narrow": ("module m (input [6:0] A, input [7:0] B, output [15:0] O);\n  assign O = A * B;\nendmodule\n",
-               "FILE module 'm' has ports input A[7], input B[8], output O[16]; " + PORTS),
+               "FILE module 'm' has ports input [7] A, input [8] B, output [16] O; " + PORTS),
     "loop": ("module m (input [7:0] A, input [7:0] B, output [15:0] O);\n  wire [15:0] x = (x & {A, A}) ^ {B, B};\n  assign O = x;\nendmodule\n",
              "FILE cannot be synthesized: it has a combinational loop; " + MULTIPLIER),
     "undriven": ("module m (input [7:0] A, input [7:0] B, output [15:0] O);\n  wire t;\n  assign O = {A, B} ^ {16{t}};\nendmodule\n",
                  "FILE cannot be synthesized: Wire m.t is used but has no driver; " + MULTIPLIER),
     "two": ("module m (input [7:0] A, input [7:0] B, output [15:0] O); assign O = A * B; endmodule\nmodule n (input a, output b); endmodule\n",
-            "FILE has top modules m, n; expected one. Name it with --top."),
+            "FILE has top modules m, n; expected one, or one called 'bad'. Name it with --top."),
     "nothing": ("", "FILE has no single top module; expected one. Name it with top=."),
 }  # fmt: skip
 

@@ -105,7 +105,9 @@ def test_a_goal_out_of_reach_writes_the_results_and_says_how_close(run_folder: P
     said = capsys.readouterr()
     assert status == 1
     assert re.search(
-        r"^hawx: no design is expected to lose at most -50 points of top-1; the closest, [0-9a-f]{12}, loses -?\d+\.\d\d points at .*%", said.err, re.M
+        r"^hawx: no design is expected to lose at most -50 points of top-1; the closest, [0-9a-f]{12}, loses -?\d+\.\d\d points at .*%",
+        said.err,
+        re.M,
     )
     assert "Traceback" not in said.err
     assert (tmp_path / "g" / "report.html").exists()

@@ -12,10 +12,11 @@ import re
 
 import numpy as np
 
+from hawx.circuits import operand_order
 from hawx.formats import CODES
 from hawx.importers.c_arithmetic import Type, Typed, binary, choose, convert, literal, shift, unary, wrap
 from hawx.importers.tokens import Tokens
-from hawx.importers.verilog import Raw, operand_order
+from hawx.importers.verilog import Raw
 
 _PATTERN = re.compile(
     r"(?P<number>0[xX][0-9a-fA-F]+[uUlL]*|0[bB][01]+[uUlL]*|\d+[uUlL]*)|(?P<name>[A-Za-z_]\w*)|"

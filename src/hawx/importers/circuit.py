@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hawx.blocks.block import Block
+from hawx.circuits import Pair, formats_of_circuit, from_patterns, parse_header, published_costs, signedness_hint
 from hawx.files import read_text
 from hawx.importers.c_source import evaluate_c
-from hawx.importers.header import parse_header, published_costs
-from hawx.importers.readings import SIGNED, UNSIGNED, Pair, formats_of_circuit, from_patterns
 from hawx.importers.tokens import MAX_CIRCUIT_BYTES
 from hawx.importers.verilog import evaluate_verilog
 
 SUFFIXES = (".v", ".sv", ".c")
-
-_NAMED = re.compile(r"mul\d+([su])_")
-_SIGNED_C = re.compile(r"\bint\d+_t\s+\w+\s*\(\s*(?:const\s+)?int8_t\b")
-
-
-def signedness_hint(name: str, text: str, suffix: str) -> Pair | None:
-    """Return what a signed C signature or a name such as `mul8s_1KV8` says about the formats.
-
-    An unsigned C signature says nothing: some files return signed products as unsigned numbers.
-    """
-    if suffix == ".c" and _SIGNED_C.search(text):
-        return SIGNED
-    named = _NAMED.match(name)
-    return None if named is None else SIGNED if named[1] == "s" else UNSIGNED
 
 
 def load_circuit(path: Path, *, wish: Pair | None = None, library: str = "", extra: Mapping[str, Any] | None = None) -> Block:

@@ -13,11 +13,11 @@ from collections import defaultdict
 from pathlib import Path
 
 from hawx.blocks.block import Block, Costs
+from hawx.circuits.header import published_costs
+from hawx.circuits.readings import SIGNED, UNSIGNED, Pair
 from hawx.errors import InputError
 from hawx.files import read_bytes, read_text
 from hawx.importers.circuit import SUFFIXES, load_circuit
-from hawx.importers.header import published_costs
-from hawx.importers.readings import SIGNED, UNSIGNED, Pair
 from hawx.importers.tokens import MAX_CIRCUIT_BYTES
 
 LIBRARY = "EvoApproxLib"

@@ -13,13 +13,13 @@ from hawx.blocks.anchoring import anchored
 from hawx.blocks.block import Block, sign_magnitude
 from hawx.blocks.families import BUILTIN, FAMILIES, Exact, builtin_library, family_block, from_name, is_family_name
 from hawx.blocks.library import Library as Blocks
+from hawx.circuits.header import TECHNOLOGY
+from hawx.circuits.readings import SIGNED, UNSIGNED, Pair
 from hawx.errors import InputError
 from hawx.files import existing, present
 from hawx.formats import U8
 from hawx.importers.circuit import SUFFIXES, load_circuit
 from hawx.importers.evoapprox import exact_costs, is_checkout, load_checkout, load_folder
-from hawx.importers.header import TECHNOLOGY
-from hawx.importers.readings import SIGNED, UNSIGNED, Pair
 from hawx.importers.saved import is_saved, load_npz, load_saved
 from hawx.importers.source import MIXED, Source, as_wished, parse_source
 from hawx.importers.tables import load_described, load_table

@@ -12,11 +12,11 @@ import numpy as np
 
 from hawx.blocks import Block, sign_magnitude
 from hawx.blocks.families import from_name
+from hawx.circuits.readings import from_patterns
 from hawx.errors import InputError
 from hawx.formats import U8
-from hawx.importers.readings import from_patterns
 from hawx.importers.source import parse_source
-from hawx.importers.verilog import evaluate_verilog, operand_order, top_module
+from hawx.importers.verilog import evaluate_verilog, module_of, ports_of
 from hawx.importers.verilog_syntax import parse_verilog
 from hawx.rtl.multipliers import verilog
 from hawx.rtl.project import Multiplier
@@ -51,10 +51,8 @@ def from_file(block: Block, path: Path) -> Multiplier:
     """
     text = path.read_text(encoding="utf-8")
     modules = parse_verilog(str(path), text)
-    top = top_module(str(path), modules, path.stem)
+    *inputs, output = ports_of(str(path), module_of(str(path), modules, path.stem))
     name, raw = evaluate_verilog(str(path), text, path.stem)
-    inputs = operand_order([port for port in top.ports if top.directions.get(port) == "input"])
-    (output,) = (port for port in top.ports if top.directions.get(port) == "output")
     for helper in modules:  # helper modules of two files may share a name
         if helper != name:
             text = re.sub(rf"(?<![\w$]){re.escape(helper)}(?![\w$])", f"{name}_{helper}", text)

@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hawx.blocks.block import Block, sign_magnitude
+from hawx.circuits.readings import SIGNED, UNSIGNED, Pair
 from hawx.errors import InputError, UnknownNameError
 from hawx.files import present
 from hawx.formats import S8, U8
-from hawx.importers.readings import SIGNED, UNSIGNED, Pair
 from hawx.rtl import constant_lsbs
 
 MIXED: Pair = (U8, S8)

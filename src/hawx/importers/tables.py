@@ -29,11 +29,11 @@ from typing import Any
 import numpy as np
 
 from hawx.blocks.block import Block
+from hawx.circuits.header import published_costs
+from hawx.circuits.readings import SIGNED, UNSIGNED, Numbers, Pair, formats_of_table, value_order
 from hawx.errors import InputError
 from hawx.files import read_bytes, read_text
 from hawx.formats import CODES
-from hawx.importers.header import published_costs
-from hawx.importers.readings import SIGNED, UNSIGNED, Numbers, Pair, formats_of_table, value_order
 
 PAIRS = CODES * CODES
 _NPY_BYTES = PAIRS * 8 + 4096

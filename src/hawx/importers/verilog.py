@@ -14,12 +14,12 @@ from difflib import get_close_matches
 import numpy as np
 from numpy.typing import NDArray
 
+from hawx.circuits.ports import PRODUCT_BITS, multiplier_ports, top_module
 from hawx.errors import InputError
 from hawx.formats import CODES
 from hawx.importers.cells import CELLS, Cell, Packed
 from hawx.importers.verilog_syntax import Assign, Expression, Instance, Module, parse_verilog
 
-OUT_BITS = 16
 _MOST_DRIVERS = 200_000
 
 Raw = NDArray[np.int64]
@@ -35,14 +35,6 @@ class _Driver:
     sources: tuple[Bit, ...]
     compute: Callable[[dict[Bit, Packed]], list[Packed]]
     line: int
-
-
-def operand_order(names: list[str]) -> tuple[str, str]:
-    """Return (activation, weight) of two operand names: A before B by name in any case, else in the order given."""
-    by_letter = {name.lower(): name for name in names}
-    if set(by_letter) == {"a", "b"}:
-        return by_letter["a"], by_letter["b"]
-    return names[0], names[1]
 
 
 def pack(bits: NDArray[np.uint8]) -> Packed:
@@ -239,20 +231,21 @@ def _shown(bit: Bit) -> str:
     return f"'{bit[0]}[{bit[1]}]'"
 
 
-def top_module(path: str, modules: dict[str, Module], stem: str) -> Module:
-    """Return the module called `stem` (or like it), else the only one that no other instantiates.
-
-    Raises:
-        InputError: there are several candidates.
-    """
-    for name in (stem, stem.removesuffix("_pdk45")):
-        if name in modules:
-            return modules[name]
+def module_of(path: str, modules: dict[str, Module], stem: str) -> Module:
+    """Return the multiplier among the modules of a file; see `hawx.circuits.top_module`."""
     inner = {instance.cell for module in modules.values() for instance in module.instances}
-    tops = [module for module in modules.values() if module.name not in inner]
-    if len(tops) != 1:
-        raise InputError(f"{path!r} has top modules {', '.join(module.name for module in tops) or 'none'}; expected one, or one called {stem!r}.")
-    return tops[0]
+    return modules[top_module(list(modules), inner, stem, repr(path))]
+
+
+def ports_of(path: str, top: Module) -> tuple[str, str, str]:
+    """Return the names of the activation, weight and product port; see `hawx.circuits.multiplier_ports`."""
+    where = f"{path!r} line {top.line}: "
+    undirected = [port for port in top.ports if top.directions.get(port) not in ("input", "output")]
+    if undirected:
+        raise InputError(f"{where}port {undirected[0]!r} of {top.name!r} has no direction; expected input or output.")
+    widths = {port: top.ranges[port][0] - top.ranges[port][1] + 1 for port in top.ports}
+    inputs, outputs = ({p: width for p, width in widths.items() if top.directions[p] == kind} for kind in ("input", "output"))
+    return multiplier_ports(inputs, outputs, f"{where}module {top.name!r}")
 
 
 def evaluate_verilog(path: str, text: str, stem: str) -> tuple[str, Raw]:
@@ -267,18 +260,9 @@ def evaluate_verilog(path: str, text: str, stem: str) -> tuple[str, Raw]:
         InputError: unsupported construct, wrong ports, undriven net, loop; names file and line.
     """
     modules = parse_verilog(path, text)
-    top = top_module(path, modules, stem)
+    top = module_of(path, modules, stem)
     circuit = _Circuit(path, modules)
-    undirected = [port for port in top.ports if port not in top.directions]
-    if undirected:
-        raise circuit.fail(top.line, f"port {undirected[0]!r} of {top.name!r} has no direction; expected input or output.")
-    widths = {port: top.ranges[port][0] - top.ranges[port][1] + 1 for port in top.ports}
-    inputs = [port for port in top.ports if top.directions[port] == "input"]
-    outputs = [port for port in top.ports if top.directions[port] == "output"]
-    if sorted(widths[p] for p in inputs) != [8, 8] or [widths[p] for p in outputs] != [OUT_BITS] or len(inputs) + 1 != len(top.ports):
-        found = ", ".join(f"{top.directions[p]} [{widths[p]}] {p}" for p in top.ports)
-        raise circuit.fail(top.line, f"module {top.name!r} has ports {found}; expected two 8-bit inputs and one 16-bit output.")
-    first, second = operand_order(inputs)
+    first, second, product = ports_of(path, top)
     code = np.arange(CODES)
     values: dict[Bit, Packed] = {}
     for port, grid in ((first, code[:, None]), (second, code[None, :])):
@@ -287,10 +271,10 @@ def evaluate_verilog(path: str, text: str, stem: str) -> tuple[str, Raw]:
             values[port, top.ranges[port][1] + i] = pack(plane)
     circuit.elaborate(top, "", (top.name,))
     circuit.run(values)
-    low = top.ranges[outputs[0]][1]
+    low = top.ranges[product][1]
     raw = np.zeros((CODES, CODES), dtype=np.int64)
-    for i in range(OUT_BITS):
-        if (outputs[0], low + i) not in values:
-            raise circuit.fail(top.line, f"output bit {outputs[0]}[{low + i}] has no driver; expected all 16 driven.")
-        raw |= unpack(values[outputs[0], low + i]).astype(np.int64) << i
+    for i in range(PRODUCT_BITS):
+        if (product, low + i) not in values:
+            raise circuit.fail(top.line, f"output bit {product}[{low + i}] has no driver; expected all 16 driven.")
+        raw |= unpack(values[product, low + i]).astype(np.int64) << i
     return top.name, raw

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from hawx.blocks import Block, Costs
+from hawx.circuits import UNSIGNED, Pair, formats_of_circuit, multiplier_ports, parse_header, signedness_hint, top_module
 from hawx.errors import InputError
-from hawx.formats import S8, U8, IntFormat
+from hawx.formats import IntFormat
 from hawx.rtl import constant_lsbs
 from hawx.synthesis import cache, yosys
 from hawx.synthesis.energy import Held, SwitchingCircuit, toggle_energies
@@ -21,6 +22,10 @@ from hawx.synthesis.flow import FLOW_VERSION, Synthesis, synthesize
 from hawx.synthesis.liberty import CellLibrary, default_liberty, read_liberty
 from hawx.synthesis.netlist import Netlist, exhaustive, table_of
 from hawx.synthesis.timing import static_timing
+
+
+READING = "circuits 1"
+"""How ports and formats are read: figures kept under another reading are not taken."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -85,7 +90,7 @@ def characterize(
         source: a path that ends in .v or .sv, or the name of a built-in block.
         liberty: cell library; None for OSU018.
         top: module to take from the file; None for its top module.
-        formats: operand formats; None for those (s8×s8 or u8×u8) under which the circuit is nearer to an exact product.
+        formats: operand formats; None for what header, name and declarations say, else those under which it is nearer to an exact product.
         use_cache: take and keep results in the user's cache folder.
 
     Raises:
@@ -116,19 +121,11 @@ def characterize(
 
 
 def _only_top(text: str, path: Path) -> str | None:
-    """Return the module called like the file, else None where one module is instantiated by no other.
-
-    Raises:
-        InputError: several modules are candidates.
-    """
+    """Return the multiplier among the modules of a file, found without parsing them (see `hawx.circuits.top_module`); None: Yosys says why not."""
     plain = re.sub(r"//[^\n]*|/\*.*?\*/", " ", text, flags=re.DOTALL)
     names = re.findall(r"\bmodule\s+([A-Za-z_][\w$]*)", plain)
-    if path.stem in names:
-        return path.stem
-    tops = [name for name in names if len(re.findall(rf"(?<![\w$]){re.escape(name)}(?![\w$])", plain)) == 1]
-    if len(tops) > 1:
-        raise InputError(f"Verilog file {str(path)!r} has top modules {', '.join(tops)}; expected one. Name it with --top.")
-    return None
+    used = {name for name in names if len(re.findall(rf"(?<![\w$]){re.escape(name)}(?![\w$])", plain)) > 1}
+    return top_module(names, used, path.stem, f"Verilog file {str(path)!r}", " Name it with --top.") if names else None
 
 
 def characterize_text(
@@ -143,12 +140,12 @@ def characterize_text(
     """Return the characterization of a Verilog text; arguments as of `characterize`, `source` is what messages call it."""
     library = read_liberty(default_liberty() if liberty is None else liberty)
     wanted = None if formats is None else (IntFormat.parse(formats[0]), IntFormat.parse(formats[1]))
-    key = cache.content_key(verilog, top or "", library.sha256, yosys.tool().version, str(FLOW_VERSION), "" if wanted is None else f"{wanted}")
+    key = cache.content_key(READING, verilog, top or "", library.sha256, yosys.tool().version, str(FLOW_VERSION), "" if wanted is None else f"{wanted}")
     stored = cache.load("characterizations", key) if use_cache else None
     if stored is not None:
         return _from_stored(stored)
     synthesis = synthesize(verilog, library, source=source, top=top)
-    values = _measured(synthesis, library, source, wanted)
+    values = _measured(synthesis, library, source, wanted, verilog)
     result = _from_stored(values)
     if use_cache:
         cache.save("characterizations", key, values)
@@ -156,31 +153,15 @@ def characterize_text(
     return result
 
 
-def multiplier_ports(netlist: Netlist, source: str) -> tuple[str, str, str]:
-    """Return the names of activation, weight and product port.
-
-    Raises:
-        InputError: the circuit has other ports than two 8-bit inputs and one 16-bit output.
-    """
-    narrow = [port for port, nets in netlist.inputs.items() if len(nets) == 8]
-    wide = [port for port, nets in netlist.outputs.items() if len(nets) == 16]
-    if len(narrow) != 2 or len(netlist.inputs) != 2 or len(wide) != 1 or len(netlist.outputs) != 1:
-        found = [f"input {port}[{len(nets)}]" for port, nets in netlist.inputs.items()]
-        found += [f"output {port}[{len(nets)}]" for port, nets in netlist.outputs.items()]
-        raise InputError(
-            f"Verilog file {source!r} module {netlist.name!r} has ports {', '.join(found)}; "
-            "expected two 8-bit inputs (activation, then weight) and one 16-bit output."
-        )
-    if set(narrow) == {"A", "B"}:
-        narrow = ["A", "B"]
-    return narrow[0], narrow[1], wide[0]
-
-
-def _measured(synthesis: Synthesis, library: CellLibrary, source: str, formats: tuple[IntFormat, IntFormat] | None) -> dict[str, Any]:
+def _measured(synthesis: Synthesis, library: CellLibrary, source: str, formats: Pair | None, text: str) -> dict[str, Any]:
     netlist = synthesis.netlist
-    activation, weight, product = multiplier_ports(netlist, source)
+    inputs, outputs = ({port: len(nets) for port, nets in ports.items()} for ports in (netlist.inputs, netlist.outputs))
+    activation, weight, product = multiplier_ports(inputs, outputs, f"Verilog file {source!r} module {netlist.name!r}")
     state = exhaustive(netlist, activation, weight)
-    formats = formats or _nearer_formats(netlist, state, product)
+    if formats is None:
+        patterns = table_of(netlist, state, product, UNSIGNED).astype(np.int64)
+        hint, figures = signedness_hint(netlist.name, text, ".v"), parse_header(text).figures
+        formats = formats_of_circuit(patterns, published=figures, hint=hint, where=repr(source))
     timing = static_timing(netlist, library)
     toggles = toggle_energies(netlist, library, timing)
     circuit = SwitchingCircuit(netlist=netlist, activation=activation, weight=weight, formats=formats, toggle_fj=toggles)
@@ -211,16 +192,6 @@ def _measured(synthesis: Synthesis, library: CellLibrary, source: str, formats: 
         "tool": synthesis.tool,
         "library": f"{library.name} {library.sha256[:12]}",
     }
-
-
-def _nearer_formats(netlist: Netlist, state: Any, product: str) -> tuple[IntFormat, IntFormat]:
-    """Return s8×s8 or u8×u8, whichever reading of the outputs is nearer to exact products."""
-
-    def distance(formats: tuple[IntFormat, IntFormat]) -> float:
-        exact = np.multiply.outer(formats[0].values(), formats[1].values())
-        return float(np.abs(table_of(netlist, state, product, formats) - exact).mean())
-
-    return min(((S8, S8), (U8, U8)), key=distance)
 
 
 def _from_stored(values: Mapping[str, Any]) -> Characterization:

@@ -1,0 +1,77 @@
+"""Ports of a multiplier: which module is it, which operand is the activation, which the weight, and are they signed.
+
+Every reader asks here (own Verilog evaluator, C, Yosys), so that one file gives one table whoever reads it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+
+from hawx.circuits.readings import SIGNED, UNSIGNED, Pair
+from hawx.errors import InputError
+
+OPERAND_BITS, PRODUCT_BITS = 8, 16
+
+_ACTIVATIONS, _WEIGHTS = frozenset({"a", "x", "act", "activation"}), frozenset({"b", "y", "w", "weight"})
+_NAMED = re.compile(r"mul\d+([su])_")
+_SIGNED_C = re.compile(r"\bint\d+_t\s+\w+\s*\(\s*(?:const\s+)?int8_t\b")
+_SIGNED_VERILOG = re.compile(r"\binput\s+(?:wire\s+|logic\s+|reg\s+)?signed\b")
+
+
+def operand_order(names: Sequence[str]) -> tuple[str, str]:
+    """Return (activation, weight) of two operand names: by name, A or X before B, W or Y in any case, else in the order given."""
+    first, second = names
+    if first.lower() in _WEIGHTS and second.lower() in _ACTIVATIONS:
+        return second, first
+    return first, second
+
+
+def multiplier_ports(inputs: Mapping[str, int], outputs: Mapping[str, int], where: str) -> tuple[str, str, str]:
+    """Return the names of the activation, the weight and the product port.
+
+    Args:
+        inputs: name -> width in bits, in the order of the file; likewise `outputs`.
+        where: file, line and module for the message.
+
+    Raises:
+        InputError: there are other ports than two 8-bit inputs and one 16-bit output.
+    """
+    if sorted(inputs.values()) != [OPERAND_BITS] * 2 or list(outputs.values()) != [PRODUCT_BITS]:
+        found = [f"{kind} [{width}] {port}" for kind, ports in (("input", inputs), ("output", outputs)) for port, width in ports.items()]
+        raise InputError(f"{where} has ports {', '.join(found) or 'none'}; expected two 8-bit inputs and one 16-bit output.")
+    return *operand_order(list(inputs)), next(iter(outputs))
+
+
+def top_module(modules: Sequence[str], instantiated: Collection[str], stem: str, where: str, way_out: str = "") -> str:
+    """Return the module called like the file (or that name without `_pdk45`), else the only one that no other instantiates.
+
+    Args:
+        modules: names, in the order of the file.
+        instantiated: names that some module instantiates.
+        stem: the file's name without ending.
+        where: the file, for the message; `way_out` ends it.
+
+    Raises:
+        InputError: there are several candidates, or none.
+    """
+    for name in (stem, stem.removesuffix("_pdk45")):
+        if name in modules:
+            return name
+    tops = [name for name in modules if name not in instantiated]
+    if len(tops) != 1:
+        raise InputError(f"{where} has top modules {', '.join(tops) or 'none'}; expected one, or one called {stem!r}.{way_out}")
+    return tops[0]
+
+
+def signedness_hint(name: str, text: str, suffix: str) -> Pair | None:
+    """Return what a name such as `mul8s_1KV8`, `signed` operands of Verilog or a signed C signature say about the formats.
+
+    An unsigned C signature says nothing: some files return signed products as unsigned numbers.
+    """
+    if suffix == ".c" and _SIGNED_C.search(text):
+        return SIGNED
+    named = _NAMED.match(name)
+    if named is not None:
+        return SIGNED if named[1] == "s" else UNSIGNED
+    return SIGNED if suffix != ".c" and _SIGNED_VERILOG.search(text) else None

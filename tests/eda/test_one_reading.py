@@ -1,0 +1,53 @@
+"""One file gives one table, whoever reads it: our evaluators of Verilog and C, and Yosys with a mapped netlist."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hawx.formats import S8, U8
+from hawx.importers.circuit import load_circuit
+from hawx.synthesis import characterize, yosys
+
+pytestmark = [pytest.mark.eda, pytest.mark.skipif(not yosys.available(), reason="Yosys is not installed")]
+
+# a·w, except that the activation's lowest bit is dropped: operands are told apart by what is lost
+EXPECTED = np.multiply.outer(np.arange(256) & ~1, np.arange(256))
+
+NAMINGS = [("a", "b"), ("A", "B"), ("x", "y"), ("X", "w"), ("act", "weight"), ("in1", "in2")]
+
+
+def gates(module: str, act: str, weight: str, order: tuple[str, str]) -> str:
+    """Return shift-and-add Verilog that both readers take."""
+    first, second = order
+    rows = [f"  wire [15:0] p{i} = {{16{{{weight}[{i}]}}}} & {{{8 - i}'b0, {act}[7:1], {i + 1}'b0}};" for i in range(8)]
+    total = " + ".join(f"p{i}" for i in range(8))
+    return f"module {module} (input [7:0] {first}, input [7:0] {second}, output [15:0] o);\n" + "\n".join(rows) + f"\n  assign o = {total};\nendmodule\n"
+
+
+@pytest.mark.parametrize(("act", "weight"), NAMINGS)
+@pytest.mark.parametrize("swapped", [False, True])
+def test_every_reader_gives_one_table(act: str, weight: str, swapped: bool, tmp_path: Path) -> None:
+    order = (weight, act) if swapped else (act, weight)
+    named = (act, weight) != ("in1", "in2")
+    verilog, c = tmp_path / "mul8u_own.v", tmp_path / "mul8u_own.c"
+    verilog.write_text(gates("mul8u_own", act, weight, order))
+    c.write_text(
+        f"#include <stdint.h>\nuint16_t mul8u_own(uint8_t {order[0]}, uint8_t {order[1]}) {{\n"
+        f"  uint16_t dropped = ({act} >> 1) << 1;\n  return dropped * {weight};\n}}\n"
+    )
+    blocks = [load_circuit(verilog), load_circuit(c), characterize(verilog, use_cache=False).block]
+    assert len({block.sha256 for block in blocks}) == 1
+    assert blocks[0].formats == (U8, U8)
+    assert np.array_equal(blocks[0].table, EXPECTED if named or not swapped else EXPECTED.T)
+
+
+def test_names_and_declarations_decide_before_the_fit(tmp_path: Path) -> None:
+    constant = tmp_path / "mul8u_zero.v"
+    constant.write_text("module mul8u_zero (input [7:0] A, input [7:0] B, output [15:0] O);\n  assign O = 16'd0;\nendmodule\n")
+    assert load_circuit(constant).formats == (U8, U8)
+    signed = tmp_path / "odd.v"
+    signed.write_text("module odd (input signed [7:0] B, input signed [7:0] A, output signed [15:0] O);\n  assign O = 300;\nendmodule\n")
+    assert characterize(signed, use_cache=False).block.formats == (S8, S8)
