@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hawx.errors import InputError
 from hawx.formats import S8, U8
+from hawx.importers import load_library
 from hawx.importers.circuit import load_circuit
 from hawx.synthesis import characterize, yosys
 
@@ -24,7 +26,9 @@ def gates(module: str, act: str, weight: str, order: tuple[str, str]) -> str:
     first, second = order
     rows = [f"  wire [15:0] p{i} = {{16{{{weight}[{i}]}}}} & {{{8 - i}'b0, {act}[7:1], {i + 1}'b0}};" for i in range(8)]
     total = " + ".join(f"p{i}" for i in range(8))
-    return f"module {module} (input [7:0] {first}, input [7:0] {second}, output [15:0] o);\n" + "\n".join(rows) + f"\n  assign o = {total};\nendmodule\n"
+    return (
+        f"module {module} (input [7:0] {first}, input [7:0] {second}, output [15:0] o);\n" + "\n".join(rows) + f"\n  assign o = {total};\nendmodule\n"
+    )
 
 
 @pytest.mark.parametrize(("act", "weight"), NAMINGS)
@@ -51,3 +55,32 @@ def test_names_and_declarations_decide_before_the_fit(tmp_path: Path) -> None:
     signed = tmp_path / "odd.v"
     signed.write_text("module odd (input signed [7:0] B, input signed [7:0] A, output signed [15:0] O);\n  assign O = 300;\nendmodule\n")
     assert characterize(signed, use_cache=False).block.formats == (S8, S8)
+
+
+def test_behavioral_verilog_is_a_library_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.v"
+    path.write_text(
+        "module mine (input signed [7:0] A, input signed [7:0] B, output signed [15:0] O);\n  assign O = A * B - (A[0] & B[0]);\nendmodule\n"
+    )
+    library = load_library(path)
+    codes = np.arange(-128, 128)
+    assert library.names == ("mul8s_exact", "mine")
+    assert np.array_equal(library[1].table, np.multiply.outer(codes, codes) - np.multiply.outer(codes & 1, codes & 1))
+    assert all(costs.area_um2 > 0 for costs in library.costs())
+
+
+def test_gate_level_verilog_without_published_figures_is_characterized(tmp_path: Path) -> None:
+    path = tmp_path / "mul8u_own.v"
+    path.write_text(gates("mul8u_own", "a", "b", ("a", "b")))
+    block = load_library(path)["mul8u_own"]
+    assert "synthesized" in next(iter(block.costs.values())).origin
+
+
+def test_without_yosys_a_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mine.v"
+    path.write_text("module mine (input signed [7:0] A, input [7:0] B, output [15:0] O);\n  assign O = A * B;\nendmodule\n")
+    monkeypatch.setattr(yosys, "available", lambda: False)
+    with pytest.raises(
+        InputError, match=r"^'.*mine\.v' line 1: .* Other than gate-level Verilog is read through Yosys, which is not installed: pip "
+    ):
+        load_library(path)

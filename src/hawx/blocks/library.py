@@ -94,8 +94,17 @@ class Library:
             raise UnknownNameError("block", name, self.names, f"`hawx blocks list` shows those of {self.name!r}.")
         return self.names.index(name)
 
-    def __getitem__(self, name: str) -> Block:
-        return self.blocks[self.index(name)]
+    def __getitem__(self, name: str | int) -> Block:
+        """Return the block called `name`, or the one at that position of the library's order.
+
+        Raises:
+            InputError: there is none.
+        """
+        if not isinstance(name, int):
+            return self.blocks[self.index(name)]
+        if not -len(self.blocks) <= name < len(self.blocks):
+            raise InputError(f"library {self.name!r} has no block number {name}; expected 0..{len(self.blocks) - 1}, or a name.")
+        return self.blocks[name]
 
     def __contains__(self, name: object) -> bool:
         return name in self.names

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from hawx.blocks.block import Block
 from hawx.circuits import Pair, formats_of_circuit, from_patterns, parse_header, published_costs, signedness_hint
+from hawx.errors import HawxError, InputError, ToolMissingError
 from hawx.files import read_text
 from hawx.importers.c_source import evaluate_c
 from hawx.importers.tokens import MAX_CIRCUIT_BYTES
 from hawx.importers.verilog import evaluate_verilog
+from hawx.importers.verilog_syntax import parse_verilog
 
 SUFFIXES = (".v", ".sv", ".c")
 
@@ -37,6 +41,10 @@ def load_circuit(path: Path, *, wish: Pair | None = None, library: str = "", ext
     if path.suffix == ".c":
         name, raw = evaluate_c(shown, text)
     else:
+        try:
+            parse_verilog(shown, text)
+        except InputError as ours:
+            return _through_yosys(path, wish, ours, extra or {})
         name, raw = evaluate_verilog(shown, text, path.stem)
     header = parse_header(text)
     hint = wish or signedness_hint(name, text, path.suffix)
@@ -51,3 +59,33 @@ def load_circuit(path: Path, *, wish: Pair | None = None, library: str = "", ext
     block = Block.from_table(from_patterns(raw, formats), name=name, formats=formats, provenance=provenance)
     costs = published_costs(header.figures, library or f"header of {path.name}", block.table)
     return block if costs is None else block.with_costs(costs)
+
+
+def characterized(block: Block, path: Path) -> Block:
+    """Return `block`, read from `path`, with figures of its own where it has none and they can be found here: by Yosys and a cell library."""
+    from hawx.synthesis import characterize, yosys
+
+    if block.costs or path.suffix == ".c" or not yosys.available():
+        return block
+    try:
+        found = characterize(path, formats=block.formats).block
+    except HawxError:
+        return block  # whoever needs its figures is told that it has none
+    return block.with_costs(*found.costs.values()) if found.sha256 == block.sha256 else block
+
+
+def _through_yosys(path: Path, wish: Pair | None, ours: InputError, extra: Mapping[str, Any]) -> Block:
+    """Return the block of a file that is no gate-level Verilog, read and characterized by Yosys; `ours` says why it is none.
+
+    Raises:
+        InputError: it is no Verilog of a multiplier at all, or Yosys or a cell library is absent.
+    """
+    from hawx.synthesis import characterize, yosys
+
+    if not yosys.available():
+        raise InputError(f"{ours} Other than gate-level Verilog is read through Yosys, which is not installed: pip install 'hawx[eda]'.") from ours
+    try:
+        found = characterize(path, formats=wish).block
+    except ToolMissingError as error:
+        raise InputError(f"{ours} Other than gate-level Verilog is read through Yosys, which needs a cell library: {error}") from error
+    return replace(found, provenance=MappingProxyType({**found.provenance, "file": path.name, "language": "Verilog", **extra}))

@@ -18,7 +18,7 @@ from hawx.circuits.readings import SIGNED, UNSIGNED, Pair
 from hawx.errors import InputError
 from hawx.files import existing, present
 from hawx.formats import U8
-from hawx.importers.circuit import SUFFIXES, load_circuit
+from hawx.importers.circuit import SUFFIXES, characterized, load_circuit
 from hawx.importers.evoapprox import exact_costs, is_checkout, load_checkout, load_folder
 from hawx.importers.saved import is_saved, load_npz, load_saved
 from hawx.importers.source import MIXED, Source, as_wished, parse_source
@@ -154,7 +154,7 @@ def _load_path(path: Path, source: Source) -> tuple[str, list[Block]]:
             return path.resolve().name, load_checkout(path, wish)
         return path.resolve().name, _load_plain_folder(path)
     if path.suffix in SUFFIXES:
-        return path.stem, [load_circuit(path, wish=wish)]
+        return path.stem, [characterized(load_circuit(path, wish=wish), path)]
     if path.suffix == ".npz":
         beside, content = load_npz(path)
         if is_saved(content):

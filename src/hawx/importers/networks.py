@@ -26,6 +26,7 @@ LARGEST_NETWORK = 1 << 31
 """Bytes of the largest saved network that is read."""
 
 FILES = (".pt2", ".onnx", ".safetensors")
+CHECKPOINTS = (".pt", ".pth", ".ckpt", ".bin")
 
 
 def quantize(
@@ -114,6 +115,7 @@ def load_network(
         InputError: nothing of that name, or something is missing or does not fit.
     """
     text = fspath(source)
+    _not_weights(text)
     suffix = Path(text).suffix
     if suffix not in FILES:
         return zoo.load(text, weights=weights, calibration=calibration, activations=activations)
@@ -122,6 +124,15 @@ def load_network(
     if suffix == ".safetensors":
         return from_bytes(read_bytes(Path(text), "network", most=LARGEST_NETWORK), source=text)
     return quantize(text, calibration, preprocessing=preprocessing, activations=activations)
+
+
+def _not_weights(text: str) -> None:
+    """Raise `InputError` where a checkpoint is given for a network."""
+    if Path(text).suffix in CHECKPOINTS:
+        raise InputError(
+            f"network {text!r} is a file of weights, which does not say what computes with them; expected a .pt2 or .onnx file. "
+            "For a network of `hawx networks list` name that and give the file with --weights; save any other with torch.export.save(…, 'net.pt2')."
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -160,6 +171,7 @@ def load_with_data(
         InputError: something is missing or does not fit, or the data has more classes than the network.
     """
     text = fspath(source)
+    _not_weights(text)
     in_zoo = Path(text).suffix not in FILES
     if data is None:
         if not in_zoo or text not in zoo.embedded.EMBEDDED:

@@ -23,7 +23,6 @@ from hawx.synthesis.liberty import CellLibrary, default_liberty, read_liberty
 from hawx.synthesis.netlist import Netlist, exhaustive, table_of
 from hawx.synthesis.timing import static_timing
 
-
 READING = "circuits 1"
 """How ports and formats are read: figures kept under another reading are not taken."""
 
@@ -90,7 +89,7 @@ def characterize(
         source: a path that ends in .v or .sv, or the name of a built-in block.
         liberty: cell library; None for OSU018.
         top: module to take from the file; None for its top module.
-        formats: operand formats; None for what header, name and declarations say, else those under which it is nearer to an exact product.
+        formats: operand formats; None for what header, name and declarations say, else the reading nearer to an exact product.
         use_cache: take and keep results in the user's cache folder.
 
     Raises:
@@ -121,7 +120,7 @@ def characterize(
 
 
 def _only_top(text: str, path: Path) -> str | None:
-    """Return the multiplier among the modules of a file, found without parsing them (see `hawx.circuits.top_module`); None: Yosys says why not."""
+    """Return the multiplier among the modules of a file, found without parsing them: see `hawx.circuits.top_module`. None: Yosys says why not."""
     plain = re.sub(r"//[^\n]*|/\*.*?\*/", " ", text, flags=re.DOTALL)
     names = re.findall(r"\bmodule\s+([A-Za-z_][\w$]*)", plain)
     used = {name for name in names if len(re.findall(rf"(?<![\w$]){re.escape(name)}(?![\w$])", plain)) > 1}
@@ -140,7 +139,9 @@ def characterize_text(
     """Return the characterization of a Verilog text; arguments as of `characterize`, `source` is what messages call it."""
     library = read_liberty(default_liberty() if liberty is None else liberty)
     wanted = None if formats is None else (IntFormat.parse(formats[0]), IntFormat.parse(formats[1]))
-    key = cache.content_key(READING, verilog, top or "", library.sha256, yosys.tool().version, str(FLOW_VERSION), "" if wanted is None else f"{wanted}")
+    key = cache.content_key(
+        READING, verilog, top or "", library.sha256, yosys.tool().version, str(FLOW_VERSION), "" if wanted is None else f"{wanted}"
+    )
     stored = cache.load("characterizations", key) if use_cache else None
     if stored is not None:
         return _from_stored(stored)
