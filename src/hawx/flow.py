@@ -23,7 +23,7 @@ from hawx.estimates import Measurement
 from hawx.importers.accelerator import load_accelerator
 from hawx.importers.library import load_library
 from hawx.networks import Dataset, QuantizedNetwork
-from hawx.networks.datasets import as_array
+from hawx.networks.datasets import Pixels, as_array
 from hawx.progress import Progress, SilentProgress, StageClock
 from hawx.recover import Method
 from hawx.score import Scores
@@ -110,7 +110,7 @@ def explore(
 def score(
     network: QuantizedNetwork,
     library: Library,
-    images: NDArray[np.uint8],
+    images: Pixels,
     labels: NDArray[np.int64],
     *,
     granularity: str = "layer",
@@ -137,7 +137,7 @@ def evaluate(
     network: QuantizedNetwork,
     library: Library,
     assignment: Assignment,
-    images: NDArray[np.uint8],
+    images: Pixels,
     labels: NDArray[np.int64],
     *,
     against: QuantizedNetwork | None = None,

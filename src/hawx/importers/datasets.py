@@ -207,7 +207,7 @@ def _labels(names: list[str], source: Path) -> Labels:
     return np.array([int(number[1]) for number in numbers if number is not None], np.int64)
 
 
-def _decode(name: str, data: bytes, preprocessing: Preprocessing | None) -> Pixels:
+def _decode(name: str, data: bytes, preprocessing: Preprocessing | None) -> NDArray[np.uint8]:
     """Return one image as (C, H, W), resized and cropped as the preprocessing declares."""
     try:
         from PIL import Image, UnidentifiedImageError
