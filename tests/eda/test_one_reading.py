@@ -80,3 +80,34 @@ def test_without_yosys_a_line_says_what_to_install(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(yosys, "available", lambda: False)
     with pytest.raises(InputError, match=r"^'.*mine\.v' line 1: .* is read through Yosys, which is not installed: pip install "):
         load_library(path)
+
+
+def test_one_signed_operand_is_refused_and_comments_say_nothing(tmp_path: Path) -> None:
+    mixed = tmp_path / "mixed.v"
+    ports = "input [7:0] A, input signed [7:0] B, output signed [15:0] O"
+    mixed.write_text(f"module mixed ({ports});\n  assign O = $signed({{1'b0, A}}) * B;\nendmodule\n")
+    for read in (load_circuit, lambda path: characterize(path, use_cache=False)):
+        with pytest.raises(
+            InputError, match=r"^module 'mixed' declares one operand signed and the other not; expected both signed or both unsigned\.$"
+        ):
+            read(mixed)
+    plain = tmp_path / "plain.v"
+    plain.write_text(
+        "// takes input signed data? no\nmodule plain (input [7:0] A, input [7:0] B, output [15:0] O);\n  assign O = A * B;\nendmodule : plain\n"
+    )
+    block = characterize(plain, use_cache=False).block
+    assert block.formats == (U8, U8)
+    assert block.is_exact
+
+
+def test_a_circuit_without_gates_is_no_free_multiplier(tmp_path: Path) -> None:
+    path = tmp_path / "wires.v"
+    path.write_text("module wires (input [7:0] A, input [7:0] B, output [15:0] O);\n  assign O = {A, B};\nendmodule\n")
+    with pytest.raises(InputError, match=r"^circuit '.*wires\.v' needs no gate at all: its product is a constant or wires; "):
+        load_library(path)
+
+
+def test_the_module_with_multiplier_ports_is_the_top(tmp_path: Path) -> None:
+    path = tmp_path / "file.v"
+    path.write_text("module helper (input x, output y);\n  assign y = ~x;\nendmodule\n" + gates("mul8u_own", "a", "b", ("a", "b")))
+    assert load_circuit(path).name == "mul8u_own"

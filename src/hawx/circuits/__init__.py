@@ -1,7 +1,7 @@
 """Circuits: what the ports of a multiplier mean, and how its bits are to be read. One truth for every reader; values in, values out."""
 
 from hawx.circuits.header import Header, parse_header, published_costs
-from hawx.circuits.ports import multiplier_ports, operand_order, signedness_hint, top_module
+from hawx.circuits.ports import multiplier_ports, operand_order, signedness_hint, top_module, without_comments
 from hawx.circuits.readings import SIGNED, UNSIGNED, Pair, formats_of_circuit, from_patterns
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "published_costs",
     "signedness_hint",
     "top_module",
+    "without_comments",
 ]

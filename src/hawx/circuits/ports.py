@@ -16,7 +16,8 @@ OPERAND_BITS, PRODUCT_BITS = 8, 16
 _ACTIVATIONS, _WEIGHTS = frozenset({"a", "x", "act", "activation"}), frozenset({"b", "y", "w", "weight"})
 _NAMED = re.compile(r"mul\d+([su])_")
 _SIGNED_C = re.compile(r"\bint\d+_t\s+\w+\s*\(\s*(?:const\s+)?int8_t\b")
-_SIGNED_VERILOG = re.compile(r"\binput\s+(?:wire\s+|logic\s+|reg\s+)?signed\b")
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_INPUT = re.compile(r"\binput\s+(?:(?:wire|logic|reg|var|bit)\s+)*(signed\b)?")
 
 
 def operand_order(names: Sequence[str]) -> tuple[str, str]:
@@ -65,13 +66,27 @@ def top_module(modules: Sequence[str], instantiated: Collection[str], stem: str,
 
 
 def signedness_hint(name: str, text: str, suffix: str) -> Pair | None:
-    """Return what a name such as `mul8s_1KV8`, `signed` operands of Verilog or a signed C signature say about the formats.
+    """Return what a name such as `mul8s_1KV8`, the `signed` inputs of a Verilog module or a signed C signature say about the formats.
 
     An unsigned C signature says nothing: some files return signed products as unsigned numbers.
+
+    Raises:
+        InputError: a module declares one operand signed and the other not.
     """
     if suffix == ".c" and _SIGNED_C.search(text):
         return SIGNED
     named = _NAMED.match(name)
     if named is not None:
         return SIGNED if named[1] == "s" else UNSIGNED
-    return SIGNED if suffix != ".c" and _SIGNED_VERILOG.search(text) else None
+    module = None if suffix == ".c" else re.search(rf"\bmodule\s+{re.escape(name)}\b.*?\bendmodule\b", without_comments(text), re.DOTALL)
+    if module is None:
+        return None
+    signed = {bool(found[1]) for found in _INPUT.finditer(module[0])}
+    if len(signed) > 1:
+        raise InputError(f"module {name!r} declares one operand signed and the other not; expected both signed or both unsigned.")
+    return SIGNED if signed == {True} else None
+
+
+def without_comments(text: str) -> str:
+    """Return Verilog or C text with its comments blanked."""
+    return _COMMENT.sub(" ", text)

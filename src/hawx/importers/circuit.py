@@ -71,7 +71,16 @@ def characterized(block: Block, path: Path) -> Block:
         found = characterize(path, formats=block.formats).block
     except HawxError:
         return block  # whoever needs its figures is told that it has none
-    return block.with_costs(*found.costs.values()) if found.sha256 == block.sha256 else block
+    return _not_free(block.with_costs(*found.costs.values()), path) if found.sha256 == block.sha256 else block
+
+
+def _not_free(block: Block, path: Path) -> Block:
+    if any(costs.area_um2 <= 0 for costs in block.costs.values()):
+        raise InputError(
+            f"circuit {str(path)!r} needs no gate at all: its product is a constant or wires; expected a multiplier that costs something. "
+            "Leave it out, or give it as a table with figures of its own."
+        )
+    return block
 
 
 def _through_yosys(path: Path, wish: Pair | None, ours: InputError, extra: Mapping[str, Any]) -> Block:
@@ -88,4 +97,5 @@ def _through_yosys(path: Path, wish: Pair | None, ours: InputError, extra: Mappi
         found = characterize(path, formats=wish).block
     except ToolMissingError as error:
         raise InputError(f"{ours} Other than gate-level Verilog is read through Yosys, which needs a cell library: {error}") from error
+    found = _not_free(found, path)
     return replace(found, provenance=MappingProxyType({**found.provenance, "file": path.name, "language": "Verilog", **extra}))

@@ -234,7 +234,18 @@ def _shown(bit: Bit) -> str:
 def module_of(path: str, modules: dict[str, Module], stem: str) -> Module:
     """Return the multiplier among the modules of a file; see `hawx.circuits.top_module`."""
     inner = {instance.cell for module in modules.values() for instance in module.instances}
+    tops = [module for module in modules.values() if module.name not in inner]
+    if len(tops) > 1:  # helpers that nothing uses
+        inner |= {module.name for module in tops if not _multiplies(path, module)} if any(_multiplies(path, module) for module in tops) else set()
     return modules[top_module(list(modules), inner, stem, repr(path))]
+
+
+def _multiplies(path: str, module: Module) -> bool:
+    try:
+        ports_of(path, module)
+    except InputError:
+        return False
+    return True
 
 
 def ports_of(path: str, top: Module) -> tuple[str, str, str]:

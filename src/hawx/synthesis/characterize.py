@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hawx.blocks import Block, Costs
-from hawx.circuits import UNSIGNED, Pair, formats_of_circuit, multiplier_ports, parse_header, signedness_hint, top_module
+from hawx.circuits import UNSIGNED, Pair, formats_of_circuit, multiplier_ports, parse_header, signedness_hint, top_module, without_comments
 from hawx.errors import InputError
 from hawx.formats import IntFormat
 from hawx.rtl import constant_lsbs
@@ -121,7 +121,7 @@ def characterize(
 
 def _only_top(text: str, path: Path) -> str | None:
     """Return the multiplier among the modules of a file, found without parsing them: see `hawx.circuits.top_module`. None: Yosys says why not."""
-    plain = re.sub(r"//[^\n]*|/\*.*?\*/", " ", text, flags=re.DOTALL)
+    plain = re.sub(r"\bendmodule\s*:\s*\w+", "endmodule", without_comments(text))
     names = re.findall(r"\bmodule\s+([A-Za-z_][\w$]*)", plain)
     used = {name for name in names if len(re.findall(rf"(?<![\w$]){re.escape(name)}(?![\w$])", plain)) > 1}
     return top_module(names, used, path.stem, f"Verilog file {str(path)!r}", " Name it with --top.") if names else None

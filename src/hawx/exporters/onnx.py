@@ -1,0 +1,141 @@
+"""A quantized network as ONNX in QDQ form: the codes that the hardware multiplies, for every tool that reads ONNX.
+
+The network's steps are traced by PyTorch's own exporter: activations as QuantizeLinear and DequantizeLinear, weights as int8 with one scale per filter,
+biases as int32. What a runtime computes from them is the same integers up to its order of summation in float32.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from os import PathLike, fspath
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+import torch.ao.quantization.fx._decomposed  # registers the operators of quantized_decomposed
+import torch.nn.functional as F  # noqa: N812 (PyTorch's own idiom)
+from torch import Tensor, nn
+
+from hawx.errors import InputError, ToolMissingError
+from hawx.files import write_bytes
+from hawx.formats import IntFormat
+from hawx.networks import QuantizedLayer, QuantizedNetwork
+from hawx.networks.arrange import run_layer_step
+from hawx.networks.glue import OWN, resolve
+from hawx.networks.requantize import torch_dtype
+from hawx.networks.steps import INPUT, Dequantize, LayerStep, Quantize, Step
+
+OPSET = 18
+
+_DECOMPOSED = torch.ops.quantized_decomposed
+
+
+def export_onnx(network: QuantizedNetwork, path: str | PathLike[str]) -> None:
+    """Write `network` as an ONNX file in QDQ form, with a free batch size; it takes float32 images as the network does, preprocessed.
+
+    How pixels become that input stands in the metadata `hawx` of the file.
+
+    Raises:
+        InputError: the network holds constants for several blocks, or an operator that ONNX has not; or `path` cannot be written.
+        ToolMissingError: the packages onnx and onnxscript are not installed.
+    """
+    if network.plain is not network:
+        raise InputError(
+            f"network {network.name!r} holds constants for several blocks; expected those of one design. Export a design: its file, RUN or RUN#ID."
+        )
+    try:
+        import onnx
+        import onnxscript  # noqa: F401  PyTorch's exporter needs it
+    except ImportError as error:
+        raise ToolMissingError("exporting ONNX needs the packages onnx and onnxscript; run `pip install 'hawx[onnx]'`.") from error
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    example = torch.zeros(2, *network.input_shape)
+    with TemporaryDirectory() as folder:
+        file = str(Path(folder) / "network.onnx")
+        try:
+            torch.onnx.export(
+                _Module(network).eval(),
+                (example,),
+                file,
+                input_names=["input"],
+                output_names=["logits"],
+                opset_version=OPSET,
+                dynamo=True,
+                dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+                external_data=False,
+                verbose=False,
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            raise InputError(f"network {network.name!r} cannot be written as ONNX: {str(error).splitlines()[0]}") from error
+        model = onnx.load(file)
+    facts = {"name": network.name, "preprocessing": network.preprocessing.to_dict() if network.preprocessing else None, "layers": network.layer_names}
+    onnx.helper.set_model_props(model, {"hawx": json.dumps(facts)})
+    write_bytes(fspath(path), model.SerializeToString())
+
+
+class _Module(nn.Module):
+    """The plain steps of a network in PyTorch's operators, quantization said explicitly."""
+
+    def __init__(self, network: QuantizedNetwork) -> None:
+        super().__init__()
+        self._network = network
+        self._names = {name: f"constant_{i}" for i, name in enumerate(network.constants)}
+        for name, buffer in self._names.items():
+            self.register_buffer(buffer, network.constants[name])
+        self._layers = {name: i for i, name in enumerate(network.quantized)}
+        for name, i in self._layers.items():
+            layer = network.quantized[name]
+            zeros = torch.zeros(len(layer.bias), dtype=torch.int64)
+            for kind, tensor in (("weight", layer.weight), ("scale", layer.weight_scale), ("bias", layer.bias), ("zero", zeros)):
+                self.register_buffer(f"{kind}_{i}", tensor.clone())
+            self.register_buffer(f"bias_scale_{i}", layer.scale.clone())
+
+    def forward(self, images: Tensor) -> Tensor:
+        values: dict[str, Any] = {INPUT: images}
+        scope = {name: getattr(self, buffer) for name, buffer in self._names.items()}
+        for step in self._network.steps:
+            values[step.output] = self._run(step, {**scope, **values}, images.shape[0])
+        result: Tensor = values[self._network.output]
+        return result
+
+    def _run(self, step: Step, values: Mapping[str, Any], images: int) -> Any:
+        match step:
+            case Quantize():
+                low, high, dtype = _range(step.format)
+                return _DECOMPOSED.quantize_per_tensor(values[step.input], step.scale, step.zero_point, low, high, dtype)
+            case Dequantize():
+                low, high, dtype = _range(step.format)
+                return _DECOMPOSED.dequantize_per_tensor(values[step.input], step.scale, step.zero_point, low, high, dtype)
+            case LayerStep():
+                return run_layer_step(step, values[step.input], images, lambda codes: self._layer(self._network.quantized[step.layer], codes))
+        arguments = [resolve(value, values) for value in step.args]
+        options = {name: resolve(value, values) for name, value in step.kwargs}
+        if step.op in OWN:
+            return OWN[step.op](*arguments, **options)
+        packet, overload = step.op.split(".")
+        return getattr(getattr(torch.ops.aten, packet), overload)(*arguments, **options)
+
+    def _layer(self, layer: QuantizedLayer, codes: Tensor) -> Tensor:
+        i, facts = self._layers[layer.layer.name], layer.layer
+        low, high, dtype = _range(layer.input_format)
+        x = _DECOMPOSED.dequantize_per_tensor(codes, layer.input_scale, layer.input_zero_point, low, high, dtype)
+        weight = self._constant("weight", "scale", i, -128, 127, torch.int8)
+        bias = self._constant("bias", "bias_scale", i, -(2**31), 2**31 - 1, torch.int32)
+        top, bottom, left, right = facts.padding
+        if top != bottom or left != right:
+            x, padding = F.pad(x, (left, right, top, bottom)), (0, 0)
+        else:
+            padding = (top, left)
+        return F.conv2d(x, weight, bias, facts.stride, padding, facts.dilation, facts.groups)
+
+    def _constant(self, kind: str, scale: str, i: int, low: int, high: int, dtype: torch.dtype) -> Tensor:
+        codes, scales, zeros = (getattr(self, f"{name}_{i}") for name in (kind, scale, "zero"))
+        result: Tensor = _DECOMPOSED.dequantize_per_channel(codes, scales, zeros, 0, low, high, dtype)
+        return result
+
+
+def _range(fmt: IntFormat) -> tuple[int, int, torch.dtype]:
+    return fmt.min, fmt.max, torch_dtype(fmt)
