@@ -25,6 +25,7 @@ _NAMES = {
     # networks
     "quantize": "hawx.importers.networks",
     "QuantizedNetwork": "hawx.networks",
+    "export_onnx": "hawx.exporters",
     # the flow
     "explore": "hawx.flow",
     "score": "hawx.flow",
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from hawx.errors import InputError as InputError
     from hawx.estimates import Estimate as Estimate
     from hawx.estimates import Measurement as Measurement
+    from hawx.exporters import export_onnx as export_onnx
     from hawx.finetuning import TuningRecipe as TuningRecipe
     from hawx.finetuning import finetune as finetune
     from hawx.flow import evaluate as evaluate

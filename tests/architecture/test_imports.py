@@ -13,7 +13,7 @@ VOCABULARY = {"errors", "formats", "units", "estimates", "pareto"}
 STAGES = ["report", "results", "rtl", "verify", "finetuning", "search", "predict", "score", "recover", "profile", "emulate", "networks"]
 FOUNDATION = {"designs", "accelerators", "blocks"}
 TOLD = {"progress"}  # speaks of designs, and every stage may speak to it
-ADAPTERS = {"files", "importers", "synthesis", "simulators", "execution", "store"}
+ADAPTERS = {"files", "importers", "exporters", "synthesis", "simulators", "execution", "store"}
 EDGE = {"settings", "cli", "testing", "flow", "stages", "__init__", "__main__"}
 NUMPY_ONLY = {"blocks", "designs", "accelerators"}
 

@@ -179,3 +179,17 @@ def test_an_error_of_one_block_in_one_layer_is_learned_from_the_designs_that_use
     correction = Correction.fit(raw[:20], parts[:20], measured[:20], 10_000)
     drop, _ = correction.predict(raw[20:], parts[20:], 10_000)
     assert np.abs(drop - measured[20:]).max() < 0.7
+
+
+def test_a_claim_lies_between_what_was_measured_and_what_is_predicted() -> None:
+    world = World(6, images=400, seed=3)
+    choices = np.random.default_rng(1).integers(0, 2, (12, len(world.space.units))).astype(np.uint8)  # exact or good
+    predictor = Predictor(world.effects, 400)
+    predicted = predictor.drops(choices)
+    lucky = predicted.copy()
+    lucky[5] -= 3.0  # one design was measured better than the others say
+    sure, _ = predictor.claims(choices, lucky, [0.01] * 12)
+    unsure, sigmas = predictor.claims(choices, lucky, [2.0] * 12)
+    assert sure[5] == pytest.approx(lucky[5], abs=0.3)
+    assert lucky[5] + 0.5 < unsure[5] <= predicted[5] + 0.5
+    assert (sigmas > 0).all()

@@ -19,6 +19,20 @@ def key(assignment: str = "a", *, network: str = "n", blocks: str = "b", images:
     return MeasurementKey(network=network, blocks=blocks, assignment=assignment, images=images)
 
 
+KILLED = """
+import os, signal, sqlite3, sys
+from hawx.store import measurements
+class Killed(sqlite3.Connection):
+    def execute(self, statement, *arguments):
+        if statement.startswith("PRAGMA user_version ="):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().execute(statement, *arguments)
+connect = sqlite3.connect
+measurements.sqlite3.connect = lambda *arguments, **options: connect(*arguments, factory=Killed, **options)
+measurements.SqliteStore(sys.argv[1])
+"""
+
+
 def test_a_store_of_counts_alone_is_measured_again_and_must_agree(tmp_path: Path) -> None:
     path = tmp_path / "run.sqlite"
     with sqlite3.connect(path) as old:  # as version 1 wrote it
@@ -29,6 +43,8 @@ def test_a_store_of_counts_alone_is_measured_again_and_must_agree(tmp_path: Path
         old.execute("INSERT INTO measurements VALUES ('n', 'b', 'x', 'i', 4), ('n', 'b', 'y', 'i', 4)")
         old.execute("PRAGMA user_version = 1")
     old.close()
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False, capture_output=True)  # half way through the change
+    assert killed.returncode == -9, killed.stderr
     with SqliteStore(path) as store:
         assert (len(store), store.get(key("x"))) == (2, None)
         store.put(key("x"), answers(4))

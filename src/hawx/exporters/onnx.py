@@ -1,7 +1,7 @@
 """A quantized network as ONNX in QDQ form: the codes that the hardware multiplies, for every tool that reads ONNX.
 
-The network's steps are traced by PyTorch's own exporter: activations as QuantizeLinear and DequantizeLinear, weights as int8 with one scale per filter,
-biases as int32. What a runtime computes from them is the same integers up to its order of summation in float32.
+The network's steps are traced by PyTorch's own exporter: activations as QuantizeLinear and DequantizeLinear, weights as int8 with one scale per
+filter, biases as int32. What a runtime computes from them is the same integers up to its order of summation in float32.
 """
 
 from __future__ import annotations

@@ -47,9 +47,12 @@ class SqliteStore:
                 raise InputError(f"measurement store {str(self.path)!r} has version {version}; expected {_VERSION}. Start in an empty folder.")
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute("BEGIN IMMEDIATE")  # whole or not at all, and one process alone
+            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
             for statement in _FROM_1 if version == 1 else (_SCHEMA,):
                 self._connection.execute(statement)
             self._connection.execute(f"PRAGMA user_version = {_VERSION}")
+            self._connection.execute("COMMIT")
         except sqlite3.DatabaseError as error:
             self._connection.close()
             raise InputError(

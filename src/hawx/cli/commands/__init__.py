@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from hawx.cli.commands import bench, blocks, compare, doctor, evaluate, explore, finetune, networks, report, rtl, score
+from hawx.cli.commands import bench, blocks, compare, doctor, evaluate, explore, export, finetune, networks, report, rtl, score
 
-COMMANDS = (explore.add, score.add, evaluate.add, finetune.add, compare.add, report.add, rtl.add, blocks.add, networks.add, doctor.add, bench.add)
+COMMANDS = (
+    *(explore.add, score.add, evaluate.add, finetune.add, compare.add, report.add, rtl.add, export.add),
+    *(blocks.add, networks.add, doctor.add, bench.add),
+)
 """What adds each command, in the order of `hawx --help`."""

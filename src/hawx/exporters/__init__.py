@@ -1,0 +1,5 @@
+"""Exporters: networks in other tools' formats."""
+
+from hawx.exporters.onnx import export_onnx
+
+__all__ = ["export_onnx"]

@@ -1,0 +1,74 @@
+"""ONNX files hold the network's own integers: our importer reads them back to the bit, and another runtime computes the same answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_networks import images, network
+
+import hawx
+from hawx.blocks.families import builtin_library
+from hawx.cli import main
+from hawx.designs import Assignment
+from hawx.errors import InputError
+from hawx.networks import zoo
+from hawx.networks.quantization import Activations
+from hawx.recover import recover_units
+
+onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
+pytest.importorskip("onnxscript", reason="the package onnxscript is not installed")
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")  # PyTorch's exporter's own
+
+
+def runtime(path: Path, values: np.ndarray) -> np.ndarray:
+    session = pytest.importorskip("onnxruntime").InferenceSession(str(path))
+    (logits,) = session.run(None, {session.get_inputs()[0].name: values})
+    return logits
+
+
+@pytest.mark.parametrize(
+    ("name", "activations"), [("residual", Activations.SIGNED), ("squeeze", Activations.UNSIGNED), ("encoder", Activations.SIGNED_AFFINE)]
+)
+def test_the_integers_come_back_to_the_bit(name: str, activations: Activations, tmp_path: Path) -> None:
+    net, seen = network(name, activations), images(8, seed=9)
+    hawx.export_onnx(net, tmp_path / "n.onnx")
+    exact = net(seen).numpy()
+    assert np.array_equal(hawx.quantize(tmp_path / "n.onnx")(seen).numpy(), exact)
+    assert runtime(tmp_path / "n.onnx", seen) == pytest.approx(exact, abs=1e-5)
+
+
+def test_a_recovered_design_is_exported_with_the_codes_that_it_multiplies(tmp_path: Path) -> None:
+    net, library = zoo.load("lenet5"), builtin_library().select(["mul8s_ot3"])
+    recovered = recover_units(net, library, zoo.calibration("lenet5").images[:32])
+    with pytest.raises(InputError, match=r"^network 'lenet5' holds constants for several blocks; expected those of one design\. "):
+        hawx.export_onnx(recovered, tmp_path / "all.onnx")
+    design = recovered.on(Assignment.uniform(net.filters, library.names, "mul8s_ot3").labels(library.hashes))
+    hawx.export_onnx(design, tmp_path / "d.onnx")
+    model = onnx.load(tmp_path / "d.onnx")
+    stored = [onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.INT8 and tensor.dims]
+    weights = {array.tobytes() for array in stored if array.ndim == 4}
+    assert {layer.weight.numpy().tobytes() for layer in design.quantized.values()} <= weights
+    facts = json.loads(next(prop.value for prop in model.metadata_props if prop.key == "hawx"))
+    assert facts["preprocessing"]["mean"] == [0.0]
+    seen = zoo.dataset("lenet5").images[:50]
+    values = net.preprocessing(torch.from_numpy(seen)).numpy()
+    assert np.array_equal(runtime(tmp_path / "d.onnx", values).argmax(1), design(seen).numpy().argmax(1))
+
+
+def test_the_command_writes_both_forms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    design = tmp_path / "d.json"
+    design.write_text(json.dumps(dict.fromkeys(zoo.load("lenet5").filters, "mul8s_ot3")))
+    asked = ["export", str(design), "--blocks", "mul8s_ot3", "--json"]
+    for name in ("d.onnx", "d.safetensors"):
+        assert main([*asked, "--out", str(tmp_path / name)]) == 0
+        assert json.loads(capsys.readouterr().out)["bytes"] == (tmp_path / name).stat().st_size
+    seen = zoo.dataset("lenet5").images[:20]
+    kept = hawx.importers.networks.load_network(tmp_path / "d.safetensors")
+    again = hawx.quantize(tmp_path / "d.onnx", preprocessing=kept.preprocessing)
+    assert np.array_equal(again(seen).numpy(), kept(seen).numpy())
+    assert main([*asked, "--out", str(tmp_path / "d.txt")]) == 2
+    assert "has an unknown ending; expected .onnx or .safetensors." in capsys.readouterr().err
