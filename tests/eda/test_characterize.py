@@ -150,7 +150,7 @@ def test_cell_library_absent(monkeypatch):
     with pytest.raises(
         ToolMissingError,
         match=r"^the default cell library '/nowhere/osu018\.lib' is not installed; "
-        r"run `apt install qflow-tech-osu018` or give a Liberty file with --liberty\.$",
+        r"run `apt install qflow-tech-osu018` or give a Liberty file with `hawx blocks characterize --liberty`\.$",
     ):
         characterize("mul8s_exact")
 
