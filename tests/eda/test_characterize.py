@@ -97,7 +97,8 @@ BAD = {
              "FILE cannot be synthesized: it has a combinational loop; " + MULTIPLIER),
     "undriven": ("module m (input [7:0] A, input [7:0] B, output [15:0] O);\n  wire t;\n  assign O = {A, B} ^ {16{t}};\nendmodule\n",
                  "FILE cannot be synthesized: Wire m.t is used but has no driver; " + MULTIPLIER),
-    "two": ("module m (input [7:0] A, input [7:0] B, output [15:0] O); assign O = A * B; endmodule\nmodule n (input a, output b); endmodule\n",
+    "two": ("module m (input [7:0] A, input [7:0] B, output [15:0] O); assign O = A * B; endmodule\n"
+            "module n (input [7:0] A, input [7:0] B, output [15:0] O); assign O = A + B; endmodule\n",
             "FILE has top modules m, n; expected one, or one called 'bad'. Name it with --top."),
     "nothing": ("", "FILE has no single top module; expected one. Name it with top=."),
 }  # fmt: skip
@@ -150,7 +151,7 @@ def test_cell_library_absent(monkeypatch):
     with pytest.raises(
         ToolMissingError,
         match=r"^the default cell library '/nowhere/osu018\.lib' is not installed; "
-        r"run `apt install qflow-tech-osu018` or give a Liberty file with --liberty\.$",
+        r"run `apt install qflow-tech-osu018` or give a Liberty file with `hawx blocks characterize --liberty`\.$",
     ):
         characterize("mul8s_exact")
 

@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hawx.cli import main
 from hawx.errors import InputError
 from hawx.formats import S8, U8
 from hawx.importers import load_library
 from hawx.importers.circuit import load_circuit
 from hawx.synthesis import characterize, yosys
+from hawx.synthesis.liberty import CellLibrary
+from hawx.synthesis.models import netlist_verilog
 
 pytestmark = [pytest.mark.eda, pytest.mark.skipif(not yosys.available(), reason="Yosys is not installed")]
 
@@ -32,7 +35,7 @@ def gates(module: str, act: str, weight: str, order: tuple[str, str]) -> str:
 
 @pytest.mark.parametrize(("act", "weight"), NAMINGS)
 @pytest.mark.parametrize("swapped", [False, True])
-def test_every_reader_gives_one_table(act: str, weight: str, swapped: bool, tmp_path: Path) -> None:
+def test_every_reader_gives_one_table(act: str, weight: str, swapped: bool, osu018: CellLibrary, tmp_path: Path) -> None:
     order = (weight, act) if swapped else (act, weight)
     named = (act, weight) != ("in1", "in2")
     verilog, c = tmp_path / "mul8u_own.v", tmp_path / "mul8u_own.c"
@@ -41,7 +44,19 @@ def test_every_reader_gives_one_table(act: str, weight: str, swapped: bool, tmp_
         f"#include <stdint.h>\nuint16_t mul8u_own(uint8_t {order[0]}, uint8_t {order[1]}) {{\n"
         f"  uint16_t dropped = ({act} >> 1) << 1;\n  return dropped * {weight};\n}}\n"
     )
-    blocks = [load_circuit(verilog), load_circuit(c), characterize(verilog, use_cache=False).block]
+    found = characterize(verilog, use_cache=False)
+    mapped, behavioral = tmp_path / "mapped" / "mul8u_own.v", tmp_path / "behavioral" / "mul8u_own.v"
+    for path, text in (
+        (mapped, netlist_verilog(found.circuit.netlist, osu018)),
+        (
+            behavioral,
+            f"module mul8u_own (input [7:0] {order[0]}, input [7:0] {order[1]}, output [15:0] o);\n"
+            f"  assign o = ({act} - {act}[0]) * {weight};\nendmodule\n",
+        ),
+    ):
+        path.parent.mkdir()
+        path.write_text(text)
+    blocks = [found.block, *(load_circuit(path) for path in (verilog, c, mapped, behavioral))]
     assert len({block.sha256 for block in blocks}) == 1
     assert blocks[0].formats == (U8, U8)
     assert np.array_equal(blocks[0].table, EXPECTED if named or not swapped else EXPECTED.T)
@@ -110,4 +125,42 @@ def test_a_circuit_without_gates_is_no_free_multiplier(tmp_path: Path) -> None:
 def test_the_module_with_multiplier_ports_is_the_top(tmp_path: Path) -> None:
     path = tmp_path / "file.v"
     path.write_text("module helper (input x, output y);\n  assign y = ~x;\nendmodule\n" + gates("mul8u_own", "a", "b", ("a", "b")))
-    assert load_circuit(path).name == "mul8u_own"
+    assert load_circuit(path).name == characterize(path, use_cache=False).block.name == "mul8u_own"
+
+
+def test_a_mapped_netlist_is_characterized(osu018: CellLibrary, tmp_path: Path) -> None:
+    first = characterize("mul8s_ot2")
+    path = tmp_path / "own.v"
+    path.write_text(netlist_verilog(first.circuit.netlist, osu018).replace("mul8s_ot2", "own"))
+    again = characterize(path, use_cache=False)
+    assert again.block.sha256 == first.block.sha256
+    assert again.full_adders > 0
+    assert again.costs.area_um2 == pytest.approx(first.costs.area_um2, rel=0.1)
+
+
+def test_inputs_of_functions_are_no_operands(tmp_path: Path) -> None:
+    path = tmp_path / "even.v"
+    path.write_text(
+        "module even (input signed [7:0] A, input signed [7:0] B, output signed [15:0] O);\n"
+        "  function [7:0] low; input [7:0] x; low = x & 8'hFE; endfunction\n  assign O = $signed(low(A)) * B;\nendmodule\n"
+    )
+    codes = np.arange(-128, 128)
+    assert np.array_equal(load_circuit(path).table, np.multiply.outer(codes & ~1, codes))
+
+
+def test_a_folder_of_circuits_of_ones_own_gets_figures(tmp_path: Path) -> None:
+    (tmp_path / "mul8u_own.v").write_text(gates("mul8u_own", "a", "b", ("a", "b")))
+    library = load_library(tmp_path)
+    assert library.technology == "osu018"
+    assert library["mul8u_own"].costs["osu018"].area_um2 > 0
+
+
+def test_characterize_saves_unsigned_blocks_but_no_free_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own, wires, saved = tmp_path / "mul8u_own.v", tmp_path / "wires.v", tmp_path / "own.npz"
+    own.write_text(gates("mul8u_own", "a", "b", ("a", "b")))
+    wires.write_text("module wires (input [7:0] A, input [7:0] B, output [15:0] O);\n  assign O = {A, B};\nendmodule\n")
+    assert main(["blocks", "characterize", str(own), "--out", str(saved)]) == 0
+    assert load_library(saved).names == ("mul8u_exact", "mul8u_own")
+    assert main(["blocks", "characterize", str(wires), "--out", str(tmp_path / "wires.npz")]) == 2
+    assert "needs no gate at all" in capsys.readouterr().err
+    assert not (tmp_path / "wires.npz").exists()

@@ -6,7 +6,7 @@ Every reader asks here (own Verilog evaluator, C, Yosys), so that one file gives
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from hawx.circuits.readings import SIGNED, UNSIGNED, Pair
 from hawx.errors import InputError
@@ -17,6 +17,7 @@ _ACTIVATIONS, _WEIGHTS = frozenset({"a", "x", "act", "activation"}), frozenset({
 _NAMED = re.compile(r"mul\d+([su])_")
 _SIGNED_C = re.compile(r"\bint\d+_t\s+\w+\s*\(\s*(?:const\s+)?int8_t\b")
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_INNER = re.compile(r"\bfunction\b.*?\bendfunction\b|\btask\b.*?\bendtask\b", re.DOTALL)
 _INPUT = re.compile(r"\binput\s+(?:(?:wire|logic|reg|var|bit)\s+)*(signed\b)?")
 
 
@@ -38,20 +39,28 @@ def multiplier_ports(inputs: Mapping[str, int], outputs: Mapping[str, int], wher
     Raises:
         InputError: there are other ports than two 8-bit inputs and one 16-bit output.
     """
-    if sorted(inputs.values()) != [OPERAND_BITS] * 2 or list(outputs.values()) != [PRODUCT_BITS]:
+    if not is_multiplier(inputs, outputs):
         found = [f"{kind} [{width}] {port}" for kind, ports in (("input", inputs), ("output", outputs)) for port, width in ports.items()]
         raise InputError(f"{where} has ports {', '.join(found) or 'none'}; expected two 8-bit inputs and one 16-bit output.")
     return *operand_order(list(inputs)), next(iter(outputs))
 
 
-def top_module(modules: Sequence[str], instantiated: Collection[str], stem: str, where: str, way_out: str = "") -> str:
-    """Return the module called like the file (or that name without `_pdk45`), else the only one that no other instantiates.
+def is_multiplier(inputs: Mapping[str, int], outputs: Mapping[str, int]) -> bool:
+    """Return whether ports, as of `multiplier_ports`, are two operands and a product."""
+    return sorted(inputs.values()) == [OPERAND_BITS] * 2 and list(outputs.values()) == [PRODUCT_BITS]
+
+
+def top_module(
+    modules: Sequence[str], instantiated: Collection[str], stem: str, where: str, way_out: str = "", *, multiplies: Callable[[str], bool]
+) -> str:
+    """Return the module called like the file (or that name without `_pdk45`), else the only multiplier that no other instantiates.
 
     Args:
         modules: names, in the order of the file.
         instantiated: names that some module instantiates.
         stem: the file's name without ending.
         where: the file, for the message; `way_out` ends it.
+        multiplies: whether the module of a name has a multiplier's ports; asked where several are instantiated by none.
 
     Raises:
         InputError: there are several candidates, or none.
@@ -60,6 +69,8 @@ def top_module(modules: Sequence[str], instantiated: Collection[str], stem: str,
         if name in modules:
             return name
     tops = [name for name in modules if name not in instantiated]
+    if len(tops) > 1:  # the others are helpers that nothing uses
+        tops = [name for name in tops if multiplies(name)] or tops
     if len(tops) != 1:
         raise InputError(f"{where} has top modules {', '.join(tops) or 'none'}; expected one, or one called {stem!r}.{way_out}")
     return tops[0]
@@ -81,7 +92,7 @@ def signedness_hint(name: str, text: str, suffix: str) -> Pair | None:
     module = None if suffix == ".c" else re.search(rf"\bmodule\s+{re.escape(name)}\b.*?\bendmodule\b", without_comments(text), re.DOTALL)
     if module is None:
         return None
-    signed = {bool(found[1]) for found in _INPUT.finditer(module[0])}
+    signed = {bool(found[1]) for found in _INPUT.finditer(_INNER.sub(" ", module[0]))}
     if len(signed) > 1:
         raise InputError(f"module {name!r} declares one operand signed and the other not; expected both signed or both unsigned.")
     return SIGNED if signed == {True} else None

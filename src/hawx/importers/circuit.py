@@ -68,13 +68,18 @@ def characterized(block: Block, path: Path) -> Block:
     if block.costs or path.suffix == ".c" or not yosys.available():
         return block
     try:
-        found = characterize(path, formats=block.formats).block
+        found = characterize(path, top=block.name, formats=block.formats).block
     except HawxError:
         return block  # whoever needs its figures is told that it has none
-    return _not_free(block.with_costs(*found.costs.values()), path) if found.sha256 == block.sha256 else block
+    return not_free(block.with_costs(*found.costs.values()), path) if found.sha256 == block.sha256 else block
 
 
-def _not_free(block: Block, path: Path) -> Block:
+def not_free(block: Block, path: Path) -> Block:
+    """Return `block`, read from `path`.
+
+    Raises:
+        InputError: it has no gate: a library would take it for a multiplier that costs nothing.
+    """
     if any(costs.area_um2 <= 0 for costs in block.costs.values()):
         raise InputError(
             f"circuit {str(path)!r} needs no gate at all: its product is a constant or wires; expected a multiplier that costs something. "
@@ -97,5 +102,5 @@ def _through_yosys(path: Path, wish: Pair | None, ours: InputError, extra: Mappi
         found = characterize(path, formats=wish).block
     except ToolMissingError as error:
         raise InputError(f"{ours} Other than gate-level Verilog is read through Yosys, which needs a cell library: {error}") from error
-    found = _not_free(found, path)
+    found = not_free(found, path)
     return replace(found, provenance=MappingProxyType({**found.provenance, "file": path.name, "language": "Verilog", **extra}))

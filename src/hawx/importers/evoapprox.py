@@ -8,16 +8,16 @@ Names mean different circuits in different releases (mul8s_1KV8 is exact up to v
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import defaultdict
 from pathlib import Path
 
 from hawx.blocks.block import Block, Costs
 from hawx.circuits.header import published_costs
+from hawx.circuits.ports import without_comments
 from hawx.circuits.readings import SIGNED, UNSIGNED, Pair
 from hawx.errors import InputError
 from hawx.files import read_bytes, read_text
-from hawx.importers.circuit import SUFFIXES, load_circuit
+from hawx.importers.circuit import SUFFIXES, characterized, load_circuit
 from hawx.importers.tokens import MAX_CIRCUIT_BYTES
 
 LIBRARY = "EvoApproxLib"
@@ -31,7 +31,6 @@ _RELEASES = {  # SHA-256 of meta.json -> release
     "e5cab25f8df2dd59b5af1119dd968c64b9843d3521ca715338c6e81b090ae94d": "master (July 2022)",
     "8290f23386321782ea6b6d0875c5162f08dc8406f34f6304ad31a572129d4455": "v2022",
 }
-_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 PUBLISHED_EXACT = {
     "s8": {"area_um2": 729.8, "power_mw": 0.425, "delay_ns": 1.48},  # mul8s_1KV6 of v2022 = mul8s_1KV8 up to v1.1
@@ -81,7 +80,10 @@ def load_checkout(folder: Path, formats: Pair | None = None) -> list[Block]:
 
 
 def load_folder(folder: Path, *, library: str = "", provenance: dict[str, object] | None = None) -> list[Block]:
-    """Return every circuit below `folder`, one block per circuit name, in the order of the names."""
+    """Return every circuit below `folder`, one block per circuit name, in the order of the names.
+
+    Circuits of no named `library` that publish no figures are characterized where Yosys and a cell library are there.
+    """
     files: defaultdict[str, list[Path]] = defaultdict(list)
     for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
         if path.suffix in SUFFIXES and path.is_file():
@@ -103,9 +105,9 @@ def _load_one(paths: list[Path], library: str, provenance: dict[str, object]) ->
     for other in paths[1:]:
         if (other.suffix, other.stem) == (first.suffix, first.stem) and _logic(other) != logic and load_circuit(other).sha256 != block.sha256:
             raise InputError(f"{str(other)!r} and {str(first)!r} have one name but differ; expected one circuit per name. Load them one by one.")
-    return block
+    return block if library else characterized(block, first)
 
 
 def _logic(path: Path) -> str:
     """Return the file's text without comments and white space."""
-    return "".join(_COMMENT.sub("", read_text(path, "circuit", most=MAX_CIRCUIT_BYTES)).split())
+    return "".join(without_comments(read_text(path, "circuit", most=MAX_CIRCUIT_BYTES)).split())

@@ -131,7 +131,8 @@ def _not_weights(text: str) -> None:
     if Path(text).suffix in CHECKPOINTS:
         raise InputError(
             f"network {text!r} is a file of weights, which does not say what computes with them; expected a .pt2 or .onnx file. "
-            "For a network of `hawx networks list` name that and give the file with --weights; save any other with torch.export.save(…, 'net.pt2')."
+            "For a network of `hawx networks list` name that and give the file with --weights; save any other with torch.export.save(…, 'net.pt2'), "
+            "because a pickled module is never loaded."
         )
 
 

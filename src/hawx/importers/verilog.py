@@ -14,7 +14,7 @@ from difflib import get_close_matches
 import numpy as np
 from numpy.typing import NDArray
 
-from hawx.circuits.ports import PRODUCT_BITS, multiplier_ports, top_module
+from hawx.circuits.ports import PRODUCT_BITS, is_multiplier, multiplier_ports, top_module
 from hawx.errors import InputError
 from hawx.formats import CODES
 from hawx.importers.cells import CELLS, Cell, Packed
@@ -234,18 +234,14 @@ def _shown(bit: Bit) -> str:
 def module_of(path: str, modules: dict[str, Module], stem: str) -> Module:
     """Return the multiplier among the modules of a file; see `hawx.circuits.top_module`."""
     inner = {instance.cell for module in modules.values() for instance in module.instances}
-    tops = [module for module in modules.values() if module.name not in inner]
-    if len(tops) > 1:  # helpers that nothing uses
-        inner |= {module.name for module in tops if not _multiplies(path, module)} if any(_multiplies(path, module) for module in tops) else set()
-    return modules[top_module(list(modules), inner, stem, repr(path))]
+    return modules[top_module(list(modules), inner, stem, repr(path), multiplies=lambda name: is_multiplier(*_widths(modules[name])))]
 
 
-def _multiplies(path: str, module: Module) -> bool:
-    try:
-        ports_of(path, module)
-    except InputError:
-        return False
-    return True
+def _widths(module: Module) -> tuple[dict[str, int], dict[str, int]]:
+    """Return input and output ports with their widths in bits; ports without a direction are left out."""
+    widths = {port: module.ranges[port][0] - module.ranges[port][1] + 1 for port in module.ports if port in module.directions}
+    inputs, outputs = ({port: width for port, width in widths.items() if module.directions[port] == kind} for kind in ("input", "output"))
+    return inputs, outputs
 
 
 def ports_of(path: str, top: Module) -> tuple[str, str, str]:
@@ -254,9 +250,7 @@ def ports_of(path: str, top: Module) -> tuple[str, str, str]:
     undirected = [port for port in top.ports if top.directions.get(port) not in ("input", "output")]
     if undirected:
         raise InputError(f"{where}port {undirected[0]!r} of {top.name!r} has no direction; expected input or output.")
-    widths = {port: top.ranges[port][0] - top.ranges[port][1] + 1 for port in top.ports}
-    inputs, outputs = ({p: width for p, width in widths.items() if top.directions[p] == kind} for kind in ("input", "output"))
-    return multiplier_ports(inputs, outputs, f"{where}module {top.name!r}")
+    return multiplier_ports(*_widths(top), f"{where}module {top.name!r}")
 
 
 def evaluate_verilog(path: str, text: str, stem: str) -> tuple[str, Raw]:

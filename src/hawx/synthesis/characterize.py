@@ -12,14 +12,25 @@ from typing import Any
 import numpy as np
 
 from hawx.blocks import Block, Costs
-from hawx.circuits import UNSIGNED, Pair, formats_of_circuit, multiplier_ports, parse_header, signedness_hint, top_module, without_comments
+from hawx.circuits import (
+    UNSIGNED,
+    Pair,
+    formats_of_circuit,
+    is_multiplier,
+    multiplier_ports,
+    parse_header,
+    signedness_hint,
+    top_module,
+    without_comments,
+)
 from hawx.errors import InputError
 from hawx.formats import IntFormat
 from hawx.rtl import constant_lsbs
 from hawx.synthesis import cache, yosys
 from hawx.synthesis.energy import Held, SwitchingCircuit, toggle_energies
-from hawx.synthesis.flow import FLOW_VERSION, Synthesis, synthesize
+from hawx.synthesis.flow import FLOW_VERSION, Synthesis, modules_of, synthesize
 from hawx.synthesis.liberty import CellLibrary, default_liberty, read_liberty
+from hawx.synthesis.models import cell_models
 from hawx.synthesis.netlist import Netlist, exhaustive, table_of
 from hawx.synthesis.timing import static_timing
 
@@ -120,11 +131,14 @@ def characterize(
 
 
 def _only_top(text: str, path: Path) -> str | None:
-    """Return the multiplier among the modules of a file, found without parsing them: see `hawx.circuits.top_module`. None: Yosys says why not."""
-    plain = re.sub(r"\bendmodule\s*:\s*\w+", "endmodule", without_comments(text))
-    names = re.findall(r"\bmodule\s+([A-Za-z_][\w$]*)", plain)
-    used = {name for name in names if len(re.findall(rf"(?<![\w$]){re.escape(name)}(?![\w$])", plain)) > 1}
-    return top_module(names, used, path.stem, f"Verilog file {str(path)!r}", " Name it with --top.") if names else None
+    """Return the multiplier among the modules of a file, see `hawx.circuits.top_module`. None: Yosys says why not."""
+    names = re.findall(r"\bmodule\s+([A-Za-z_][\w$]*)", without_comments(text))
+    if len(names) < 2 or path.stem in names:
+        return path.stem if path.stem in names else names[0] if names else None
+    ports, instantiated = modules_of(text, str(path))
+    names = [name for name in names if name in ports]
+    where = f"Verilog file {str(path)!r}"
+    return top_module(names, instantiated, path.stem, where, " Name it with --top.", multiplies=lambda name: is_multiplier(*ports[name]))
 
 
 def characterize_text(
@@ -145,13 +159,21 @@ def characterize_text(
     stored = cache.load("characterizations", key) if use_cache else None
     if stored is not None:
         return _from_stored(stored)
-    synthesis = synthesize(verilog, library, source=source, top=top)
+    synthesis = synthesize(verilog + _models_of(verilog, library), library, source=source, top=top)
     values = _measured(synthesis, library, source, wanted, verilog)
     result = _from_stored(values)
     if use_cache:
         cache.save("characterizations", key, values)
         cache.save("circuits", cache.content_key(result.block.sha256, result.costs.technology), circuit_to_dict(result.circuit))
     return result
+
+
+def _models_of(verilog: str, library: CellLibrary) -> str:
+    """Return modules for the library's cells that a mapped netlist instantiates and does not define itself."""
+    plain = without_comments(verilog)
+    defined = set(re.findall(r"\bmodule\s+([A-Za-z_][\w$]*)", plain))
+    kinds = set(re.findall(r";\s*([A-Za-z_][\w$]*)\s+[A-Za-z_\\][^\s(]*\s*\(", plain)) - defined
+    return cell_models(library, (kind for kind in kinds if kind in library.cells and library.cells[kind].is_usable))
 
 
 def _measured(synthesis: Synthesis, library: CellLibrary, source: str, formats: Pair | None, text: str) -> dict[str, Any]:

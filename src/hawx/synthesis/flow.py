@@ -78,6 +78,24 @@ def synthesize(verilog: str, library: CellLibrary, *, source: str, top: str | No
     )
 
 
+def modules_of(verilog: str, source: str) -> tuple[dict[str, tuple[dict[str, int], dict[str, int]]], set[str]]:
+    """Return, as Yosys reads a text, every module's inputs and outputs with their widths in bits, and the names that some module instantiates.
+
+    Raises:
+        InputError: the text does not parse.
+        ToolMissingError: there is no Yosys.
+    """
+    script = f"read_verilog -sv {yosys.SOURCE}\nproc\nwrite_json modules.json\n"
+    written = yosys.run(script, {yosys.SOURCE: verilog}, ["modules.json"], source=source)
+    modules = json.loads(written["modules.json"])["modules"]
+
+    def widths(module: Mapping[str, Any], direction: str) -> dict[str, int]:
+        return {name: len(port["bits"]) for name, port in module["ports"].items() if port["direction"] == direction}
+
+    ports = {name: (widths(module, "input"), widths(module, "output")) for name, module in modules.items()}
+    return ports, {cell["type"] for module in modules.values() for cell in module["cells"].values()}
+
+
 def mapped_area(module: Mapping[str, Any], library: CellLibrary) -> float:
     """Return the area of a mapped module of Yosys's JSON in um2; inf where a cell is not of the library."""
     areas = (library.cells[cell["type"]].area_um2 if cell["type"] in library.cells else inf for cell in module["cells"].values())

@@ -151,7 +151,7 @@ def default_liberty() -> Path:
     if not OSU018_PATH.exists():
         raise ToolMissingError(
             f"the default cell library {str(OSU018_PATH)!r} is not installed; "
-            "run `apt install qflow-tech-osu018` or give a Liberty file with --liberty."
+            "run `apt install qflow-tech-osu018` or give a Liberty file with `hawx blocks characterize --liberty`."
         )
     return OSU018_PATH
 

@@ -175,7 +175,9 @@ def run_characterize(arguments: Namespace) -> int:
     if arguments.out is not None:
         from hawx.blocks import Library
         from hawx.importers import save_library
+        from hawx.importers.circuit import not_free
 
+        not_free(found.block, Path(arguments.source))
         blocks = [found.block] if found.block.is_exact else [_exact(found.block, arguments.liberty), found.block]
         save_library(Library(blocks, name=arguments.out.stem), arguments.out)
     if arguments.json:
@@ -192,10 +194,7 @@ def _exact(block: Block, liberty: Path | None) -> Block:
     """Return the exact block in the same technology, which every library needs as its reference."""
     from hawx.synthesis import characterize
 
-    if any(not f.signed for f in block.formats):
-        formats = "×".join(map(str, block.formats))
-        raise InputError(f"block {block.name!r} is {formats}; saving it needs an exact block of that kind. Characterize without --out.")
-    return characterize("mul8s_exact", liberty).block
+    return characterize("mul8s_exact" if block.formats[0].signed else "mul8u_exact", liberty).block
 
 
 def _check_npz(path: Path | None) -> None:
