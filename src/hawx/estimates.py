@@ -55,6 +55,11 @@ class Measurement:
         return cls(int(answers.sum()), len(answers), gained=int((answers & ~reference).sum()), lost=int((~answers & reference).sum()))
 
     @property
+    def reference_top1(self) -> float | None:
+        """Top-1 of the exact design on the same images, in percent; None where that was not compared."""
+        return None if self.lost is None or self.gained is None else 100.0 * (self.correct + self.lost - self.gained) / self.images
+
+    @property
     def drop(self) -> float | None:
         """Points of top-1 lost against the exact design; None where that was not compared."""
         return None if self.lost is None or self.gained is None else 100.0 * (self.lost - self.gained) / self.images

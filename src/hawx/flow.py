@@ -150,5 +150,9 @@ def evaluate(
         against: the exact network, where `network` holds constants of this design only; default `network` with exact blocks.
     """
     exact = Assignment.uniform(network.filters, library.names, library.exact.name)
-    reference = runner(Task(against or network, library, images, labels), [exact])[0]
-    return Measurement.of(runner(Task(network, library, images, labels), [assignment])[0], reference)
+    task = Task(network, library, images, labels)
+    if against is None:
+        reference, right = runner(task, [exact, assignment])
+    else:
+        (reference,), (right,) = runner(Task(against, library, images, labels), [exact]), runner(task, [assignment])
+    return Measurement.of(right, reference)

@@ -16,8 +16,7 @@ from hawx.settings.paths import anchored
 if TYPE_CHECKING:
     from hawx.blocks import Library
     from hawx.importers.networks import Loaded
-    from hawx.networks import Preprocessing, QuantizedNetwork
-    from hawx.store.design import SavedDesign
+    from hawx.networks import Preprocessing
 
 CALIBRATION_IMAGES = 256
 """Images that fix the ranges of a network that is quantized here."""
@@ -71,16 +70,6 @@ def load_network(settings: ExploreSettings, library: Library) -> Loaded:
         activations=library.formats[0].name,
         seed=settings.seed,
     )
-
-
-def network_of_design(saved: SavedDesign, loaded: Loaded, settings: ExploreSettings, library: Library) -> QuantizedNetwork:
-    """Return what a design runs on: the network saved with it; where it names blocks only, the given one, recovered as the settings say."""
-    from hawx.recover import recover_units
-    from hawx.stages import RECOVERY_IMAGES
-    from hawx.store.design import network_of
-
-    network = network_of(saved, loaded.network)
-    return network if saved.network else recover_units(network, library, loaded.calibration.images[:RECOVERY_IMAGES], settings.recover)
 
 
 def _preprocessing(text: str) -> Preprocessing:

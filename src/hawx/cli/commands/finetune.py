@@ -7,9 +7,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hawx.cli.commands.evaluate import check_tables, settings_of
 from hawx.cli.console import out, print_json
-from hawx.cli.inputs import load_library, load_network, network_of_design, split_sizes
+from hawx.cli.designs import add_design, load_inputs
+from hawx.cli.inputs import split_sizes
 from hawx.cli.parser import Commands, add_command, add_json, add_settings, given
 from hawx.errors import InputError
 from hawx.finetuning.recipe import TuningRecipe
@@ -25,7 +25,7 @@ USED = ("network", "weights", "data", "library", "blocks", "search_images", "rep
 def add(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = add_command(commands, "finetune", run, "train the weights of one design under its blocks, towards the exact network's answers")
-    parser.add_argument("design", metavar="DESIGN.json|RUN|RUN#ID", help="a design file, the design that a run puts forward, or one of its designs")
+    add_design(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the design and its network, new or empty")
     parser.add_argument("--resume", action="store_true", help="continue the interrupted run in --out, to the same weights")
     parser.add_argument("--train", metavar="PATH", help="training images [default: the training part of the network's data set]")
@@ -45,26 +45,20 @@ def run(arguments: Namespace) -> int:
         raise InputError(f"--train-images {limit} cannot be used; expected a whole number of at least 20.")
     from hawx.cli.display import display
     from hawx.importers.training import Checkpoint, training_images
-    from hawx.store.design import load_design, save_tuned
+    from hawx.store.design import save_tuned
 
     checkpoint = Checkpoint(folder / "network.checkpoint", "")
     _check_folder(folder, checkpoint.path, resume=arguments.resume)
-    saved = load_design(arguments.design)
-    settings = settings_of(saved, arguments)
     with display(quiet=arguments.json) as progress:
         progress.stage("load")
-        from hawx.designs import Assignment
         from hawx.finetuning import finetune
         from hawx.flow import evaluate
         from hawx.networks import zoo
         from hawx.verify import images_identity, library_identity, network_identity, split_images
 
-        library = load_library(settings)
-        loaded = load_network(settings, library)
-        check_tables(saved, library)
-        start = network_of_design(saved, loaded, settings, library)
-        exact = loaded.network
-        assignment = Assignment.from_dict(saved.assignment, exact.filters, library.names)
+        inputs = load_inputs(arguments)
+        settings, library, loaded = inputs.settings, inputs.library, inputs.loaded
+        exact, start, assignment = loaded.network, inputs.network, inputs.assignment
         if settings.network in zoo.names() and (trained := zoo.describe(settings.network).recipe):
             recipe = replace(recipe, **{"shift": trained.shift, "mirror": trained.mirror, **given(arguments, TuningRecipe)})
         images = training_images(
@@ -80,9 +74,7 @@ def run(arguments: Namespace) -> int:
         identity = (network_identity(exact), network_identity(start), library_identity(library), images_identity(images.images, images.labels))
         checkpoint = Checkpoint.beside(folder / "network.safetensors", identity, assignment.id, recipe, settings.seed)
         resume = checkpoint.load() if arguments.resume else None
-        progress.stage("measure", 2)
-        int8 = evaluate(exact, library, Assignment.uniform(exact.filters, library.names, library.exact.name), report.images, report.labels)
-        progress.advance()
+        progress.stage("measure", 1)
         before = evaluate(start, library, assignment, report.images, report.labels, against=exact)
         progress.advance()
         folder.mkdir(parents=True, exist_ok=True)
@@ -105,9 +97,9 @@ def run(arguments: Namespace) -> int:
             raise KeyboardInterrupt(f"the same command with --resume goes on from {checkpoint.path}." if checkpoint.path.exists() else "") from None
         progress.stage("measure")
         after = evaluate(tuned.network, library, assignment, report.images, report.labels, against=exact)
-    facts = _facts(tuned, recipe, len(images), before, after, int8)
+    facts = _facts(tuned, recipe, len(images), before, after)
     found = {"id": assignment.id, "measurement": after.to_dict(), "finetuning": facts}
-    save_tuned(saved, tuned.network, found, asdict(settings), library.hashes, folder)
+    save_tuned(inputs.saved, tuned.network, found, asdict(settings), library.hashes, folder)
     checkpoint.remove()
     if arguments.json:
         print_json({"id": assignment.id, "network": exact.name, **facts})
@@ -124,11 +116,11 @@ def _check_folder(folder: Path, checkpoint: Path, *, resume: bool) -> None:
         raise InputError(f"folder {str(folder)!r} is not empty; expected a new or empty folder. {way}")
 
 
-def _facts(tuned: FineTuned, recipe: TuningRecipe, images: int, before: Measurement, after: Measurement, int8: Measurement) -> dict[str, Any]:
+def _facts(tuned: FineTuned, recipe: TuningRecipe, images: int, before: Measurement, after: Measurement) -> dict[str, Any]:
     return {
         "before": before.to_dict(),
         "after": after.to_dict(),
-        "int8_top1": int8.top1,
+        "int8_top1": after.reference_top1,
         "best_epoch": tuned.best,
         "held_out_loss": [tuned.start_loss, *(epoch.held_out for epoch in tuned.epochs)],
         "seconds_per_epoch": tuned.seconds_per_epoch,

@@ -7,9 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hawx.cli.commands.evaluate import check_tables, settings_of
 from hawx.cli.console import out, print_json
-from hawx.cli.inputs import load_library, load_network, network_of_design
+from hawx.cli.designs import add_design, load_inputs
 from hawx.cli.parser import Commands, add_command, add_json, add_settings
 from hawx.errors import HawxError, InputError
 from hawx.settings import ExploreSettings
@@ -23,7 +22,7 @@ USED = ("network", "weights", "data", "preprocessing", "accelerator", "library",
 def add(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = add_command(commands, "rtl", run, "write the SystemVerilog of a design, with a testbench driven by the network's own operands")
-    parser.add_argument("design", metavar="DESIGN.json|RUN|RUN#ID", help="a design file, the design that a run puts forward, or one of its designs")
+    add_design(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for sources, testbench and vectors, new or empty")
     parser.add_argument(
         "--layer", metavar="NAME", help="layer that the testbench computes, and whose lanes a spatial design has [default: the first]"
@@ -81,23 +80,17 @@ def run(arguments: Namespace) -> int:
 
 def make_project(arguments: Namespace) -> tuple[RtlProject, str, str]:
     """Return the project, the name of its layer and the design's id."""
-    from hawx.designs import Assignment
     from hawx.emulate import BlockExecutor
     from hawx.importers.accelerator import load_accelerator
     from hawx.importers.multiplier import find_multiplier
     from hawx.rtl import design_project, layer_vectors
-    from hawx.store.design import load_design
 
-    saved = load_design(arguments.design)
-    settings = settings_of(saved, arguments)
-    library = load_library(settings)
-    check_tables(saved, library)
+    inputs = load_inputs(arguments)
+    settings, library, assignment = inputs.settings, inputs.library, inputs.assignment
     accelerator = load_accelerator(settings.accelerator)
-    loaded = load_network(settings, library)
-    assignment = Assignment.from_dict(saved.assignment, loaded.network.filters, library.names)
-    network = network_of_design(saved, loaded, settings, library).on(assignment.labels(library.hashes))
+    network = inputs.network.on(assignment.labels(library.hashes))
     layer = arguments.layer if arguments.layer is not None else network.layers[0].name
-    vectors = layer_vectors(network, layer, loaded.data.images[:2], BlockExecutor(library, assignment), pixels=arguments.pixels)
+    vectors = layer_vectors(network, layer, inputs.loaded.data.images[:2], BlockExecutor(library, assignment), pixels=arguments.pixels)
     find = partial(find_multiplier, sources=settings.library)
     project = design_project(network.layers, library, assignment, accelerator, layer, vectors, find)
     return project, layer, assignment.id
