@@ -23,7 +23,7 @@ from hawx.estimates import Measurement
 from hawx.importers.accelerator import load_accelerator
 from hawx.importers.library import load_library
 from hawx.networks import Dataset, QuantizedNetwork
-from hawx.networks.datasets import Pixels, as_array
+from hawx.networks.datasets import Pixels, as_array, as_labels
 from hawx.progress import Progress, SilentProgress, StageClock
 from hawx.recover import Method
 from hawx.score import Scores
@@ -87,9 +87,9 @@ def explore(
     accelerator = load_accelerator(accelerator) if isinstance(accelerator, (str, PathLike)) else accelerator
     space = stages.search_space(network, library, granularity, layers)
     wanted = stages.RECOVERY_IMAGES if calibration is None and Method(recover) is not Method.NONE else 0
-    data = Dataset("images", as_array(images), as_array(labels).astype(np.int64, casting="same_kind"), network.classes)
+    data = Dataset("images", as_array(images, "images"), as_labels(labels), network.classes)
     search_set, report_set, aside = split_images(data, search_images, report_images, wanted, seed=seed)
-    unlabelled = aside.images if calibration is None else as_array(calibration)[: stages.RECOVERY_IMAGES]
+    unlabelled = aside.images if calibration is None else as_array(calibration, "calibration images")[: stages.RECOVERY_IMAGES]
     if wanted and not len(unlabelled):
         raise InputError(
             f"{len(search_set)} search and {len(report_set)} report images leave none of {len(data)} to recover on; expected some to spare. "

@@ -197,3 +197,10 @@ def test_it_takes_tensors_preprocessed_values_and_names(result) -> None:
     assert [d.to_dict() for d in named.front] == [d.to_dict() for d in result.front]
     with pytest.raises(InputError, match=r"^images of data set 'images' have shape \(600, 1, 28, 28\), dtype float64; expected \(N, C, H, W\), "):
         explore(NETWORK, LIBRARY, "spatial", DATA.images / 255.0, DATA.labels)
+    with pytest.raises(
+        InputError, match=r"^images are of type bfloat16, which NumPy lacks; expected uint8 or float32\. Convert them: \.float\(\)\.$"
+    ):
+        explore(NETWORK, LIBRARY, "spatial", values.bfloat16(), DATA.labels)
+    for wrong in (DATA.labels.astype(np.float32), np.eye(10, dtype=np.int64)[DATA.labels]):
+        with pytest.raises(InputError, match=r"^labels have shape \(600.*; expected \(N,\) whole numbers: one class index per image\.$"):
+            explore(NETWORK, LIBRARY, "spatial", DATA.images, wrong)

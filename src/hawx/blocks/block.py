@@ -138,7 +138,7 @@ class Block:
 
 
 def sign_magnitude(block: Block, activations: str | IntFormat = "s8") -> Block:
-    """Return an unsigned `u8×u8` block as one on signed weights, by sign-magnitude (DESIGN 3.1).
+    """Return an unsigned `u8×u8` block as one on signed weights, by sign-magnitude.
 
     `T_s[a, w] = sign(a)·sign(w)·T_u[|a|, |w|]` for signed activations, `sign(w)·T_u[a, |w|]` for unsigned ones.
     The hardware is the unsigned circuit plus sign handling; its costs are kept and the provenance says so.

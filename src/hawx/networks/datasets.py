@@ -17,9 +17,31 @@ Labels = NDArray[np.int64]
 """(N,), int64, values 0..classes-1."""
 
 
-def as_array(values: ArrayLike | Tensor) -> NDArray[Any]:
-    """Return values as a NumPy array: of a tensor its numbers, wherever it lies."""
-    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+def as_array(values: ArrayLike | Tensor, what: str = "values") -> NDArray[Any]:
+    """Return values as a NumPy array: of a tensor its numbers, wherever it lies.
+
+    Raises:
+        InputError: NumPy has no such type (bfloat16); the message calls them `what`.
+    """
+    if not isinstance(values, Tensor):
+        return np.asarray(values)
+    try:
+        return values.detach().cpu().numpy()
+    except TypeError:
+        kind = str(values.dtype).removeprefix("torch.")
+        raise InputError(f"{what} are of type {kind}, which NumPy lacks; expected uint8 or float32. Convert them: .float().") from None
+
+
+def as_labels(values: ArrayLike | Tensor) -> Labels:
+    """Return class indices, (N,), int64.
+
+    Raises:
+        InputError: they are no whole numbers, or one-hot rows.
+    """
+    labels = as_array(values, "labels")
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise InputError(f"labels have shape {labels.shape}, dtype {labels.dtype}; expected (N,) whole numbers: one class index per image.")
+    return labels.astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
