@@ -37,6 +37,8 @@ from hawx.verify import MeasurementStore, Measurer, MemoryStore, Runner, Task, r
 PROFILE_IMAGES = 128
 SCORE_IMAGES = 768
 """Images that the scores are taken on, and that probes choose from. 512 left a sixth of LeNet-5's searches just short of 0.99 of its front."""
+SPREAD_IMAGES = 256
+"""The same where units were recovered: how far a unit scatters margins takes fewer images than what it does to each."""
 COMPETITORS = 3
 """Rival classes per image that the scores follow."""
 EFFECT_BYTES, LEAST_SCORE_IMAGES = 1 << 29, 64
@@ -176,10 +178,11 @@ def profile(prepared: Prepared) -> Profiled:
     return Profiled(prepared=prepared, operands=profile_operands(task.network, task.images[:PROFILE_IMAGES], executor))
 
 
-def score(profiled: Profiled, images: int = SCORE_IMAGES) -> ScoredUnits:
-    """Score every unit under every block on at most `images` images."""
+def score(profiled: Profiled, images: int | None = None) -> ScoredUnits:
+    """Score every unit under every block on at most `images` images; by default as many as what ranks the designs needs."""
     prepared = profiled.prepared
     task, space, clock = prepared.task, prepared.space, prepared.clock
+    images = (SPREAD_IMAGES if task.network.varies else SCORE_IMAGES) if images is None else images
     sample = scoring_set(task.images, task.labels, prepared.logits, scoring_images(images, space), COMPETITORS, prepared.rng(SAMPLING))
     clock.stage("score", work(space, len(sample.images)))
     scored = score_network(task.network, task.library, space, profiled.operands, sample, advance=clock.progress.advance)
@@ -190,8 +193,7 @@ def predict(units: ScoredUnits) -> Predictor:
     """Compose the scores to a predictor of any design's drop."""
     prepared = units.profiled.prepared
     effects = Effects.of(units.scored, units.sample, prepared.space)
-    network = prepared.task.network
-    return Predictor(effects, len(prepared.task.labels), ranking_of(effects, prepared.space, recovered=network.plain is not network))
+    return Predictor(effects, len(prepared.task.labels), ranking_of(effects, prepared.space, recovered=prepared.task.network.varies))
 
 
 def search(units: ScoredUnits, predictor: Predictor, accelerator: Accelerator, goal: Goal, measuring: Measuring) -> Searched:
@@ -262,7 +264,7 @@ def verify(refined: Refined, images: Dataset, measuring: Measuring) -> Verified:
     prepared.clock.stage("verify", 1 + len(refined.front))
     task = Task(prepared.task.network, prepared.task.library, images.images, images.labels)
     own = {name: measuring.here(replace(task, network=network)) for name, network in refined.networks.items()}
-    plain = measuring.on(replace(task, network=task.network.plain)) if task.network.plain is not task.network else None
+    plain = measuring.on(replace(task, network=task.network.plain)) if task.network.varies else None
     front, int8 = verify_front(refined.searched.problem, refined.front, measuring.on(task), own, plain)
     prepared.clock.stop()
     return Verified(refined=refined, front=front, int8=int8)

@@ -42,7 +42,7 @@ def export_onnx(network: QuantizedNetwork, path: str | PathLike[str]) -> None:
         InputError: the network holds constants for several blocks, or an operator that ONNX has not; or `path` cannot be written.
         ToolMissingError: the packages onnx and onnxscript are not installed.
     """
-    if network.plain is not network:
+    if network.varies:
         raise InputError(
             f"network {network.name!r} holds constants for several blocks; expected those of one design. Export a design: its file, RUN or RUN#ID."
         )

@@ -104,10 +104,15 @@ class QuantizedNetwork:
         """
         return replace(self, quantized={name: layer.on(blocks[name]) for name, layer in self.quantized.items()})
 
+    @property
+    def varies(self) -> bool:
+        """Whether some layer takes other constants on some block."""
+        return any(layer.variants for layer in self.quantized.values())
+
     @cached_property
     def plain(self) -> QuantizedNetwork:
         """The network with its own constants for every block; itself where it has no variants."""
-        if not any(layer.variants for layer in self.quantized.values()):
+        if not self.varies:
             return self
         return replace(self, quantized={name: replace(layer, variants={}) for name, layer in self.quantized.items()})
 
