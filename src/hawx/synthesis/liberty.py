@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -13,12 +16,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hawx.errors import InputError, ToolMissingError
+from hawx.errors import InputError
 from hawx.synthesis.liberty_text import Group, parse
 from hawx.synthesis.logic import Expression, parse_function
 
-OSU018_PATH = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
-"""Where Debian's `qflow-tech-osu018` installs the default library."""
+_MOST_BYTES = 1 << 28
+"""A compressed file that holds more is refused."""
 
 FULL_ADDER = (0b10010110, 0b11101000)
 """Truth tables of sum and carry over three inputs."""
@@ -117,6 +120,9 @@ class CellLibrary:
     """Technology name: the file's library name without a `_stdcells`-like ending."""
     path: Path
     sha256: str
+    """Of the Liberty text, uncompressed."""
+    content: Path | bytes
+    """The plain Liberty text as other tools read it: `path` itself, or what it unpacks to."""
     voltage: float
     cells: Mapping[str, Cell]
 
@@ -142,22 +148,8 @@ class CellLibrary:
         return best
 
 
-def default_liberty() -> Path:
-    """Return the path of the default library, OSU018.
-
-    Raises:
-        ToolMissingError: it is not installed.
-    """
-    if not OSU018_PATH.exists():
-        raise ToolMissingError(
-            f"the default cell library {str(OSU018_PATH)!r} is not installed; "
-            "run `apt install qflow-tech-osu018` or give a Liberty file with `hawx blocks characterize --liberty`."
-        )
-    return OSU018_PATH
-
-
 def read_liberty(path: str | PathLike[str]) -> CellLibrary:
-    """Return the cells of a Liberty file.
+    """Return the cells of a Liberty file, plain or compressed with gzip.
 
     Raises:
         InputError: the file cannot be read, is not Liberty, or lacks combinational cells, timing tables or power tables.
@@ -179,6 +171,9 @@ def _read(path: Path, _: tuple[int, int]) -> CellLibrary:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"Liberty file {str(path)!r} cannot be read: {error.strerror}; expected a cell library in Liberty format.") from error
+    packed = data.startswith(b"\x1f\x8b")
+    if packed:
+        data = _unpacked(data, path)
     root = parse(data.decode("utf-8", errors="replace"), str(path))
     templates = {group.name: group for group in root.all("lu_table_template", "power_lut_template")}
     try:
@@ -199,7 +194,19 @@ def _read(path: Path, _: tuple[int, int]) -> CellLibrary:
         raise InputError(f"Liberty file {str(path)!r} has no 'nom_voltage'; expected the supply voltage the power tables belong to.")
     name = re.sub(r"[^\w.-]", "_", root.name) or path.stem
     name = re.sub(r"_(stdcells|stdcell)$", "", name)
-    return CellLibrary(name=name, path=path, sha256=hashlib.sha256(data).hexdigest(), voltage=voltage, cells=cells)
+    content = data if packed else path
+    return CellLibrary(name=name, path=path, sha256=hashlib.sha256(data).hexdigest(), content=content, voltage=voltage, cells=cells)
+
+
+def _unpacked(data: bytes, path: Path) -> bytes:
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            plain = file.read(_MOST_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"Liberty file {str(path)!r} cannot be unpacked: {error}; expected plain text or gzip.") from error
+    if len(plain) > _MOST_BYTES:
+        raise InputError(f"Liberty file {str(path)!r} unpacks to more than {_MOST_BYTES >> 20} MB; expected a cell library.")
+    return plain
 
 
 @dataclass(frozen=True, slots=True)
