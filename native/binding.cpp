@@ -10,7 +10,6 @@
 #include "baseline.hpp"
 #include "dispatch.hpp"
 #include "driver.hpp"
-#include "tail.hpp"
 
 namespace nb = nanobind;
 
@@ -216,40 +215,6 @@ void gather_gemm(const In<std::uint8_t, 2>& a, const In<std::uint8_t, 2>& w, con
   hawx::gather_gemm(a.data(), w.data(), table.data(), out.data(), a.shape(0), w.shape(0), a.shape(1));
 }
 
-// A requantization and a dense layer, as the arrays that hold them.
-struct Requantization {
-  In<float, 1> scale;
-  float inverse, zero_point, low, high;
-};
-
-struct Dense {
-  In<std::int16_t, 2> weight;
-  In<std::int32_t, 1> constant;
-};
-
-void count_correct(const In<std::int32_t, 2>& high, const In<std::int32_t, 2>& low, const std::vector<Requantization>& codes, const std::vector<Dense>& dense,
-                   const In<float, 1>& logit_scale, std::int64_t label, nb::ndarray<std::uint16_t, nb::ndim<2>, nb::c_contig, nb::device::cpu> counts) {
-  require(high.shape(1) == low.shape(1) && high.shape(1) < 1 << 16, "sums: expected as many channels high as low");
-  require(counts.shape(0) == high.shape(0) && counts.shape(1) == low.shape(0), "counts: expected (high, low)");
-  require(!dense.empty() && codes.size() == dense.size(), "dense: expected one requantization before each layer");
-  hawx::Tail tail{static_cast<std::int64_t>(high.shape(1)), {}, {}, logit_scale.data()};
-  std::int64_t width = tail.channels;
-  for (std::size_t i = 0; i < dense.size(); ++i) {
-    const auto& [weight, constant] = dense[i];
-    const auto& q = codes[i];
-    const auto outputs = static_cast<std::int64_t>(weight.shape(0)), inputs = static_cast<std::int64_t>(weight.shape(1));
-    require(inputs == width && static_cast<std::int64_t>(q.scale.shape(0)) == width, "dense: inputs do not fit the layer before");
-    require(outputs >= 1 && outputs < 1 << 16 && constant.shape(0) == weight.shape(0), "dense: expected one constant per output");
-    require((q.low >= -128 && q.high <= 127) || (q.low >= 0 && q.high <= 255), "codes: range does not fit int8 or uint8");
-    tail.codes.push_back({q.scale.data(), q.inverse, q.zero_point, q.low, q.high});
-    tail.dense.push_back({weight.data(), constant.data(), inputs, outputs});
-    width = outputs;
-  }
-  require(static_cast<std::int64_t>(logit_scale.shape(0)) == width && label >= 0 && label < width, "logits: expected one scale per class and a label among them");
-  const nb::gil_scoped_release release;
-  hawx::count_correct(hawx::active_target(), high.data(), high.shape(0), low.data(), low.shape(0), tail, label, counts.data());
-}
-
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -284,12 +249,6 @@ NB_MODULE(_native, m) {
         nb::arg("finish"), nb::arg("threads"));
   m.def("depthwise_lookup", &depthwise_lookup, nb::arg("codes"), nb::arg("window"), nb::arg("rows"), nb::arg("planes"), nb::arg("of"),
         nb::arg("weights"), nb::arg("channels"), nb::arg("finish"), nb::arg("threads"));
-  nb::class_<Requantization>(m, "Requantization")
-      .def(nb::init<In<float, 1>, float, float, float, float>(), nb::kw_only(), nb::arg("scale"), nb::arg("inverse"), nb::arg("zero_point"), nb::arg("low"),
-           nb::arg("high"));
-  nb::class_<Dense>(m, "Dense").def(nb::init<In<std::int16_t, 2>, In<std::int32_t, 1>>(), nb::kw_only(), nb::arg("weight"), nb::arg("constant"));
-  m.def("count_correct", &count_correct, nb::arg("high"), nb::arg("low"), nb::arg("codes"), nb::arg("dense"), nb::arg("logit_scale"), nb::arg("label"),
-        nb::arg("counts"));
   m.def("gather_available", &hawx::gather_available);
   m.def("gather_gemm", &gather_gemm, nb::arg("a"), nb::arg("w"), nb::arg("table"), nb::arg("out"));
 }
