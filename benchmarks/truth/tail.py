@@ -33,18 +33,14 @@ class Requantization:
     output: CodesOutput
 
     @property
-    def low(self) -> int:
-        return max(self.output.format.min, self.output.zero_point) if self.output.relu else self.output.format.min
-
-    @property
     def law(self) -> tuple[float, float, float, float]:
         """Inverse of the codes' scale, zero point, least and greatest code."""
-        return inverse(self.output.scale), self.output.zero_point, self.low, self.output.format.max
+        return inverse(self.output.scale), self.output.zero_point, self.output.low, self.output.format.max
 
     def __call__(self, sums: NDArray[np.integer]) -> Integers:
         """Return the codes of accumulators (..., channels), element by element in float32."""
         real = sums.astype(np.float32) * self.scale * np.float32(inverse(self.output.scale))
-        codes: Integers = np.clip(np.rint(real) + np.float32(self.output.zero_point), self.low, self.output.format.max).astype(np.int32)
+        codes: Integers = np.clip(np.rint(real) + np.float32(self.output.zero_point), self.output.low, self.output.format.max).astype(np.int32)
         return codes
 
     def of(self, channels: NDArray[np.intp]) -> Requantization:

@@ -10,12 +10,13 @@ import torch
 from scipy.optimize import nnls
 
 from hawx.blocks import Block
-from hawx.emulate import layers
 from hawx.emulate.cost import COUNTS, CostModel, built_in
-from hawx.emulate.engine import Engine, native_engines
+from hawx.emulate.engine import Engine
 from hawx.emulate.geometry import Geometry
 from hawx.emulate.groups import group_filters
-from hawx.emulate.native import active_target
+from hawx.emulate.layers import Operands
+from hawx.emulate.machine import Machine
+from hawx.emulate.plan import native_engines
 from hawx.emulate.workloads import Shape
 from hawx.networks.quantized import CodesOutput
 
@@ -36,14 +37,14 @@ LOOKUP_PRODUCTS = 20_000_000
 """Lookups are timed on shapes of so many products at most: they are slow."""
 
 
-def calibrate(*, repeats: int = 8, clock: Callable[[], float] = thread_time) -> CostModel:
-    """Return the cost model of the active target, measured on one thread.
+def calibrate(machine: Machine, *, repeats: int = 8, clock: Callable[[], float] = thread_time) -> CostModel:
+    """Return the cost model of the kernels of `machine`, measured on one thread.
 
     Every engine runs a few shapes; the coefficients are the non-negative least-squares fit of relative times (Lawson and Hanson, 1974).
     A count that no measurement determines keeps its built-in figure.
     """
-    target = active_target()
-    model = built_in(target)
+    tier = machine.model.tier
+    model = built_in(tier)
     rng = np.random.default_rng(0)
     output = CodesOutput(scale=0.05, relu=True)  # as inside a network
     rows, seconds = [], []
@@ -53,19 +54,19 @@ def calibrate(*, repeats: int = 8, clock: Callable[[], float] = thread_time) -> 
             weight = rng.normal(0, 40, (shape.filters, shape.channels // shape.groups, shape.kernel, shape.kernel)).clip(-127, 127).astype(np.int8)
             geometry = Geometry(stride=(shape.stride,) * 2, padding=(shape.kernel // 2,) * 4, groups=shape.groups)
             filters = shape.filters
-            operands = layers.Operands(
+            operands = Operands(
                 weight=torch.from_numpy(weight), geometry=geometry, constant=np.zeros(filters, np.int64), scale=np.ones(filters, np.float32)
             )
             groups = group_filters([block] * filters)
-            work = layers.work_of(operands, codes, filters)
-            offered = native_engines(block, work, target)
+            work = operands.work(codes, filters)
+            offered = native_engines(block, work, tier)
             for engine in engines:
                 if engine not in offered or (engine is Engine.LOOKUP and shape.macs * images > LOOKUP_PRODUCTS):
                     continue
                 best = float("inf")
                 for round_ in range(repeats + 1):
                     start = clock()
-                    layers.run(operands, codes, groups, output, engine, 1)
+                    machine.run(operands, codes, groups, output, engine, 1)
                     best = min(best, clock() - start) if round_ else best
                 counts = model.counts(engine, work, offered[engine])
                 rows.append([counts.get(name, 0.0) / best for name in COUNTS])
@@ -75,7 +76,7 @@ def calibrate(*, repeats: int = 8, clock: Callable[[], float] = thread_time) -> 
     scale[scale == 0] = 1.0
     fitted = nnls(matrix / scale, np.array(seconds))[0] / scale
     per_count = {name: float(value) if value > 0 else model.per_count[name] for name, value in zip(COUNTS, fitted, strict=True)}
-    return CostModel(target, per_count, model.columns, "calibrated on this machine")
+    return CostModel(tier, per_count, "calibrated on this machine")
 
 
 def _blocks(rng: np.random.Generator) -> list[tuple[Block, tuple[Engine, ...]]]:
