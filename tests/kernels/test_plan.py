@@ -30,7 +30,7 @@ def plan(counts: tuple[int, ...], engine: str = AUTO) -> list[tuple[list[int], E
     """Return the filters of every block in each call, for a layer with `counts` filters of each block in random order."""
     blocks = [BLOCKS[i] for i in np.random.default_rng(0).permutation(np.repeat(range(4), counts))]
     weight = torch.zeros((len(blocks), 4, 1, 1), dtype=torch.int8)
-    operands = Operands(weight=weight, geometry=Geometry(), constant=np.zeros(len(blocks), np.int64), scale=np.ones(len(blocks), np.float32))
+    operands = Operands.plain(weight, Geometry())
     found = make_plan(MODEL, operands, torch.zeros((1, 4, 8, 8), dtype=torch.int8), group_filters(blocks), engine)
     assert found is not None
     filters = np.concatenate([group.filters for groups, _ in found for group in groups])

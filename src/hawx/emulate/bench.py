@@ -15,7 +15,6 @@ from torch import Tensor
 
 from hawx.blocks import Block
 from hawx.emulate.engine import AUTO, Engine
-from hawx.emulate.geometry import Geometry
 from hawx.emulate.groups import group_filters
 from hawx.emulate.layers import Operands
 from hawx.emulate.machine import Machine, default_machine
@@ -145,8 +144,7 @@ def _rows(
     macs = shape.macs * images
     rng = np.random.default_rng(0)
     codes = torch.from_numpy(rng.normal(0, 40, (images, shape.size, shape.size, shape.channels)).clip(0, 127).astype(np.int8)).permute(0, 3, 1, 2)
-    weight_shape = (shape.filters, shape.channels // shape.groups, shape.kernel, shape.kernel)
-    weight = torch.from_numpy(rng.normal(0, 40, weight_shape).clip(-127, 127).astype(np.int8))
+    weight = shape.draw_weight(rng)
     ours = [_ours(machine, shape, codes, weight, block, engine, threads) for _, block in blocks]
     gathers = [_gather(shape, codes, weight, block) for _, block in blocks[-1:]]
     calls = [*(call for call, _ in ours), *_float32(shape, codes, weight), *(call for call, _ in gathers)]
@@ -193,10 +191,7 @@ def _alternate(calls: Sequence[Timed], repeats: int, threads: int) -> list[float
 
 
 def _ours(machine: Machine, shape: Shape, codes: Tensor, weight: Tensor, block: Block, engine: str, threads: int) -> tuple[Timed, str]:
-    geometry = Geometry(stride=(shape.stride,) * 2, padding=(shape.kernel // 2,) * 4, groups=shape.groups)
-    filters = shape.filters
-    operands = Operands(weight=weight, geometry=geometry, constant=np.zeros(filters, np.int64), scale=np.full(filters, 1e-4, np.float32))
-    groups = group_filters([block] * filters)
+    operands, groups = Operands.plain(weight, shape.geometry, scale=1e-4), group_filters([block] * shape.filters)
     plan = make_plan(machine.model, operands, codes, groups, engine)
     chosen = Engine.TORCH if plan is None else plan[0][1]
     output = CodesOutput(scale=0.05, relu=True)

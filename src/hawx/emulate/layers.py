@@ -45,6 +45,11 @@ class Operands:
     scale: NDArray[np.float32]
     """(filters,)."""
 
+    @classmethod
+    def plain(cls, weight: Tensor, geometry: Geometry, scale: float = 1.0) -> Operands:
+        """Return operands that add nothing, with one scale."""
+        return cls(weight=weight, geometry=geometry, constant=np.zeros(len(weight), np.int64), scale=np.full(len(weight), scale, np.float32))
+
     @property
     def nbytes(self) -> int:
         """Beside the weight, which is the layer's."""

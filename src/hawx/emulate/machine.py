@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,7 +49,7 @@ class Machine:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to another process of the same computer: without what is cached."""
-        return _rebuilt, (self.target, self._model, self.cache.capacity)
+        return partial(Machine, self.target, model=self._model, cache_bytes=self.cache.capacity), ()
 
     @cached_property
     def target(self) -> str:
@@ -108,10 +108,6 @@ class Machine:
         if self._since > memory.GIVE_BACK_EVERY:
             self._since = 0
             memory.give_back()
-
-
-def _rebuilt(target: str, model: CostModel | None, cache_bytes: int) -> Machine:
-    return Machine(target, model=model, cache_bytes=cache_bytes)
 
 
 _default = Machine()

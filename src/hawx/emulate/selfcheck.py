@@ -45,10 +45,7 @@ def check_kernels(kernels: Kernels) -> None:
         w = rng.integers(-128, 128, (filters, channels // groups, 2, 3)).astype(np.int8)
         geometry = Geometry(padding=(1, 0, 0, 1), groups=groups)
         expected = reference.conv2d(x, w, [block] * filters, padding=geometry.padding, groups=groups)
-        operands = layers.Operands(
-            weight=torch.from_numpy(w), geometry=geometry, constant=np.zeros(filters, np.int64), scale=np.ones(filters, np.float32)
-        )
-        codes = torch.from_numpy(x)
+        operands, codes = layers.Operands.plain(torch.from_numpy(w), geometry), torch.from_numpy(x)
         for engine in native_engines(block, operands.work(codes, filters), tier):
             plan = [([*group_filters([block] * filters)], engine)]
             found = layers.in_kernels(kernels, cache, operands, codes, plan, int, 1).numpy()
