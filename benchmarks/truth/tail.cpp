@@ -6,7 +6,7 @@
 
 namespace {
 
-constexpr int kRows = 4, kLanes = 16, kColumns = 2 * kLanes;
+constexpr int kRows = 6, kLanes = 16, kColumns = 2 * kLanes;
 using Vector [[gnu::vector_size(kLanes * sizeof(float)), gnu::aligned(4)]] = float;
 
 }  // namespace
