@@ -35,21 +35,23 @@ from hawx.designs import Assignment
 from hawx.emulate import BlockExecutor, Evaluator, reference
 from hawx.emulate.bench import BenchRow, bench, default_blocks
 from hawx.emulate.cost import Work
-from hawx.emulate.engine import native_engines
+from hawx.emulate.plan import native_engines
 from hawx.networks import zoo
-from hawx.store.calibration import ensure_calibrated
+from hawx.store.calibration import calibrated_machine
 
 CASES = 40
 
 
 def e1() -> dict[str, object]:
     """Random shapes and tables of every kind on every engine and tier of this machine against the reference."""
+    before = emulate.default_machine()
     rng = np.random.default_rng(1)
     compared, engines = 0, set[str]()
     code = np.arange(-128, 128)
     exact = np.multiply.outer(code, code)
     for target in emulate.targets():
-        emulate.use_target(target)
+        machine = emulate.Machine(target)
+        emulate.use_machine(machine)
         for case in range(CASES):
             groups, depth, per_group = (int(v) for v in rng.integers(1, 5, 3))
             kernel, stride = (tuple(int(v) for v in rng.integers(1, 4, 2)) for _ in range(2))
@@ -60,13 +62,13 @@ def e1() -> dict[str, object]:
             w = rng.integers(-128, 128, (groups * per_group, depth, *kernel)).astype(np.int8)
             expected = reference.conv2d(x, w, [block] * len(w), stride=stride, padding=(1, 2, 0, 1), groups=groups)
             work = Work(pixels=1, reduction=1, filters=1, codes=1, depthwise=groups > 1 and depth == 1)
-            for engine in native_engines(block, work, target):
+            for engine in native_engines(block, work, machine.model.tier):
                 found = emulate.conv2d(x, w, block, stride=stride, padding=(1, 2, 0, 1), groups=groups, engine=engine)
                 if not np.array_equal(found, expected):
                     raise SystemExit(f"E1 fails: {engine} on {target}")
                 compared += expected.size
                 engines.add(engine.value)
-    emulate.use_target(None)
+    emulate.use_machine(before)
     return {"targets": emulate.targets(), "engines": sorted(engines), "values_compared": compared, "different": 0}
 
 
@@ -169,7 +171,8 @@ def main() -> None:
     parser.add_argument("--save", metavar="NAME", help="also write the figures to benchmarks/results/NAME.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    model = ensure_calibrated()
+    machine = calibrated_machine()
+    emulate.use_machine(machine)
     signed = signed_blocks()
     blocks = [*(("signed", block) for block in signed), *default_blocks()]
     report = bench(("resnet18",), blocks=blocks, repeats=2 if options.quick else 5)
@@ -177,7 +180,7 @@ def main() -> None:
         "target": report.target,
         "float32": torch.backends.cpu.get_cpu_capability(),
         "threads": 1,
-        "cost_model": model.origin.split(",")[0],
+        "cost_model": machine.model.origin.split(",")[0],
     }
     print(f"{report.machine}; kernels {report.target}; one thread; torch {report.torch}")
     figures["E1"] = e1()

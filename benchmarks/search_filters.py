@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from benchmarks.common import RESULTS, save
 from benchmarks.search_setup import Prepared, prepare, search_rng
+from benchmarks.truth import FilterTruth
 from benchmarks.truth_lenet5 import filter_truth, name_of, truth_images
 from hawx.designs import Assignment
 from hawx.estimates import Measurement
@@ -33,7 +34,6 @@ from hawx.search import Problem, search
 from hawx.search.evolve import thin
 from hawx.search.pool import build_pool
 from hawx.verify import images_identity
-from hawx.verify.truth import FilterTruth
 
 REFERENCES = (10.0, 2.0)
 PREDICTED_FRONT = 64

@@ -22,11 +22,11 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.common import RESULTS, save
+from benchmarks.truth import FilterTruth
 from hawx.blocks.families import builtin_library
 from hawx.emulate import Evaluator
 from hawx.networks import zoo
 from hawx.verify import images_identity, network_identity, split_images
-from hawx.verify.truth import FilterTruth
 
 CHUNK = 20
 SPLIT = 1

@@ -10,7 +10,6 @@
 #include "baseline.hpp"
 #include "dispatch.hpp"
 #include "driver.hpp"
-#include "tail.hpp"
 
 namespace nb = nanobind;
 
@@ -64,8 +63,9 @@ struct Job {
   int filters;
 };
 
-Job parse(const Bytes& x, const Window& window, const Finish& f, int threads) {
+Job parse(const hawx::Kernels& k, const Bytes& x, const Window& window, const Finish& f, int threads) {
   const Out& out = f.out;
+  require(hawx::runs_here(k), "kernels: this processor lacks their instructions");
   require(threads >= 1 && threads <= 1024, "threads: expected 1..1024");
   require(out.shape(0) == x.shape(0), "out: expected (N, H', W', O)");
   const auto count = f.filters.shape(0);
@@ -117,22 +117,20 @@ void check_channels(const In<std::int32_t, 1>& channels, const Job& job) {
 }
 
 template <class T>
-void conv_factored(const Bytes& x, const Window& window, const In<T, 2>& map, const In<hawx::Weight<T>, 1>& panels, const Finish& finish, int threads) {
-  const Job job = parse(x, window, finish, threads);
+void conv_factored(const hawx::Kernels& k, const Bytes& x, const Window& window, const In<T, 2>& map, const In<hawx::Weight<T>, 1>& panels, const Finish& finish, int threads) {
+  const Job job = parse(k, x, window, finish, threads);
   const auto parsed = parse_map<T>(map);
-  const auto& k = hawx::active_target();
   require(sizeof(T) > 1 || k.gemm_bytes != nullptr, "map: this target has no dot product of bytes");
   require(static_cast<std::int64_t>(panels.shape(0)) == hawx::panel_size<T>(k, job.shape, parsed.products, job.filters), "panels: packed for another shape or target");
   const nb::gil_scoped_release release;
   hawx::conv_factored(k, job.shape, job.codes, parsed, panels.data(), job.filters, job.epilogue, threads);
 }
 
-void conv_residual(const Bytes& x, const Window& window, const In<std::uint8_t, 2>& map, const In<std::int8_t, 1>& panels,
+void conv_residual(const hawx::Kernels& k, const Bytes& x, const Window& window, const In<std::uint8_t, 2>& map, const In<std::int8_t, 1>& panels,
                    const In<std::uint8_t, 1>& class_map, const In<std::uint8_t, 3>& tables, const In<std::uint8_t, 3>& weights, int group, int unit, int longest,
                    const Finish& finish, int threads) {
-  const Job job = parse(x, window, finish, threads);
+  const Job job = parse(k, x, window, finish, threads);
   const auto parsed = parse_map<std::uint8_t>(map);
-  const auto& k = hawx::active_target();
   require(k.gemm_bytes != nullptr, "map: this target has no dot product of bytes");
   require(static_cast<std::int64_t>(panels.shape(0)) == hawx::panel_size<std::uint8_t>(k, job.shape, parsed.products, job.filters),
           "panels: packed for another shape or target");
@@ -142,7 +140,7 @@ void conv_residual(const Bytes& x, const Window& window, const In<std::uint8_t, 
   require(class_map.shape(0) == hawx::kCodes, "classes: expected 256");
   for (int i = 0; i < hawx::kCodes; ++i)
     require(class_map.data()[i] % 16 == 0 && class_map.data()[i] / 16u < count, "classes: expected 16 times the class of every code");
-  require(static_cast<std::int64_t>(weights.shape(0)) == (job.filters + 63) / 64 && weights.shape(2) == 64 &&
+  require(static_cast<std::int64_t>(weights.shape(0)) == (job.filters + hawx::kClassColumns - 1) / hawx::kClassColumns && weights.shape(2) == hawx::kClassColumns &&
               static_cast<std::int64_t>(weights.shape(1)) == job.shape.taps() * job.shape.channels,
           "weights: expected (filters / 64, positions, 64)");
   require(group >= 1 && group <= 8 && (width == 1 || group == 4) && longest >= group && longest % group == 0,
@@ -153,38 +151,39 @@ void conv_residual(const Bytes& x, const Window& window, const In<std::uint8_t, 
   hawx::conv_residual(k, job.shape, job.codes, parsed, panels.data(), classes, weights.data(), job.filters, job.epilogue, threads);
 }
 
-void conv_table(const Bytes& x, const Window& window, const std::vector<Rows>& rows, const std::vector<Planes>& planes, const In<std::int32_t, 1>& of,
-                const In<std::uint8_t, 2>& weights, const Finish& finish, int threads, bool stationary) {
-  const Job job = parse(x, window, finish, threads);
+void conv_table(const hawx::Kernels& k, const Bytes& x, const Window& window, const std::vector<Rows>& rows, const std::vector<Planes>& planes, const In<std::int32_t, 1>& of,
+                const In<std::uint8_t, 2>& weights, bool stationary, const Finish& finish, int threads) {
+  const Job job = parse(k, x, window, finish, threads);
   const auto tables = parse_tables(rows, planes, of, job.filters);
   require(static_cast<int>(weights.shape(0)) == job.filters, "weights: expected one row per filter");
   require(static_cast<std::int64_t>(weights.shape(1)) == job.shape.taps() * job.shape.channels, "weights: expected kernel positions times channels");
   const nb::gil_scoped_release release;
   const auto run = stationary ? hawx::conv_lookup : hawx::conv_table;
-  run(hawx::active_target(), job.shape, job.codes, tables, weights.data(), job.filters, job.epilogue, threads);
+  run(k, job.shape, job.codes, tables, weights.data(), job.filters, job.epilogue, threads);
 }
 
-void depthwise_factored(const Bytes& x, const Window& window, const In<std::int16_t, 2>& map, const In<std::int16_t, 2>& weights,
+void depthwise_factored(const hawx::Kernels& k, const Bytes& x, const Window& window, const In<std::int16_t, 2>& map, const In<std::int16_t, 2>& weights,
                         const In<std::int32_t, 1>& channels, const Finish& finish, int threads) {
-  const Job job = parse(x, window, finish, threads);
+  const Job job = parse(k, x, window, finish, threads);
   const auto parsed = parse_map<std::int16_t>(map);
   check_channels(channels, job);
   require(parsed.products % 2 == 0, "map: expected an even number of products");
   require(static_cast<std::int64_t>(weights.shape(0)) == job.shape.taps(), "weights: expected one row per kernel position");
-  require(weights.shape(1) % 32 == 0 && weights.shape(1) >= std::size_t(job.filters) * parsed.products && weights.shape(1) < std::size_t(job.filters) * parsed.products + 32,
+  const auto used = std::size_t(job.filters) * parsed.products;
+  require(weights.shape(1) % hawx::kDepthwiseColumns == 0 && weights.shape(1) >= used && weights.shape(1) < used + hawx::kDepthwiseColumns,
           "weights: expected filters * products columns, rounded up to 32");
   const nb::gil_scoped_release release;
-  hawx::depthwise_factored(hawx::active_target(), job.shape, job.codes, parsed, weights.data(), channels.data(), job.filters, job.epilogue, threads);
+  hawx::depthwise_factored(k, job.shape, job.codes, parsed, weights.data(), channels.data(), job.filters, job.epilogue, threads);
 }
 
-void depthwise_lookup(const Bytes& x, const Window& window, const std::vector<Rows>& rows, const std::vector<Planes>& planes, const In<std::int32_t, 1>& of,
+void depthwise_lookup(const hawx::Kernels& k, const Bytes& x, const Window& window, const std::vector<Rows>& rows, const std::vector<Planes>& planes, const In<std::int32_t, 1>& of,
                       const In<std::uint8_t, 2>& weights, const In<std::int32_t, 1>& channels, const Finish& finish, int threads) {
-  const Job job = parse(x, window, finish, threads);
+  const Job job = parse(k, x, window, finish, threads);
   const auto tables = parse_tables(rows, planes, of, job.filters);
   check_channels(channels, job);
   require(static_cast<int>(weights.shape(0)) == job.filters && static_cast<std::int64_t>(weights.shape(1)) == job.shape.taps(), "weights: expected (filters, positions)");
   const nb::gil_scoped_release release;
-  hawx::depthwise_lookup(hawx::active_target(), job.shape, job.codes, tables, weights.data(), channels.data(), job.filters, job.epilogue, threads);
+  hawx::depthwise_lookup(k, job.shape, job.codes, tables, weights.data(), channels.data(), job.filters, job.epilogue, threads);
 }
 
 // Shape of which only what decides the panels' layout is known.
@@ -192,20 +191,20 @@ hawx::Shape packing_shape(const Window& w, std::int64_t channels) {
   return {1, channels, 1, 1, {w.kernel[0], w.kernel[1]}, {1, 1}, {0, 0}, {w.dilation[0], w.dilation[1]}, {1, 1}, 0};
 }
 
-std::int64_t panel_size(const Window& window, std::int64_t channels, int products, int filters, bool bytes) {
+std::int64_t panel_size(const hawx::Kernels& k, const Window& window, std::int64_t channels, int products, int filters, bool bytes) {
   require(channels >= 1 && products >= 1 && filters >= 1, "panels: expected positive sizes");
   const auto size = bytes ? hawx::panel_size<std::uint8_t> : hawx::panel_size<std::int16_t>;
-  return size(hawx::active_target(), packing_shape(window, channels), products, filters);
+  return size(k, packing_shape(window, channels), products, filters);
 }
 
 template <class T>
-void pack(const Window& window, std::int64_t channels, int products, const In<hawx::Weight<T>, 2>& factors,
+void pack(const hawx::Kernels& k, const Window& window, std::int64_t channels, int products, const In<hawx::Weight<T>, 2>& factors,
           nb::ndarray<hawx::Weight<T>, nb::ndim<1>, nb::c_contig, nb::device::cpu> panels) {
   const int filters = static_cast<int>(factors.shape(0));
-  require(static_cast<std::int64_t>(panels.shape(0)) == panel_size(window, channels, products, filters, sizeof(T) == 1), "panels: wrong size");
+  require(static_cast<std::int64_t>(panels.shape(0)) == panel_size(k, window, channels, products, filters, sizeof(T) == 1), "panels: wrong size");
   require(static_cast<std::int64_t>(factors.shape(1)) == window.kernel[0] * window.kernel[1] * channels * products, "factors: wrong size");
   const nb::gil_scoped_release release;
-  hawx::pack<T>(hawx::active_target(), packing_shape(window, channels), products, factors.data(), filters, panels.data());
+  hawx::pack<T>(k, packing_shape(window, channels), products, factors.data(), filters, panels.data());
 }
 
 void gather_gemm(const In<std::uint8_t, 2>& a, const In<std::uint8_t, 2>& w, const In<std::int32_t, 2>& table, nb::ndarray<std::int32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu> out) {
@@ -214,40 +213,6 @@ void gather_gemm(const In<std::uint8_t, 2>& a, const In<std::uint8_t, 2>& w, con
   require(hawx::gather_available(), "gather: needs AVX2");
   const nb::gil_scoped_release release;
   hawx::gather_gemm(a.data(), w.data(), table.data(), out.data(), a.shape(0), w.shape(0), a.shape(1));
-}
-
-// A requantization and a dense layer, as the arrays that hold them.
-struct Requantization {
-  In<float, 1> scale;
-  float inverse, zero_point, low, high;
-};
-
-struct Dense {
-  In<std::int16_t, 2> weight;
-  In<std::int32_t, 1> constant;
-};
-
-void count_correct(const In<std::int32_t, 2>& high, const In<std::int32_t, 2>& low, const std::vector<Requantization>& codes, const std::vector<Dense>& dense,
-                   const In<float, 1>& logit_scale, std::int64_t label, nb::ndarray<std::uint16_t, nb::ndim<2>, nb::c_contig, nb::device::cpu> counts) {
-  require(high.shape(1) == low.shape(1) && high.shape(1) < 1 << 16, "sums: expected as many channels high as low");
-  require(counts.shape(0) == high.shape(0) && counts.shape(1) == low.shape(0), "counts: expected (high, low)");
-  require(!dense.empty() && codes.size() == dense.size(), "dense: expected one requantization before each layer");
-  hawx::Tail tail{static_cast<std::int64_t>(high.shape(1)), {}, {}, logit_scale.data()};
-  std::int64_t width = tail.channels;
-  for (std::size_t i = 0; i < dense.size(); ++i) {
-    const auto& [weight, constant] = dense[i];
-    const auto& q = codes[i];
-    const auto outputs = static_cast<std::int64_t>(weight.shape(0)), inputs = static_cast<std::int64_t>(weight.shape(1));
-    require(inputs == width && static_cast<std::int64_t>(q.scale.shape(0)) == width, "dense: inputs do not fit the layer before");
-    require(outputs >= 1 && outputs < 1 << 16 && constant.shape(0) == weight.shape(0), "dense: expected one constant per output");
-    require((q.low >= -128 && q.high <= 127) || (q.low >= 0 && q.high <= 255), "codes: range does not fit int8 or uint8");
-    tail.codes.push_back({q.scale.data(), q.inverse, q.zero_point, q.low, q.high});
-    tail.dense.push_back({weight.data(), constant.data(), inputs, outputs});
-    width = outputs;
-  }
-  require(static_cast<std::int64_t>(logit_scale.shape(0)) == width && label >= 0 && label < width, "logits: expected one scale per class and a label among them");
-  const nb::gil_scoped_release release;
-  hawx::count_correct(hawx::active_target(), high.data(), high.shape(0), low.data(), low.shape(0), tail, label, counts.data());
 }
 
 }  // namespace
@@ -260,36 +225,32 @@ NB_MODULE(_native, m) {
   nb::class_<Finish>(m, "Finish")
       .def(nb::init<In<std::int32_t, 1>, In<std::int32_t, 1>, In<float, 1>, float, float, float, float, Out>(), nb::kw_only(), nb::arg("filters"), nb::arg("constant"),
            nb::arg("scale"), nb::arg("inverse"), nb::arg("zero_point"), nb::arg("low"), nb::arg("high"), nb::arg("out"));
-  m.def("targets", [] {
-    std::vector<std::string> names;
-    for (const auto* tier : hawx::targets()) names.emplace_back(tier->name);
-    return names;
-  });
-  m.def("active_target", [] { return std::string(hawx::active_target().name); });
-  m.def("use_target", &hawx::use_target, nb::arg("name"));
-  m.def("has_byte_products", [] { return hawx::active_target().gemm_bytes != nullptr; });
-  m.def("panel_size", &panel_size, nb::arg("window"), nb::arg("channels"), nb::arg("products"), nb::arg("filters"), nb::arg("bytes"));
+  m.attr("CLASS_COLUMNS") = hawx::kClassColumns;
+  m.attr("DEPTHWISE_COLUMNS") = hawx::kDepthwiseColumns;
+  m.attr("TABLE_PIXELS") = hawx::kTablePixels;
+  nb::class_<hawx::Kernels> kernels(m, "Kernels", "The kernels of one tier: a set of instructions that processors have or lack.");
+  kernels.def_ro("name", &hawx::Kernels::name)
+      .def_ro("gemm_columns", &hawx::Kernels::gemm_columns)
+      .def_ro("table_columns", &hawx::Kernels::table_columns)
+      .def_prop_ro("runs_here", &hawx::runs_here)
+      .def_prop_ro("has_byte_products", [](const hawx::Kernels& k) { return k.gemm_bytes != nullptr; })
+      .def("panel_size", &panel_size, nb::arg("window"), nb::arg("channels"), nb::arg("products"), nb::arg("filters"), nb::arg("bytes"));
   const auto def_factored = [&]<class T>(T) {
-    m.def("pack", &pack<T>, nb::arg("window"), nb::arg("channels"), nb::arg("products"), nb::arg("factors").noconvert(), nb::arg("panels"));
-    m.def("conv_factored", &conv_factored<T>, nb::arg("codes"), nb::arg("window"), nb::arg("map").noconvert(), nb::arg("panels").noconvert(), nb::arg("finish"),
-          nb::arg("threads"));
+    kernels.def("pack", &pack<T>, nb::arg("window"), nb::arg("channels"), nb::arg("products"), nb::arg("factors").noconvert(), nb::arg("panels"));
+    kernels.def("conv_factored", &conv_factored<T>, nb::arg("codes"), nb::arg("window"), nb::arg("map").noconvert(), nb::arg("panels").noconvert(), nb::arg("finish"),
+                nb::arg("threads"));
   };
   def_factored(std::int16_t{});
   def_factored(std::uint8_t{});
-  m.def("conv_residual", &conv_residual, nb::arg("codes"), nb::arg("window"), nb::arg("map").noconvert(), nb::arg("panels").noconvert(), nb::arg("classes"),
-        nb::arg("tables"), nb::arg("weights"), nb::arg("group"), nb::arg("unit"), nb::arg("longest"), nb::arg("finish"), nb::arg("threads"));
-  m.def("conv_table", &conv_table, nb::arg("codes"), nb::arg("window"), nb::arg("rows"), nb::arg("planes"), nb::arg("of"), nb::arg("weights"),
-        nb::arg("finish"), nb::arg("threads"), nb::arg("stationary"));
-  m.def("depthwise_factored", &depthwise_factored, nb::arg("codes"), nb::arg("window"), nb::arg("map"), nb::arg("weights"), nb::arg("channels"),
-        nb::arg("finish"), nb::arg("threads"));
-  m.def("depthwise_lookup", &depthwise_lookup, nb::arg("codes"), nb::arg("window"), nb::arg("rows"), nb::arg("planes"), nb::arg("of"),
-        nb::arg("weights"), nb::arg("channels"), nb::arg("finish"), nb::arg("threads"));
-  nb::class_<Requantization>(m, "Requantization")
-      .def(nb::init<In<float, 1>, float, float, float, float>(), nb::kw_only(), nb::arg("scale"), nb::arg("inverse"), nb::arg("zero_point"), nb::arg("low"),
-           nb::arg("high"));
-  nb::class_<Dense>(m, "Dense").def(nb::init<In<std::int16_t, 2>, In<std::int32_t, 1>>(), nb::kw_only(), nb::arg("weight"), nb::arg("constant"));
-  m.def("count_correct", &count_correct, nb::arg("high"), nb::arg("low"), nb::arg("codes"), nb::arg("dense"), nb::arg("logit_scale"), nb::arg("label"),
-        nb::arg("counts"));
+  kernels.def("conv_residual", &conv_residual, nb::arg("codes"), nb::arg("window"), nb::arg("map").noconvert(), nb::arg("panels").noconvert(), nb::arg("classes"),
+              nb::arg("tables"), nb::arg("weights"), nb::arg("group"), nb::arg("unit"), nb::arg("longest"), nb::arg("finish"), nb::arg("threads"));
+  kernels.def("conv_table", &conv_table, nb::arg("codes"), nb::arg("window"), nb::arg("rows"), nb::arg("planes"), nb::arg("of"), nb::arg("weights"),
+              nb::arg("stationary"), nb::arg("finish"), nb::arg("threads"));
+  kernels.def("depthwise_factored", &depthwise_factored, nb::arg("codes"), nb::arg("window"), nb::arg("map"), nb::arg("weights"), nb::arg("channels"),
+              nb::arg("finish"), nb::arg("threads"));
+  kernels.def("depthwise_lookup", &depthwise_lookup, nb::arg("codes"), nb::arg("window"), nb::arg("rows"), nb::arg("planes"), nb::arg("of"),
+              nb::arg("weights"), nb::arg("channels"), nb::arg("finish"), nb::arg("threads"));
+  m.def("tiers", &hawx::tiers, nb::rv_policy::reference, "All tiers that were compiled, worst first.");
   m.def("gather_available", &hawx::gather_available);
   m.def("gather_gemm", &gather_gemm, nb::arg("a"), nb::arg("w"), nb::arg("table"), nb::arg("out"));
 }

@@ -161,7 +161,7 @@ void depthwise_factored(const Kernels& k, const Shape& s, const Codes& input, co
   channels = simplify(channels, filters, x);
   const Field field(s, filters, map.products);
   const auto taps = field.taps();
-  const int width = static_cast<int>(ceil_div(field.pixel_size(), 32) * 32), sums = width / 2, parts = map.products / 2;
+  const int width = static_cast<int>(round_up(field.pixel_size(), kDepthwiseColumns)), sums = width / 2, parts = map.products / 2;
   const auto chunks = cut(s, std::clamp<std::int64_t>((std::int64_t{1} << 19) / (2 * field.pixel_size()), 256, 4096), threads);
   parallel(static_cast<std::int64_t>(chunks.size()), threads, [&](const auto& next) {
     std::vector<std::int16_t> operands;

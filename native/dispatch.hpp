@@ -1,19 +1,15 @@
-// Which tier runs: the best that the processor and the operating system support, or the one that was asked for.
+// Which tiers there are, and which of them run here.
 #pragma once
-#include <string>
 #include <vector>
 
 #include "kernels.hpp"
 
 namespace hawx {
 
-// Tiers that can run here, worst first.
-const std::vector<const Kernels*>& targets();
+// All that were compiled, worst first.
+std::vector<const Kernels*> tiers();
 
-// The tier in use: the best, the one that the environment variable HAWX_FORCE_TARGET names, or the last one set by `use_target`.
-const Kernels& active_target();
-
-// Throws std::invalid_argument with the names of `targets()` if `name` is none of them. An empty name restores the default.
-void use_target(const std::string& name);
+// Whether the processor and the operating system support the tier's instructions.
+bool runs_here(const Kernels& k);
 
 }  // namespace hawx

@@ -84,7 +84,7 @@ void conv_lookup(const Kernels& k, const Shape& s, const Codes& x, const Tables&
                  int threads);
 
 // Depthwise: filter f reads channel `channels[f]` alone. `map.products` is even; `weights` is [tap][filters * products], padded with zeros to a
-// multiple of 32 columns. For `depthwise_lookup` weights are [filter][tap].
+// multiple of kDepthwiseColumns. For `depthwise_lookup` weights are [filter][tap].
 void depthwise_factored(const Kernels& k, const Shape& s, const Codes& x, const Map<std::int16_t>& map, const std::int16_t* weights, const std::int32_t* channels,
                         int filters, const Epilogue& e, int threads);
 void depthwise_lookup(const Kernels& k, const Shape& s, const Codes& x, const Tables& tables, const std::uint8_t* weights, const std::int32_t* channels,

@@ -11,6 +11,9 @@
 namespace hawx {
 
 constexpr int kCodes = 256;
+constexpr int kClassColumns = 64;      // filters whose remainders are added together
+constexpr int kDepthwiseColumns = 32;  // operands of depthwise weights come in multiples of this
+constexpr int kTablePixels = 4096;     // output pixels for which a table is expanded once
 static_assert(std::endian::native == std::endian::little, "kernels read several codes in one word");
 
 struct Piece {
@@ -47,7 +50,8 @@ struct Kernels {
 
   // acc[gemm_rows][gemm_columns] (+)= rows · panel over the pieces; `panel` is [word][column]. Operands are int16 on both sides, or unsigned
   // bytes in rows and signed ones in panels; for bytes it is nullptr on tiers without a dot product of bytes.
-  Gemm *gemm, *gemm_bytes;
+  Gemm* gemm;
+  Gemm* gemm_bytes = nullptr;
 
   // out[code][column] = rows[column][code] for low <= code <= high (rounded outwards); `columns` is 16 or `table_columns`.
   void (*expand)(const std::uint16_t* const* rows, int columns, int low, int high, std::uint16_t* out);
@@ -60,7 +64,7 @@ struct Kernels {
   // Turns the split sums of `add_rows` into [pixel][column], in place, and adds `shift[column]`.
   void (*join)(std::uint32_t* acc, int pixels, int columns, const std::uint32_t* shift);
 
-  // acc[pixel][width / 2] = sums over taps of products of adjacent operands; `weights` is [tap][width], width a multiple of 32.
+  // acc[pixel][width / 2] = sums over taps of products of adjacent operands; `weights` is [tap][width], width a multiple of kDepthwiseColumns.
   void (*depthwise)(const std::int16_t* field, const std::ptrdiff_t* offsets, int pixels, const std::ptrdiff_t* taps, int count,
                     const std::int16_t* weights, int width, std::int32_t* acc);
 
@@ -87,15 +91,15 @@ struct Kernels {
 
   // Remainders of 64 filters whose entries depend on one of 4, 8 or 16 classes of the code; `width` is 1 or 2 bytes of an entry. nullptr where
   // `gemm_bytes` is. `tables` is [class][byte of the entry][256], `weights` [k][64], `out` [k][class][64 entries].
-  void (*expand_classes)(const std::uint8_t* tables, int classes, int width, const std::uint8_t* weights, int count, std::uint8_t* out);
+  void (*expand_classes)(const std::uint8_t* tables, int classes, int width, const std::uint8_t* weights, int count, std::uint8_t* out) = nullptr;
 
   // sums[pixel][64] (+)= sum over k < count of rows[k][codes[offsets[pixel] + k]], where codes are 16 times the class, in the form that
   // `widen_classes` undoes. Sums of `group` entries fit a byte if `width` is 1; `count` is a multiple of `group`, which is 4 if `width` is 2.
   void (*add_classes)(const std::uint8_t* codes, const std::ptrdiff_t* offsets, int pixels, const std::uint8_t* rows, int classes, int width,
-                      int count, int group, std::uint16_t* sums, bool resume);
+                      int count, int group, std::uint16_t* sums, bool resume) = nullptr;
 
   // acc[column / 32][pixel][column % 32] += unit * sums[pixel][column]; sums and `unit` fit 15 bits.
-  void (*widen_classes)(const std::uint16_t* sums, int width, int unit, int pixels, std::int32_t* const* acc);
+  void (*widen_classes)(const std::uint16_t* sums, int width, int unit, int pixels, std::int32_t* const* acc) = nullptr;
 
   // Writes acc[pixel * stride + column] for consecutive output pixels from `pixel` on, columns `column` .. `column + columns - 1` of the group.
   void (*finish)(const std::int32_t* acc, int stride, std::int64_t pixel, int pixels, int column, int columns, const Epilogue& epilogue);

@@ -134,7 +134,6 @@ HAWX_OPERANDS(std::uint8_t)
 
 namespace {
 
-constexpr int kClassColumns = 64;
 constexpr int kClassBytes = 24 << 10;  // rows that are live at once: three quarters of the first-level cache
 
 struct alignas(64) ClassRow {

@@ -4,7 +4,6 @@ namespace hawx {
 namespace {
 
 constexpr int kTableBlock = 8;    // positions k whose expanded tables are live at once: 128 kB at 32 columns
-constexpr int kTablePixels = 4096;
 constexpr int kLookupBlock = 64;
 constexpr int kLookupPixels = 1024;
 constexpr int kLookupTile = 64;  // pixels that `lookup` takes together

@@ -41,12 +41,12 @@ struct V {
 #include "lookup.inc"
 #include "planes_sse.inc"
 #include "planes.inc"
+#include "tier.inc"
 
 }  // namespace
 HAWX_END_TARGET
 
-const Kernels kAvx2{"avx2", 6, kGemmColumns, kTableColumns, kPlanes, gemm<6>, nullptr, expand, add_rows, join, depthwise, lookup,
-                    to_planes, from_planes, halves_of, finish_plane, nullptr, nullptr, nullptr, finish};
+constinit const Kernels kAvx2 = tier<6>("avx2");
 
 }  // namespace hawx
 #endif

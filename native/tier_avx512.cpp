@@ -46,6 +46,7 @@ namespace {
 #include "lookup.inc"
 #include "planes_avx512.inc"
 #include "planes.inc"
+#include "tier.inc"
 }  // namespace
 }  // namespace plain
 HAWX_END_TARGET
@@ -66,17 +67,22 @@ struct DotBytes {
 #include "planes_avx512.inc"
 #include "planes.inc"
 #include "classes.inc"
+#include "tier.inc"
+
+constexpr Kernels with_bytes(Kernels k) {
+  k.gemm_bytes = gemm<8, DotBytes>;
+  k.expand_classes = expand_classes;
+  k.add_classes = add_classes;
+  k.widen_classes = widen_classes;
+  return k;
+}
 }  // namespace
 }  // namespace vnni
 HAWX_END_TARGET
 
 extern const Kernels kAvx512, kAvx512Vnni;
-const Kernels kAvx512{"avx512", 8, plain::kGemmColumns, plain::kTableColumns, plain::kPlanes, plain::gemm<8>, nullptr, plain::expand, plain::add_rows,
-                      plain::join, plain::depthwise, plain::lookup, plain::to_planes, plain::from_planes, plain::halves_of,
-                      plain::finish_plane, nullptr, nullptr, nullptr, plain::finish};
-const Kernels kAvx512Vnni{"avx512_vnni", 8, vnni::kGemmColumns, vnni::kTableColumns, vnni::kPlanes, vnni::gemm<8>, vnni::gemm<8, vnni::DotBytes>,
-                          vnni::expand, vnni::add_rows, vnni::join, vnni::depthwise, vnni::lookup, vnni::to_planes, vnni::from_planes,
-                          vnni::halves_of, vnni::finish_plane, vnni::expand_classes, vnni::add_classes, vnni::widen_classes, vnni::finish};
+constinit const Kernels kAvx512 = plain::tier<8>("avx512");
+constinit const Kernels kAvx512Vnni = vnni::with_bytes(vnni::tier<8>("avx512_vnni"));
 
 }  // namespace hawx
 #endif

@@ -69,10 +69,10 @@ void join_channels(const std::uint8_t* planes, std::ptrdiff_t pitch, int columns
 }
 
 #include "planes.inc"
+#include "tier.inc"
 
 }  // namespace
 
-const Kernels kScalar{"scalar", 4, kGemmColumns, kTableColumns, kPlanes, gemm<4>, nullptr, expand, add_rows, join, depthwise, lookup,
-                      to_planes, from_planes, halves_of, finish_plane, nullptr, nullptr, nullptr, finish};
+constinit const Kernels kScalar = tier<4>("scalar");
 
 }  // namespace hawx

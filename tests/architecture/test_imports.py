@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,11 @@ def test_no_circle_of_imports_leaves_its_package() -> None:
     circles = {name: {other for other in reached[name] if name in reached[other]} for name in modules}
     wide = {name: sorted(circle) for name, circle in circles.items() if len({other.split(".")[1] for other in circle if other != "hawx"}) > 1}
     assert not wide
+
+
+def test_no_circle_of_imports_within_emulation() -> None:
+    modules = {f"hawx.emulate.{path.stem}": path for path in (SOURCE / "emulate").glob("[!_]*.py")}
+    TopologicalSorter({name: run_time_imports(path) & set(modules) for name, path in modules.items()}).prepare()  # raises where there is one
 
 
 def test_the_reference_imports_no_kernel() -> None:

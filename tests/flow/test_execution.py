@@ -9,9 +9,12 @@ import pytest
 
 from hawx.blocks.families import builtin_library
 from hawx.designs import Assignment
+from hawx.emulate import Machine, default_machine
+from hawx.emulate.cost import COUNTS, CostModel
 from hawx.emulate.evaluator import Answers
 from hawx.errors import HawxError, InputError
 from hawx.execution import runner_for
+from hawx.execution.pool import _pool
 from hawx.networks import zoo
 from hawx.verify import Task, run_here
 
@@ -45,6 +48,13 @@ def test_a_pool_answers_the_same(task: Task, assignments: list[Assignment], expe
         assert listed(runner(task, assignments)) == expected
         assert listed(runner(task, assignments[2:])) == expected[2:]
         assert listed(runner(task, [])) == []
+
+
+def test_workers_of_a_pool_know_what_kernels_cost_as_their_parent_does(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = CostModel(Machine("scalar").model.tier, dict.fromkeys(COUNTS, 1e-9))
+    monkeypatch.setattr("hawx.emulate.machine._default", Machine(model=model))
+    with _pool(task, 1) as pool:
+        assert pool.submit(default_machine).result().model == model
 
 
 def test_errors_of_a_worker_come_back(task: Task) -> None:

@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import pytest
 from blocks import exact, full_rank, low_rank
 
 from hawx import emulate
-from hawx.emulate import cost
+from hawx.emulate import Machine
 from hawx.emulate.bench import bench
 from hawx.emulate.calibrate import calibrate
-from hawx.emulate.cost import COUNTS, CostModel, Effort, Work, built_in
-from hawx.emulate.engine import AUTO, Engine, choose
+from hawx.emulate.cost import COUNTS, CostModel, Effort, Tier, Work, built_in
+from hawx.emulate.engine import AUTO, Engine
+from hawx.emulate.native import describe, extension
+from hawx.emulate.plan import choose
 from hawx.emulate.workloads import WORKLOADS
 from hawx.errors import InputError, UnknownNameError
-from hawx.store.calibration import ensure_calibrated, read_model, write_model
+from hawx.store.calibration import calibrated_machine, read_model, write_model
 
 WORK = Work(pixels=64000, reduction=576, filters=64, codes=4_096_000)
 
 
-@pytest.fixture(autouse=True)
-def _models(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cost, "_models", {})
+def tier(name: str) -> Tier:
+    """A tier that was compiled, whether it runs here or not."""
+    return next(describe(kernels) for kernels in extension().tiers() if kernels.name == name)
 
 
 def test_counts_of_a_factored_layer() -> None:
-    model = CostModel("t", MappingProxyType(dict.fromkeys(COUNTS, 1.0)), (16, 16))
+    model = CostModel(tier("scalar"), dict.fromkeys(COUNTS, 1.0))
     work = Work(pixels=10, reduction=27, filters=17, codes=90)
     every = {"call": 1, "output": 10 * 17}
     assert model.counts("factored", work, Effort(3)) == every | {"factored_mac": 10 * 27 * 32 * 3, "factored_code": 180}
@@ -48,8 +49,8 @@ def test_counts_of_a_factored_layer() -> None:
 def test_the_exact_block_is_factored_and_full_rank_is_not(target: str) -> None:
     if target != "scalar":  # where a multiplication costs as much as a lookup, either may win
         expected = Engine.BYTES if target == "avx512_vnni" else Engine.FACTORED
-        assert choose(exact(), WORK, built_in(target), AUTO).engine is expected
-    chosen = choose(full_rank(), WORK, built_in(target), AUTO)
+        assert choose(exact(), WORK, built_in(tier(target)), AUTO).engine is expected
+    chosen = choose(full_rank(), WORK, built_in(tier(target)), AUTO)
     assert chosen.engine in (Engine.TABLE, Engine.LOOKUP)
     assert not {Engine.FACTORED, Engine.BYTES, Engine.RESIDUAL} & chosen.seconds.keys()
     assert chosen.seconds[chosen.engine] == min(chosen.seconds.values())
@@ -57,58 +58,59 @@ def test_the_exact_block_is_factored_and_full_rank_is_not(target: str) -> None:
 
 def test_few_pixels_do_not_pay_for_expanding_a_table() -> None:
     few = Work(pixels=4, reduction=576, filters=64, codes=2304)
-    assert choose(full_rank(), few, built_in("avx2"), AUTO).engine is Engine.LOOKUP
-    assert choose(full_rank(), WORK, built_in("avx2"), AUTO).engine is Engine.TABLE
+    assert choose(full_rank(), few, built_in(tier("avx2")), AUTO).engine is Engine.LOOKUP
+    assert choose(full_rank(), WORK, built_in(tier("avx2")), AUTO).engine is Engine.TABLE
 
 
 def test_a_table_that_no_kernel_holds_runs_in_torch() -> None:
     table = np.random.default_rng(0).integers(0, 1 << 20, (256, 256))
-    assert choose(emulate.reference.Block.from_table(table, name="b"), WORK, built_in("avx2"), AUTO).engine is Engine.TORCH
+    assert choose(emulate.reference.Block.from_table(table, name="b"), WORK, built_in(tier("avx2")), AUTO).engine is Engine.TORCH
 
 
-def test_calibration_measures_this_machine_and_results_stay(tmp_path: Path) -> None:
-    model = calibrate(repeats=1)
-    assert model.target == emulate.active_target()
+def test_calibration_measures_this_machine_and_results_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine()
+    model = calibrate(machine, repeats=1)
+    assert model.tier == machine.model.tier
     assert set(model.per_count) == set(COUNTS)
     assert all(0 < value < 1e-6 for name, value in model.per_count.items() if name != "call")
     a, w = np.random.default_rng(0).integers(-128, 128, (2, 30, 40)).astype(np.int8)
     before = emulate.matmul(a, w, low_rank(3))
-    slow = CostModel(model.target, dict.fromkeys(COUNTS, 1e-9) | {"factored_mac": 1.0}, model.columns)
-    cost.use_model(slow)
+    slow = CostModel(model.tier, dict.fromkeys(COUNTS, 1e-9) | {"factored_mac": 1.0})
+    monkeypatch.setattr("hawx.emulate.machine._default", Machine(model=slow))
     np.testing.assert_array_equal(emulate.matmul(a, w, low_rank(3)), before)
 
 
 def test_the_cache_is_kept_read_and_mistrusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    target = emulate.active_target()
-    model = CostModel(target, MappingProxyType({name: 1e-9 * (i + 1) for i, name in enumerate(COUNTS)}), (16, 16))
-    monkeypatch.setattr("hawx.store.calibration.calibrate", lambda: model)
-    assert ensure_calibrated(tmp_path) is model
+    here = Machine().model.tier
+    model = CostModel(here, {name: 1e-9 * (i + 1) for i, name in enumerate(COUNTS)})
+    monkeypatch.setattr("hawx.store.calibration.calibrate", lambda _: model)
+    assert calibrated_machine(tmp_path).model is model
     (path,) = tmp_path.iterdir()
-    monkeypatch.setattr("hawx.store.calibration.calibrate", lambda: pytest.fail("measured again although a good file exists"))
-    assert dict(ensure_calibrated(tmp_path).per_count) == dict(model.per_count)
+    monkeypatch.setattr("hawx.store.calibration.calibrate", lambda _: pytest.fail("measured again although a good file exists"))
+    assert calibrated_machine(tmp_path).model == model
     good = json.loads(path.read_text())
     for damage in (
         "",
         "{",
         "[]",
         "null",
-        json.dumps({**good, "target": "neon"}),
+        json.dumps({**good, "tier": {**good["tier"], "name": "neon"}}),
+        json.dumps({**good, "tier": {**good["tier"], "columns": [0, 16]}}),
+        json.dumps({**good, "tier": []}),
         json.dumps({**good, "processor": "other"}),
-        json.dumps({**good, "columns": []}),
-        json.dumps({**good, "columns": [0, 16]}),
         json.dumps({**good, "per_count": {**good["per_count"], "factored_mac": -1}}),
         json.dumps({**good, "per_count": {**good["per_count"], "factored_mac": "x"}}),
         json.dumps({**good, "per_count": {**good["per_count"], "factored_mac": None}}),
     ):
         path.write_text(damage)
-        assert read_model(path, target) is None, damage
+        assert read_model(path, here) is None, damage
     path.write_bytes(b"\xff\xfe\x00")
-    assert read_model(path, target) is None
+    assert read_model(path, here) is None
 
 
 def test_a_folder_that_cannot_be_written_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    write_model(tmp_path / "file" / "x.json", built_in("scalar"))
+    write_model(tmp_path / "file" / "x.json", built_in(tier("scalar")))
     assert (tmp_path / "file").read_text() == ""
 
 

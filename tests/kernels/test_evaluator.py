@@ -15,7 +15,7 @@ from blocks import exact, full_rank, low_rank
 from hawx import emulate
 from hawx.blocks import Block, Library
 from hawx.designs import Assignment
-from hawx.emulate import BlockExecutor, Evaluator, reference
+from hawx.emulate import BlockExecutor, Evaluator, Machine, reference
 from hawx.emulate.memory import give_back
 from hawx.emulate.prefix import PrefixCache
 from hawx.errors import InputError, UnknownNameError
@@ -162,10 +162,8 @@ def test_results_do_not_depend_on_tier_batch_or_threads(lenet: tuple) -> None:
     network, images, labels = lenet
     design = assignments(network, 6)[-1]
     found = []
-    for target in emulate.targets():
-        emulate.use_target(target)
-        found += [Evaluator(network, LIBRARY, images, labels, batch=b, threads=t).logits(design) for b, t in ((7, 1), (60, 2))]
-    emulate.use_target(None)
+    for machine in map(Machine, emulate.targets()):
+        found += [Evaluator(network, LIBRARY, images, labels, batch=b, threads=t, machine=machine).logits(design) for b, t in ((7, 1), (60, 2))]
     for other in found[1:]:
         np.testing.assert_array_equal(other, found[0])
 
@@ -205,21 +203,21 @@ def test_prefix_cache_keeps_what_saves_most_per_byte() -> None:
 
 
 def test_memory_is_given_back_after_much_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work is counted from where a design leaves what is cached, over all evaluators."""
+    """Work is counted from where a design leaves what is cached, over all evaluators of a machine."""
     given: list[int] = []
+    machine = Machine()
     monkeypatch.setattr("hawx.emulate.memory.give_back", lambda: given.append(1))
-    monkeypatch.setattr("hawx.emulate.memory._since", 0)
     network, data = zoo.load("lenet5"), zoo.dataset("lenet5").first(20)
     whole = sum(layer.macs for layer in network.layers) * 20
     monkeypatch.setattr("hawx.emulate.memory.GIVE_BACK_EVERY", 2 * whole - 1)
     library = Library([exact(), low_rank(2)])
-    evaluator = Evaluator(network, library, data.images, data.labels)
+    evaluator = Evaluator(network, library, data.images, data.labels, machine=machine)
     for count, index in enumerate(([0, 0, 0, 0, 0], [1, 0, 0, 0, 0], [1, 0, 0, 0, 1], [1, 0, 0, 0, 1])):
         rows = tuple(np.full(layer.filters, i, np.uint8) for layer, i in zip(network.layers, index, strict=True))
         evaluator.correct(Assignment(network.layer_names, tuple(library.names), rows))
         assert len(given) == (count > 0)
     for _ in range(2):
-        Evaluator(network, library, data.images, data.labels).correct(Assignment(network.layer_names, tuple(library.names), rows))
+        Evaluator(network, library, data.images, data.labels, machine=machine).correct(Assignment(network.layer_names, tuple(library.names), rows))
     assert len(given) == 2
 
 

@@ -15,9 +15,10 @@ from hawx import emulate
 from hawx.blocks import Block
 from hawx.emulate import ENGINES, layers, reference
 from hawx.emulate.cost import Work
-from hawx.emulate.engine import native_engines
 from hawx.emulate.geometry import Geometry
 from hawx.emulate.groups import group_filters
+from hawx.emulate.layers import Operands
+from hawx.emulate.plan import native_engines
 from hawx.errors import InputError, UnknownNameError
 from hawx.formats import U8
 from hawx.networks.quantized import CodesOutput
@@ -68,7 +69,7 @@ BLOCKS = {
 def computes(engine: str, block: Block, target: str, *, depthwise: bool = False) -> bool:
     """Whether the tier offers `engine` for `block` (of which the reference asks nothing)."""
     work = Work(pixels=1, reduction=1, filters=1, codes=1, depthwise=depthwise)
-    return engine in (*native_engines(block, work, target), "auto", "torch", "reference")
+    return engine in (*native_engines(block, work, emulate.Machine(target).model.tier), "auto", "torch", "reference")
 
 
 def test_remainders_are_added_where_the_processor_has_dot_products_of_bytes(target: str) -> None:
@@ -148,7 +149,7 @@ def test_depthwise_layers_of_several_chunks_finish_as_codes(images: int, channel
     x = torch.from_numpy(codes((images, channels, size, size), rng=rng)).to(memory_format=torch.channels_last)
     w = torch.from_numpy(codes((channels, 1, 3, 3), rng=rng))
     block = BLOCKS["wide"]
-    operands = layers.Operands(
+    operands = Operands(
         weight=w,
         geometry=Geometry(padding=(1, 1, 1, 1), groups=channels, pad=-3),
         constant=rng.integers(-5000, 5000, channels),
@@ -158,7 +159,7 @@ def test_depthwise_layers_of_several_chunks_finish_as_codes(images: int, channel
     for output in (CodesOutput(scale=0.05, zero_point=3, relu=True), CodesOutput(scale=0.03, format=U8), None, int):
         expected = layers._finish(operands, sums, 0, output)
         for threads in (1, 2):
-            found = layers.run(operands, x, group_filters([block] * channels), output, "lookup", threads)
+            found = emulate.default_machine().run(operands, x, group_filters([block] * channels), output, "lookup", threads)
             np.testing.assert_array_equal(found.numpy(), expected.numpy())
 
 
@@ -168,7 +169,7 @@ def test_codes_of_filters_that_lie_apart(share: float, target: str) -> None:
     rng = np.random.default_rng(11)
     x, w = codes((2, 6, 5, 3), rng=rng), codes((210, 6, 2, 2), rng=rng)
     chosen = [(BLOCKS["exact"], BLOCKS["pairs"])[int(v)] for v in rng.uniform(size=210) < share]
-    operands = layers.Operands(
+    operands = Operands(
         weight=torch.from_numpy(w),
         geometry=Geometry(),
         constant=rng.integers(-5000, 5000, 210),
@@ -179,7 +180,8 @@ def test_codes_of_filters_that_lie_apart(share: float, target: str) -> None:
     for output in (CodesOutput(scale=0.05, zero_point=3, relu=True), CodesOutput(scale=0.03, format=U8), None, int):
         for engine in ("auto", "table", "lookup"):
             np.testing.assert_array_equal(
-                layers.run(operands, torch.from_numpy(x), groups, output, engine, 1).numpy(), layers._finish(operands, sums, 0, output).numpy()
+                emulate.default_machine().run(operands, torch.from_numpy(x), groups, output, engine, 1).numpy(),
+                layers._finish(operands, sums, 0, output).numpy(),
             )
 
 

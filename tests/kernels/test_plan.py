@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from types import MappingProxyType
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,32 +10,28 @@ import torch
 from blocks import exact, full_rank, low_rank
 
 from hawx import emulate
-from hawx.emulate import cost, layers, reference
-from hawx.emulate.cost import COUNTS, CostModel
+from hawx.emulate import reference
+from hawx.emulate.cost import COUNTS, CostModel, Tier
 from hawx.emulate.engine import AUTO, SHARED_ENGINES, Engine
 from hawx.emulate.geometry import Geometry
 from hawx.emulate.groups import group_filters
+from hawx.emulate.layers import Operands
+from hawx.emulate.plan import make_plan
 
 BLOCKS = (exact(), low_rank(2), low_rank(3), full_rank())
 
 
-@pytest.fixture(autouse=True)
-def _models(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A model in which only multiply-accumulates of padded calls count: words one, products of tables four."""
-    monkeypatch.setattr(cost, "_models", {})
-    emulate.use_target("scalar")
-    figures = dict.fromkeys(COUNTS, 0.0) | {"factored_mac": 1.0, "table_product": 4.0, "lookup_product": 9.0}
-    cost.use_model(CostModel("scalar", MappingProxyType(figures), (32, 32)))
-    yield
-    emulate.use_target(None)
+TIER = Tier(name="flat", columns=(32, 32), class_columns=64, table_pixels=4096, byte_products=False)
+MODEL = CostModel(TIER, dict.fromkeys(COUNTS, 0.0) | {"factored_mac": 1.0, "table_product": 4.0, "lookup_product": 9.0})
+"""Only multiply-accumulates of padded calls count: words one, products of tables four."""
 
 
 def plan(counts: tuple[int, ...], engine: str = AUTO) -> list[tuple[list[int], Engine]]:
     """Return the filters of every block in each call, for a layer with `counts` filters of each block in random order."""
     blocks = [BLOCKS[i] for i in np.random.default_rng(0).permutation(np.repeat(range(4), counts))]
     weight = torch.zeros((len(blocks), 4, 1, 1), dtype=torch.int8)
-    operands = layers.Operands(weight=weight, geometry=Geometry(), constant=np.zeros(len(blocks), np.int64), scale=np.ones(len(blocks), np.float32))
-    found = layers.make_plan(operands, torch.zeros((1, 4, 8, 8), dtype=torch.int8), group_filters(blocks), engine)
+    operands = Operands.plain(weight, Geometry())
+    found = make_plan(MODEL, operands, torch.zeros((1, 4, 8, 8), dtype=torch.int8), group_filters(blocks), engine)
     assert found is not None
     filters = np.concatenate([group.filters for groups, _ in found for group in groups])
     assert sorted(filters) == list(range(len(blocks)))
@@ -69,4 +64,9 @@ def test_split_groups_compute_the_same() -> None:
     rng = np.random.default_rng(3)
     blocks = [BLOCKS[i] for i in rng.permutation(np.repeat(range(4), (37, 66, 3, 20)))]
     a, w = (rng.integers(-128, 128, shape).astype(np.int8) for shape in ((9, 21), (len(blocks), 21)))
-    np.testing.assert_array_equal(emulate.matmul(a, w, blocks), reference.matmul(a, w, blocks))
+    before = emulate.default_machine()
+    emulate.use_machine(emulate.Machine(model=CostModel(replace(emulate.Machine("scalar").model.tier, columns=(32, 32)), MODEL.per_count)))
+    try:
+        np.testing.assert_array_equal(emulate.matmul(a, w, blocks), reference.matmul(a, w, blocks))
+    finally:
+        emulate.use_machine(before)

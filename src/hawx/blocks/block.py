@@ -99,6 +99,11 @@ class Block:
         )
 
     @cached_property
+    def extremes(self) -> tuple[int, int]:
+        """Least and greatest entry of the table."""
+        return int(self.table.min()), int(self.table.max())
+
+    @cached_property
     def exact_products(self) -> Table:
         """`a * w` for all operand pairs, (256, 256) int32."""
         a, w = (f.values() for f in self.formats)

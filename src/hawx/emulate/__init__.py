@@ -6,7 +6,21 @@ from hawx.emulate import reference
 from hawx.emulate.engine import ENGINES
 from hawx.emulate.evaluator import Evaluator
 from hawx.emulate.executor import BlockExecutor
-from hawx.emulate.native import active_target, targets, use_target
+from hawx.emulate.machine import Machine, active_target, default_machine, use_machine, use_target
+from hawx.emulate.native import targets
 from hawx.emulate.operations import conv2d, matmul
 
-__all__ = ["ENGINES", "BlockExecutor", "Evaluator", "active_target", "conv2d", "matmul", "reference", "targets", "use_target"]
+__all__ = [
+    "ENGINES",
+    "BlockExecutor",
+    "Evaluator",
+    "Machine",
+    "active_target",
+    "conv2d",
+    "default_machine",
+    "matmul",
+    "reference",
+    "targets",
+    "use_machine",
+    "use_target",
+]

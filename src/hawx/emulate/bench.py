@@ -14,11 +14,12 @@ import torch.nn.functional as F  # noqa: N812 (PyTorch's own idiom)
 from torch import Tensor
 
 from hawx.blocks import Block
-from hawx.emulate import layers
-from hawx.emulate.engine import AUTO, Engine, products_of
-from hawx.emulate.geometry import Geometry
+from hawx.emulate.engine import AUTO, Engine
 from hawx.emulate.groups import group_filters
-from hawx.emulate.native import active_target, kernels
+from hawx.emulate.layers import Operands
+from hawx.emulate.machine import Machine, default_machine
+from hawx.emulate.native import extension
+from hawx.emulate.plan import make_plan, products_of
 from hawx.emulate.workloads import WORKLOADS, Shape
 from hawx.errors import InputError, UnknownNameError
 from hawx.formats import S8
@@ -91,6 +92,7 @@ def bench(
     threads: int = 1,
     repeats: int = 5,
     advance: Callable[[int], None] = lambda _: None,
+    machine: Machine | None = None,
 ) -> BenchReport:
     """Time every distinct layer of `networks` under every block.
 
@@ -102,6 +104,7 @@ def bench(
         blocks: (kind, s8×s8 block); default `default_blocks()`.
         threads: for ours, for PyTorch; the gather loop is timed on one and multiplied (it shares nothing).
         advance: called with 1 after every layer.
+        machine: what runs ours; the default machine if None.
 
     Raises:
         UnknownNameError: no such network.
@@ -112,6 +115,7 @@ def bench(
     for name in networks:
         if name not in WORKLOADS:
             raise UnknownNameError("network", name, WORKLOADS)
+    ours = machine or default_machine()
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -119,23 +123,29 @@ def bench(
             row
             for name in networks
             for shape in WORKLOADS[name]
-            for row in _rows(name, shape, blocks or default_blocks(), engine, threads, repeats, advance)
+            for row in _rows(ours, name, shape, blocks or default_blocks(), engine, threads, repeats, advance)
         ]
     finally:
         torch.set_num_threads(before)
-    return BenchReport(machine=_machine(), target=active_target(), threads=threads, torch=torch.__version__, rows=tuple(rows))
+    return BenchReport(machine=_machine(), target=ours.target, threads=threads, torch=torch.__version__, rows=tuple(rows))
 
 
 def _rows(
-    network: str, shape: Shape, blocks: Sequence[tuple[str, Block]], engine: str, threads: int, repeats: int, advance: Callable[[int], None]
+    machine: Machine,
+    network: str,
+    shape: Shape,
+    blocks: Sequence[tuple[str, Block]],
+    engine: str,
+    threads: int,
+    repeats: int,
+    advance: Callable[[int], None],
 ) -> Iterator[BenchRow]:
     images = min(256, max(1, MACS // shape.macs, PIXELS // shape.out_size**2))
     macs = shape.macs * images
     rng = np.random.default_rng(0)
     codes = torch.from_numpy(rng.normal(0, 40, (images, shape.size, shape.size, shape.channels)).clip(0, 127).astype(np.int8)).permute(0, 3, 1, 2)
-    weight_shape = (shape.filters, shape.channels // shape.groups, shape.kernel, shape.kernel)
-    weight = torch.from_numpy(rng.normal(0, 40, weight_shape).clip(-127, 127).astype(np.int8))
-    ours = [_ours(shape, codes, weight, block, engine, threads) for _, block in blocks]
+    weight = shape.draw_weight(rng)
+    ours = [_ours(machine, shape, codes, weight, block, engine, threads) for _, block in blocks]
     gathers = [_gather(shape, codes, weight, block) for _, block in blocks[-1:]]
     calls = [*(call for call, _ in ours), *_float32(shape, codes, weight), *(call for call, _ in gathers)]
     with torch.inference_mode():
@@ -180,15 +190,12 @@ def _alternate(calls: Sequence[Timed], repeats: int, threads: int) -> list[float
     return best
 
 
-def _ours(shape: Shape, codes: Tensor, weight: Tensor, block: Block, engine: str, threads: int) -> tuple[Timed, str]:
-    geometry = Geometry(stride=(shape.stride,) * 2, padding=(shape.kernel // 2,) * 4, groups=shape.groups)
-    filters = shape.filters
-    operands = layers.Operands(weight=weight, geometry=geometry, constant=np.zeros(filters, np.int64), scale=np.full(filters, 1e-4, np.float32))
-    groups = group_filters([block] * filters)
-    plan = layers.make_plan(operands, codes, groups, engine)
+def _ours(machine: Machine, shape: Shape, codes: Tensor, weight: Tensor, block: Block, engine: str, threads: int) -> tuple[Timed, str]:
+    operands, groups = Operands.plain(weight, shape.geometry, scale=1e-4), group_filters([block] * shape.filters)
+    plan = make_plan(machine.model, operands, codes, groups, engine)
     chosen = Engine.TORCH if plan is None else plan[0][1]
     output = CodesOutput(scale=0.05, relu=True)
-    return (lambda: layers.run(operands, codes, groups, output, engine, threads)), chosen.value
+    return (lambda: machine.run(operands, codes, groups, output, engine, threads)), chosen.value
 
 
 def _float32(shape: Shape, codes: Tensor, weight: Tensor) -> list[Timed]:
@@ -201,7 +208,7 @@ def _float32(shape: Shape, codes: Tensor, weight: Tensor) -> list[Timed]:
 
 def _gather(shape: Shape, codes: Tensor, weight: Tensor, block: Block) -> tuple[Timed, int]:
     """Return the gather loop on part of the layer's im2col matrix, and its multiply-accumulates (0 where the processor cannot gather)."""
-    native = kernels()
+    native = extension()
     if not native.gather_available():
         return (lambda: None), 0
     depth = shape.kernel**2 * shape.channels // shape.groups

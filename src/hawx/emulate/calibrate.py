@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from time import thread_time
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from hawx.blocks import Block
-from hawx.emulate import layers
 from hawx.emulate.cost import COUNTS, CostModel, built_in
-from hawx.emulate.engine import Engine, native_engines
-from hawx.emulate.geometry import Geometry
+from hawx.emulate.engine import Engine
 from hawx.emulate.groups import group_filters
-from hawx.emulate.native import active_target
+from hawx.emulate.layers import Operands
+from hawx.emulate.machine import Machine
+from hawx.emulate.plan import native_engines
 from hawx.emulate.workloads import Shape
 from hawx.networks.quantized import CodesOutput
 
@@ -36,46 +38,48 @@ LOOKUP_PRODUCTS = 20_000_000
 """Lookups are timed on shapes of so many products at most: they are slow."""
 
 
-def calibrate(*, repeats: int = 8, clock: Callable[[], float] = thread_time) -> CostModel:
-    """Return the cost model of the active target, measured on one thread.
+def calibrate(machine: Machine, *, repeats: int = 8, clock: Callable[[], float] = thread_time) -> CostModel:
+    """Return the cost model of the kernels of `machine`, measured on one thread.
 
     Every engine runs a few shapes; the coefficients are the non-negative least-squares fit of relative times (Lawson and Hanson, 1974).
     A count that no measurement determines keeps its built-in figure.
     """
-    target = active_target()
-    model = built_in(target)
+    tier = machine.model.tier
+    model = built_in(tier)
     rng = np.random.default_rng(0)
     output = CodesOutput(scale=0.05, relu=True)  # as inside a network
-    rows, seconds = [], []
+    rows = []
     for block, engines in _blocks(rng):
         for shape, images in SHAPES:
             codes = torch.from_numpy(rng.integers(0, 128, (images, shape.size, shape.size, shape.channels)).astype(np.int8)).permute(0, 3, 1, 2)
-            weight = rng.normal(0, 40, (shape.filters, shape.channels // shape.groups, shape.kernel, shape.kernel)).clip(-127, 127).astype(np.int8)
-            geometry = Geometry(stride=(shape.stride,) * 2, padding=(shape.kernel // 2,) * 4, groups=shape.groups)
-            filters = shape.filters
-            operands = layers.Operands(
-                weight=torch.from_numpy(weight), geometry=geometry, constant=np.zeros(filters, np.int64), scale=np.ones(filters, np.float32)
-            )
-            groups = group_filters([block] * filters)
-            work = layers.work_of(operands, codes, filters)
-            offered = native_engines(block, work, target)
+            operands, groups = Operands.plain(shape.draw_weight(rng), shape.geometry), group_filters([block] * shape.filters)
+            work = operands.work(codes, shape.filters)
+            offered = native_engines(block, work, tier)
             for engine in engines:
                 if engine not in offered or (engine is Engine.LOOKUP and shape.macs * images > LOOKUP_PRODUCTS):
                     continue
-                best = float("inf")
-                for round_ in range(repeats + 1):
-                    start = clock()
-                    layers.run(operands, codes, groups, output, engine, 1)
-                    best = min(best, clock() - start) if round_ else best
+                best = _fastest(partial(machine.run, operands, codes, groups, output, engine, 1), repeats, clock)
                 counts = model.counts(engine, work, offered[engine])
                 rows.append([counts.get(name, 0.0) / best for name in COUNTS])
-                seconds.append(1.0)
-    matrix = np.array(rows)
-    scale = np.linalg.norm(matrix, axis=0)
+    fitted = zip(COUNTS, _fit(np.array(rows)), strict=True)
+    return CostModel(tier, {name: seconds or model.per_count[name] for name, seconds in fitted}, "calibrated on this machine")
+
+
+def _fastest(call: Callable[[], object], repeats: int, clock: Callable[[], float]) -> float:
+    """Return the seconds of the fastest of `repeats` calls, after one that warms caches."""
+    call()
+    times = [clock()]
+    for _ in range(repeats):
+        call()
+        times.append(clock())
+    return float(np.diff(times).min())
+
+
+def _fit(counts: NDArray[np.float64]) -> list[float]:
+    """Return the seconds of each count, zero where nothing tells, from (measurements, counts) over the seconds that each measurement took."""
+    scale = np.linalg.norm(counts, axis=0)
     scale[scale == 0] = 1.0
-    fitted = nnls(matrix / scale, np.array(seconds))[0] / scale
-    per_count = {name: float(value) if value > 0 else model.per_count[name] for name, value in zip(COUNTS, fitted, strict=True)}
-    return CostModel(target, per_count, model.columns, "calibrated on this machine")
+    return [float(value) for value in nnls(counts / scale, np.ones(len(counts)))[0] / scale]
 
 
 def _blocks(rng: np.random.Generator) -> list[tuple[Block, tuple[Engine, ...]]]:

@@ -7,37 +7,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
-COUNTS = (
-    "call",
-    "output",
-    "factored_mac",
-    "factored_code",
-    "byte_mac",
-    "byte_code",
-    "class_row",
-    "table_product",
-    "table_entry",
-    "lookup_product",
-    "depthwise_mac",
-    "depthwise_code",
-    "depthwise_product",
-    "depthwise_plane",
-)
+_NANOSECONDS = {
+    "call": {"scalar": 60e3, "avx2": 60e3, "avx512": 60e3, "avx512_vnni": 60e3},
+    "output": {"scalar": 3.0, "avx2": 0.6, "avx512": 0.4, "avx512_vnni": 0.4},
+    "factored_mac": {"scalar": 0.4, "avx2": 0.015, "avx512": 0.008, "avx512_vnni": 0.006},
+    "factored_code": {"scalar": 1.5, "avx2": 0.7, "avx512": 0.7, "avx512_vnni": 0.7},
+    "byte_mac": {"scalar": 0.4, "avx2": 0.015, "avx512": 0.008, "avx512_vnni": 0.004},
+    "byte_code": {"scalar": 1.5, "avx2": 0.7, "avx512": 0.7, "avx512_vnni": 0.7},
+    "class_row": {"scalar": 0.2, "avx2": 0.016, "avx512": 0.016, "avx512_vnni": 0.005},
+    "table_product": {"scalar": 0.23, "avx2": 0.032, "avx512": 0.03, "avx512_vnni": 0.03},
+    "table_entry": {"scalar": 0.15, "avx2": 0.06, "avx512": 0.06, "avx512_vnni": 0.06},
+    "lookup_product": {"scalar": 0.4, "avx2": 0.4, "avx512": 0.4, "avx512_vnni": 0.05},
+    "depthwise_mac": {"scalar": 0.6, "avx2": 0.055, "avx512": 0.04, "avx512_vnni": 0.024},
+    "depthwise_code": {"scalar": 1.0, "avx2": 0.4, "avx512": 0.4, "avx512_vnni": 0.6},
+    "depthwise_product": {"scalar": 0.5, "avx2": 0.3, "avx512": 0.3, "avx512_vnni": 0.026},
+    "depthwise_plane": {"scalar": 1.0, "avx2": 0.2, "avx512": 0.15, "avx512_vnni": 0.09},
+}
+"""Built-in figures of every tier: scalar and avx2 as measured on a Zen 3 core, the others scaled by vector width."""
+
+COUNTS = tuple(_NANOSECONDS)
 """What is counted: calls and finished outputs of every engine; multiply-accumulates and mapped input codes of factored ones, in words and in
 bytes (a code counts half again for every product beyond the first), rows of remainders; added products and expanded entries of table ones,
 products looked up one by one, input codes turned into planes."""
 
 
-BYTE_TARGETS = ("avx512_vnni",)
-"""Tiers with dot products of bytes (`gemm_bytes` in native/kernels.hpp)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tier:
+    """What the cost of a tier's kernels depends on (`hawx.emulate.native.describe` reads it from them)."""
 
-CLASS_COLUMNS = 64
-"""Filters whose remainders are added together (kClassColumns in native/products.cpp)."""
-
-CHUNK_PIXELS = 4096
-"""Output pixels for which a table is expanded once (kTablePixels in native/tables.cpp)."""
+    name: str
+    columns: tuple[int, int]
+    """Filters are computed in multiples of this many, by factored and by table engines."""
+    class_columns: int
+    """Filters whose remainders are added together."""
+    table_pixels: int
+    """Output pixels for which a table is expanded once."""
+    byte_products: bool
+    """Whether there are dot products of bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,14 +80,12 @@ class CostModel:
     """Seconds per count on one thread.
 
     Attributes:
-        target: kernel tier that the coefficients were measured on.
+        tier: whose kernels the coefficients were measured on.
         per_count: one of `COUNTS` -> seconds.
-        columns: filters are computed in multiples of this many, for factored and for table engines.
     """
 
-    target: str
+    tier: Tier
     per_count: Mapping[str, float]
-    columns: tuple[int, int] = (16, 16)
     origin: str = field(default="built-in figures", compare=False)
 
     def counts(self, engine: str, work: Work, effort: Effort) -> dict[str, float]:
@@ -97,13 +102,16 @@ class CostModel:
         if engine in ("factored", "bytes", "residual"):
             kind = "factored" if engine == "factored" else "byte"
             laid_out = work.codes * (1 + effort.products) / 2  # a code is read once, whatever it is mapped to
-            counts: dict[str, float] = {f"{kind}_mac": positions * _up(work.filters, self.columns[0]) * effort.products, f"{kind}_code": laid_out}
+            counts: dict[str, float] = {
+                f"{kind}_mac": positions * _up(work.filters, self.tier.columns[0]) * effort.products,
+                f"{kind}_code": laid_out,
+            }
             if engine == "residual":
-                counts |= {"class_row": positions * _up(work.filters, CLASS_COLUMNS) * effort.rows, "byte_code": laid_out + work.codes}
+                counts |= {"class_row": positions * _up(work.filters, self.tier.class_columns) * effort.rows, "byte_code": laid_out + work.codes}
             return counts
         if engine == "table":
-            filters = _up(work.filters, self.columns[1])
-            expansions = -(-work.pixels // CHUNK_PIXELS)
+            filters = _up(work.filters, self.tier.columns[1])
+            expansions = -(-work.pixels // self.tier.table_pixels)
             return {"table_product": positions * filters, "table_entry": 256 * work.reduction * filters * expansions}
         return {"lookup_product": work.products}
 
@@ -112,29 +120,9 @@ class CostModel:
         return sum(self.per_count[name] * count for name, count in self.counts(engine, work, effort).items())
 
 
-def built_in(target: str) -> CostModel:
-    """Return figures typical for processors with `target`, for use until the machine is calibrated."""
-    nanoseconds = {  # in the order of COUNTS; scalar and avx2 as measured on a Zen 3 core, the others scaled by vector width
-        "scalar": (60e3, 3.0, 0.4, 1.5, 0.4, 1.5, 0.2, 0.23, 0.15, 0.4, 0.6, 1.0, 0.5, 1.0),
-        "avx2": (60e3, 0.6, 0.015, 0.7, 0.015, 0.7, 0.016, 0.032, 0.06, 0.4, 0.055, 0.4, 0.3, 0.2),
-        "avx512": (60e3, 0.4, 0.008, 0.7, 0.008, 0.7, 0.016, 0.03, 0.06, 0.4, 0.04, 0.4, 0.3, 0.15),
-        "avx512_vnni": (60e3, 0.4, 0.006, 0.7, 0.004, 0.7, 0.005, 0.03, 0.06, 0.05, 0.024, 0.6, 0.026, 0.09),
-    }
-    per_count = {name: figure * 1e-9 for name, figure in zip(COUNTS, nanoseconds[target], strict=True)}
-    return CostModel(target, MappingProxyType(per_count), (32, 32) if target.startswith("avx512") else (16, 16))
-
-
-_models: dict[str, CostModel] = {}
-
-
-def active_model(target: str) -> CostModel:
-    """Return the model in use for `target`: a calibrated one, or the built-in figures."""
-    return _models.setdefault(target, built_in(target))
-
-
-def use_model(model: CostModel) -> None:
-    """Use `model` for its target from now on, in this process."""
-    _models[model.target] = model
+def built_in(tier: Tier) -> CostModel:
+    """Return figures typical for processors with `tier`, for use until the machine is calibrated."""
+    return CostModel(tier, {name: figures[tier.name] * 1e-9 for name, figures in _NANOSECONDS.items()})
 
 
 def _up(value: int, multiple: int) -> int:

@@ -1,16 +1,10 @@
-"""Engines: the exact ways to multiply a group of filters, which of them apply, and which is cheapest here."""
+"""Engines: the exact ways to multiply a group of filters."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
-from hawx.blocks import Block
-from hawx.blocks.factorize import byte_factors, factorize
-from hawx.blocks.residual import residual
-from hawx.emulate.cost import BYTE_TARGETS, CostModel, Effort, Work
-from hawx.errors import InputError, UnknownNameError
+from hawx.errors import UnknownNameError
 
 
 class Engine(StrEnum):
@@ -43,14 +37,6 @@ ENGINES: tuple[str, ...] = (AUTO, *(engine.value for engine in Engine), REFERENC
 """What `engine=` arguments take: the cheapest, one of `Engine`, or the oracle."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """An engine and why: the predicted seconds of every engine that applies."""
-
-    engine: Engine
-    seconds: Mapping[Engine, float]
-
-
 def check_engine(name: str) -> str:
     """Return `name` if it is one of `ENGINES`.
 
@@ -60,40 +46,3 @@ def check_engine(name: str) -> str:
     if name not in ENGINES:
         raise UnknownNameError("engine", name, ENGINES)
     return name
-
-
-def products_of(block: Block) -> int | None:
-    """Return the number of int16 products that `block` factors into, or None."""
-    factors = factorize(block, 16)
-    return None if factors is None else max(1, factors.products)
-
-
-def native_engines(block: Block, work: Work, target: str) -> dict[Engine, Effort]:
-    """Return the native engines of `target` that can compute `block`, with what each does for one pair of codes."""
-    engines = {}
-    if (words := products_of(block)) is not None:
-        engines[Engine.FACTORED] = Effort(words)
-    if target in BYTE_TARGETS and not work.depthwise:
-        if (factors := byte_factors(block)) is not None:
-            engines[Engine.BYTES] = Effort(max(1, factors.products))
-        if (split := residual(block)) is not None:
-            engines[Engine.RESIDUAL] = Effort(split.factors.products, split.rows_per_product)
-    if int(block.table.max()) - int(block.table.min()) < 1 << 16:
-        engines |= {Engine.TABLE: Effort(), Engine.LOOKUP: Effort()}
-    return engines
-
-
-def choose(block: Block, work: Work, model: CostModel, engine: str) -> Choice:
-    """Return the engine for one group of filters: the one asked for, or the cheapest that `model` predicts.
-
-    Raises:
-        InputError: the engine asked for cannot compute this block.
-    """
-    seconds = {e: model.seconds(e.value, work, effort) for e, effort in native_engines(block, work, model.target).items()}
-    if engine == Engine.TORCH or (engine == AUTO and not seconds):
-        return Choice(Engine.TORCH, seconds)
-    if engine == AUTO:
-        return Choice(min(seconds, key=lambda e: seconds[e]), seconds)
-    if Engine(engine) not in seconds:
-        raise InputError(f"engine {engine!r} cannot compute block {block.name!r}; expected one of: {', '.join([*seconds, Engine.TORCH])}.")
-    return Choice(Engine(engine), seconds)

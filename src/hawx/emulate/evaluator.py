@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hawx.blocks import Library
 from hawx.designs.assignment import Assignment
 from hawx.emulate.executor import BlockExecutor
-from hawx.emulate.memory import worked
+from hawx.emulate.machine import Machine, default_machine
 from hawx.emulate.prefix import PrefixCache
 from hawx.errors import InputError
 from hawx.networks.network import QuantizedNetwork, State
@@ -39,7 +39,7 @@ class Evaluator:
         labels: (N,) class indices.
         batch: images per pass; by default as many as keep the largest layer's output within `BATCH_BYTES` (ResNet-18 on 32×32: 256).
         memory_mb: cap on cached states and logits, in mebibyte.
-        engine: see `BlockExecutor`; likewise `threads`.
+        engine: see `BlockExecutor`; likewise `threads` and `machine`.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Evaluator:
         memory_mb: int = 512,
         engine: str = "auto",
         threads: int | None = None,
+        machine: Machine | None = None,
     ) -> None:
         if len(images) == 0 or len(images) != len(labels):
             raise InputError(f"{len(images)} images with {len(labels)} labels cannot be evaluated; expected as many labels as images, at least one.")
@@ -62,7 +63,7 @@ class Evaluator:
         self.network = network
         self.library = library
         self.labels = np.asarray(labels)
-        self._engine, self._threads = engine, threads
+        self._engine, self._threads, self._machine = engine, threads, machine
         self._batches = [images[i : i + size] for i in range(0, len(images), size)]
         share = memory_mb * (1 << 20) // (len(self._batches) + 1)
         self._logits: PrefixCache[Logits] = PrefixCache(share)
@@ -95,7 +96,7 @@ class Evaluator:
         key = assignment.id.encode()
         found = self._logits.get(key)
         if found is None:
-            executor = BlockExecutor(self.library, assignment, engine=self._engine, threads=self._threads)
+            executor = BlockExecutor(self.library, assignment, engine=self._engine, threads=self._threads, machine=self._machine)
             prefixes = _prefix_keys(assignment)
             found = np.concatenate([self._run(i, executor, prefixes) for i in range(len(self._batches))])
             found.setflags(write=False)
@@ -119,7 +120,7 @@ class Evaluator:
             cache.put(prefixes[layer], state, state.nbytes, float(self._work[layer]))
         with torch.inference_mode():
             logits: Logits = self.network.logits(self.network.advance(state, executor, None)).numpy()
-        worked(ahead)
+        (self._machine or default_machine()).worked(ahead)
         return logits
 
 

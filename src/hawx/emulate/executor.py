@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
-from functools import cached_property
-from weakref import WeakKeyDictionary
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -13,68 +11,66 @@ from torch import Tensor
 
 from hawx.blocks import Block, Library
 from hawx.designs.assignment import Assignment, BlockIndices
-from hawx.emulate import layers
 from hawx.emulate.engine import AUTO, check_engine
 from hawx.emulate.geometry import Geometry
 from hawx.emulate.groups import group_indices
+from hawx.emulate.layers import Operands
+from hawx.emulate.machine import Machine, default_machine
 from hawx.networks.quantized import CodesOutput, QuantizedLayer
-
-_operands: WeakKeyDictionary[QuantizedLayer, layers.Operands] = WeakKeyDictionary()
-_composed: WeakKeyDictionary[QuantizedLayer, OrderedDict[bytes, QuantizedLayer]] = WeakKeyDictionary()
-COMPOSED = 32
-"""Choices of blocks per layer whose constants are kept composed."""
 
 
 @dataclass(frozen=True, eq=False)
 class BlockExecutor:
     """Implements `Executor`: every filter multiplies with its block, bit-exactly whatever the engine.
 
-    Construction is cheap; what engines prepare is kept per layer and shared between executors.
+    Construction is cheap; what engines prepare is kept per layer by the machine and shared between executors.
+
+    Args:
+        library: names the blocks that the assignment uses.
+        engine: one of `hawx.emulate.ENGINES` except the reference.
+        threads: CPU threads; PyTorch's number if None.
+        machine: where layers run; the default machine if None.
     """
 
     library: Library
     assignment: Assignment
     engine: str = AUTO
     threads: int | None = None
+    machine: Machine | None = None
 
     def __post_init__(self) -> None:
         check_engine(self.engine)
 
     def run_layer(self, layer: QuantizedLayer, codes: Tensor, output: CodesOutput | None) -> Tensor:
         """Return the layer's output; see `Executor.run_layer`."""
+        machine = self.machine or default_machine()
         indices = self.assignment[layer.layer.name]
-        groups = group_indices(indices, self._blocks)
-        return layers.run(_operands_of(self._on_blocks(layer, indices)), codes, groups, output, self.engine, self.threads)
+        chosen = self._on_blocks(machine, layer, indices)
+        operands = machine.cache.get(chosen, "operands", partial(_operands_of, chosen))
+        return machine.run(operands, codes, group_indices(indices, self._blocks), output, self.engine, self.threads)
 
-    def _on_blocks(self, layer: QuantizedLayer, indices: BlockIndices) -> QuantizedLayer:
+    def _on_blocks(self, machine: Machine, layer: QuantizedLayer, indices: BlockIndices) -> QuantizedLayer:
         """Return the layer with the constants that its filters take on their blocks."""
         hashes = [block.sha256 for block in self._blocks]
-        used = [hashes[i] for i in np.unique(indices)]
-        if not any(block in layer.variants for block in used):
+        if not any(hashes[i] in layer.variants for i in np.unique(indices)):
             return layer
-        kept = _composed.setdefault(layer, OrderedDict())
         key = "".join(hashes).encode() + indices.tobytes()
-        if key not in kept:
-            kept[key] = layer.on([hashes[i] for i in indices])
-            if len(kept) > COMPOSED:
-                kept.popitem(last=False)
-        kept.move_to_end(key)
-        return kept[key]
+        return machine.cache.get(layer, key, lambda: layer.on([hashes[i] for i in indices]), size=_bytes_of)
 
     @cached_property
     def _blocks(self) -> tuple[Block, ...]:
         return tuple(self.library[name] for name in self.assignment.blocks)
 
 
-def _operands_of(layer: QuantizedLayer) -> layers.Operands:
-    found = _operands.get(layer)
-    if found is None:
-        sums = layer.weight.flatten(1).sum(1, dtype=torch.int64)
-        found = layers.Operands(
-            weight=layer.weight.detach(),
-            geometry=Geometry.of(layer.layer, layer.input_zero_point),
-            constant=np.asarray((layer.bias.to(torch.int64) - layer.input_zero_point * sums).numpy()),
-            scale=np.ascontiguousarray(layer.scale.numpy(), np.float32),
-        )
-        _operands[layer] = found
-    return found
+def _bytes_of(layer: QuantizedLayer) -> int:
+    return layer.weight.nbytes + layer.weight_scale.nbytes + layer.bias.nbytes
+
+
+def _operands_of(layer: QuantizedLayer) -> Operands:
+    sums = layer.weight.flatten(1).sum(1, dtype=torch.int64)
+    return Operands(
+        weight=layer.weight.detach(),
+        geometry=Geometry.of(layer.layer, layer.input_zero_point),
+        constant=np.asarray((layer.bias.to(torch.int64) - layer.input_zero_point * sums).numpy()),
+        scale=np.ascontiguousarray(layer.scale.numpy(), np.float32),
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,9 +45,4 @@ def merge(groups: Sequence[FilterGroup]) -> tuple[NDArray[np.int32], NDArray[np.
 
 def magnitude_bound(reduction: int, groups: Sequence[FilterGroup]) -> int:
     """Return `K · max|T|` over the groups: no accumulator can exceed it, whatever the operands."""
-    return reduction * max(_largest_product(group.block) for group in groups)
-
-
-@lru_cache(maxsize=1024)
-def _largest_product(block: Block) -> int:
-    return int(np.abs(block.table).max())
+    return reduction * max(max(map(abs, group.block.extremes)) for group in groups)

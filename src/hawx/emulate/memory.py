@@ -11,18 +11,6 @@ GIVE_BACK_EVERY = 10**11
 """Multiply-accumulates, seconds of work. States and parts that are kept break up what is freed around them: on ResNet-20 memory grew by 10 MB with
 every design."""
 
-_since = 0
-"""Multiply-accumulates of this process since memory was last given back."""
-
-
-def worked(macs: int) -> None:
-    """Count work done, whoever did it; give memory back when it was much."""
-    global _since
-    _since += macs
-    if _since > GIVE_BACK_EVERY:
-        _since = 0
-        give_back()
-
 
 def give_back() -> None:
     """Return free memory to the system where the C library can (glibc). A few milliseconds; what is taken again costs page faults."""

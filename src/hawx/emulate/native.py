@@ -1,17 +1,21 @@
-"""The native extension: loaded once, checked once, refused loudly when it is missing or wrong."""
+"""The native extension: loaded where it is needed, refused loudly when it is missing. Its tiers, and the one to use."""
 
 from __future__ import annotations
 
-from functools import lru_cache
+import os
 from importlib import import_module
 from types import ModuleType
+from typing import TYPE_CHECKING
 
+from hawx.emulate.cost import Tier
 from hawx.errors import InputError, ToolMissingError
 
+if TYPE_CHECKING:
+    from hawx._native import Kernels
 
-@lru_cache(maxsize=1)
+
 def extension() -> ModuleType:
-    """Return the extension `hawx._native`, unchecked.
+    """Return the extension `hawx._native`.
 
     Raises:
         ToolMissingError: it was not built.
@@ -25,53 +29,35 @@ def extension() -> ModuleType:
         ) from error
 
 
-_checked: set[str] = set()
-
-
-def kernels() -> ModuleType:
-    """Return the extension; the first use of a tier in a process checks it.
-
-    Raises:
-        ToolMissingError: it was not built.
-        WrongKernelError: the self-check failed.
-    """
-    target = active_target()
-    if target not in _checked:
-        from hawx.emulate.selfcheck import check_kernels
-
-        _checked.add(target)  # the check itself runs kernels
-        try:
-            check_kernels(target)
-        except BaseException:
-            _checked.discard(target)
-            raise
-    return extension()
-
-
 def targets() -> tuple[str, ...]:
     """Return the kernel tiers that can run on this machine, worst first."""
-    return tuple(extension().targets())
+    return tuple(kernels.name for kernels in _runnable())
 
 
-def active_target() -> str:
-    """Return the tier in use: the best, or what `HAWX_FORCE_TARGET` or `use_target` says.
-
-    Raises:
-        InputError: the environment variable names a tier that cannot run here.
-    """
-    try:
-        return str(extension().active_target())
-    except ValueError as error:
-        raise InputError(str(error)) from error
-
-
-def use_target(name: str | None) -> None:
-    """Use the tier `name` from now on; None restores the default.
+def kernels_of(target: str | None = None) -> Kernels:
+    """Return the kernels of the tier `target`; None stands for what `HAWX_FORCE_TARGET` says, or the best.
 
     Raises:
         InputError: it cannot run here; the message lists those that can.
     """
-    try:
-        extension().use_target(name or "")
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    known = {kernels.name: kernels for kernels in _runnable()}
+    wanted = target or os.environ.get("HAWX_FORCE_TARGET") or [*known][-1]
+    if wanted not in known:
+        raise InputError(f"kernel target {wanted!r} cannot run here; expected one of: {', '.join(known)}. Unset HAWX_FORCE_TARGET for the best.")
+    return known[wanted]
+
+
+def describe(kernels: Kernels) -> Tier:
+    """Return what the cost of these kernels depends on."""
+    native = extension()
+    return Tier(
+        name=kernels.name,
+        columns=(kernels.gemm_columns, kernels.table_columns // 2),
+        class_columns=native.CLASS_COLUMNS,
+        table_pixels=native.TABLE_PIXELS,
+        byte_products=kernels.has_byte_products,
+    )
+
+
+def _runnable() -> list[Kernels]:
+    return [kernels for kernels in extension().tiers() if kernels.runs_here]

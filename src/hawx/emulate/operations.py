@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 from hawx.blocks import Block
-from hawx.emulate import layers, reference
+from hawx.emulate import reference
 from hawx.emulate.engine import AUTO, REFERENCE, check_engine
 from hawx.emulate.geometry import Geometry, Pair
 from hawx.emulate.groups import group_filters, magnitude_bound
+from hawx.emulate.layers import Operands
+from hawx.emulate.machine import default_machine
 from hawx.errors import InputError
 
 Array = Any
@@ -91,14 +93,12 @@ def _convolve(x: Tensor, w: Tensor, blocks: Block | Sequence[Block], geometry: G
     _check(x, w, each, geometry)
     if threads is not None and threads < 1:
         raise InputError(f"threads {threads!r} is not usable; expected a positive integer, or None for PyTorch's number.")
-    filters = len(w)
     if check_engine(engine) == REFERENCE:
         g = geometry
         exact = reference.conv2d(x.cpu().numpy(), w.cpu().numpy(), each, stride=g.stride, padding=g.padding, dilation=g.dilation, groups=g.groups)
         wide = magnitude_bound(w[0].numel(), group_filters(each)) >= 1 << 31
         return torch.from_numpy(exact if wide else exact.astype(np.int32)).to(x.device)
-    operands = layers.Operands(weight=w.detach(), geometry=geometry, constant=np.zeros(filters, np.int64), scale=np.ones(filters, np.float32))
-    return layers.run(operands, x.detach(), group_filters(each), int, engine, threads)
+    return default_machine().run(Operands.plain(w.detach(), geometry), x.detach(), group_filters(each), int, engine, threads)
 
 
 def _check(x: Tensor, w: Tensor, blocks: Sequence[Block], geometry: Geometry) -> None:

@@ -2,108 +2,161 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from types import ModuleType
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from hawx.blocks import Block
 from hawx.blocks.factorize import ByteFactors, Factors, byte_factors, factorize
-from hawx.blocks.residual import Residual, residual
-from hawx.emulate.cost import CLASS_COLUMNS
+from hawx.blocks.residual import residual
+from hawx.emulate.cache import ByteCache
 from hawx.emulate.engine import Engine
 from hawx.emulate.geometry import Geometry
-from hawx.emulate.native import kernels
+from hawx.emulate.native import extension
+
+if TYPE_CHECKING:
+    from hawx._native import Finish, Kernels, Window
 
 WeightCodes = NDArray[np.uint8]
 """Shape (filters, kh, kw, depth), indices in value order."""
 
-Call = Callable[[Tensor, Any, int], None]
-"""`(codes, finish, threads)`: runs the kernel."""
+Codes = NDArray[np.int8] | NDArray[np.uint8]
+"""Shape (N, C, H, W), any strides."""
 
-_ALIGN = 32
-"""Operand columns of depthwise weights come in multiples of this (one AVX-512 register of int16)."""
+Call = Callable[[Codes, "Finish", int], None]
+"""`(codes, finish, threads)`: runs the kernel."""
 
 _LINE = 64
 """Bytes of a line of the cache, and of an AVX-512 register."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Part:
-    """What one native call needs, apart from codes and epilogue."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Share:
+    """Filters of one layer that one native call computes."""
 
+    blocks: tuple[Block, ...]
+    """What they multiply with; just one for engines that factor it."""
+    of: NDArray[np.int32]
+    """Position in `blocks` of every filter's block."""
     filters: NDArray[np.int32]
-    """Output channels that the part computes."""
+    """Output channels, ascending."""
     channels: slice
-    """Input channels that it reads."""
-    offset: NDArray[np.int64]
-    """Added to the accumulators of each filter: what the kernel leaves out because its entries start at zero."""
-    nbytes: int
+    """Input channels that they read."""
+
+    def key(self, engine: Engine) -> Hashable:
+        """Return what tells the part of this share from all others of its layer."""
+        return tuple(block.sha256 for block in self.blocks), self.of.tobytes(), self.filters.tobytes(), self.channels.start, engine.value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """A share prepared for its kernel: all that a call needs, apart from codes and epilogue."""
+
     call: Call
+    offset: NDArray[np.int64]
+    """(filters,): added to the accumulators, which kernels leave out because their entries start at zero."""
+    nbytes: int
 
 
 def prepare(
-    blocks: Sequence[Block],
-    of: NDArray[np.int32],
-    weight: WeightCodes,
-    filters: NDArray[np.int32],
-    channels: slice,
-    geometry: Geometry,
-    engine: Engine,
-    multiplier: int | None,
+    kernels: Kernels, cache: ByteCache, share: Share, weight: WeightCodes, geometry: Geometry, engine: Engine, multiplier: int | None
 ) -> Part:
-    """Return the part that computes `filters` through a native `engine`.
+    """Return the part that computes a share through a native `engine`.
 
     Args:
-        blocks: what the filters multiply with; just one for the factored engine.
-        of: position in `blocks` of every filter's block.
-        weight: codes of these filters.
-        channels: input channels that these filters read.
+        cache: keeps what tables are turned into.
+        weight: codes of the share's filters.
         multiplier: filters per input channel of a depthwise layer; None for any other layer.
     """
-    native = kernels()
-    window = native.Window(
+    window = extension().Window(
         kernel=weight.shape[1:3],
         stride=geometry.stride,
         origin=(geometry.padding[0], geometry.padding[2]),
         dilation=geometry.dilation,
-        pad=geometry.pad - blocks[0].formats[0].min,
+        pad=geometry.pad - share.blocks[0].formats[0].min,
     )
+    reads = None if multiplier is None else share.filters // multiplier
     if engine is Engine.FACTORED:
-        factors = factorize(blocks[0], 16)
-        assert factors is not None, "the factored engine is offered only where factors exist"
-        offset = np.zeros(len(filters), np.int64)
-        if multiplier is None:
-            call, nbytes = _conv_factored(native, window, factors, weight)
-        else:
-            call, nbytes = _depthwise_factored(native, window, factors, weight, filters // multiplier)
-    elif engine is Engine.BYTES:
-        products = byte_factors(blocks[0])
-        assert products is not None, "the bytes engine is offered only where factors fit bytes"
-        maps = _byte_maps(products)
-        call, nbytes = _conv(native, window, maps[0], maps[1][weight])
-        offset = -_sums(products.zero @ products.v.astype(np.int64), weight)
-    elif engine is Engine.RESIDUAL:
-        split = residual(blocks[0])
-        assert split is not None, "the residual engine is offered only where a split exists"
-        call, nbytes = _conv_residual(native, window, split, weight)
-        offset = _sums(split.low - split.factors.zero @ split.factors.v.astype(np.int64), weight)
-    else:
-        tables = [packed_table(block) for block in blocks]
-        offset = np.array([table.low for table in tables], np.int64)[of] * weight[0].size
-        flat = np.ascontiguousarray(weight.reshape(len(weight), -1))
-        arguments = (window, [table.rows for table in tables], [table.planes for table in tables], of, flat)
-        nbytes = flat.nbytes
-        if multiplier is None:
-            call = _table_call(native, arguments, stationary=engine is Engine.LOOKUP)
-        else:
-            call = _depthwise_call(native.depthwise_lookup, arguments, filters // multiplier)
-    return Part(filters=filters, channels=channels, offset=offset, nbytes=nbytes, call=call)
+        return _factored(kernels, window, share.blocks[0], weight, reads)
+    if engine is Engine.BYTES:
+        return _bytes(kernels, window, share.blocks[0], weight)
+    if engine is Engine.RESIDUAL:
+        return _residual(kernels, window, share.blocks[0], weight)
+    tables = [cache.get(block, "packed", partial(pack_table, block)) for block in share.blocks]
+    return _table(kernels, window, tables, share.of, weight, reads, stationary=engine is Engine.LOOKUP)
+
+
+def _call(kernel: Callable[..., None], *arguments: object) -> Call:
+    """Return the call of a kernel, which takes codes before `arguments`, epilogue and threads after them."""
+
+    def call(codes: Codes, finish: Finish, threads: int) -> None:
+        kernel(codes, *arguments, finish, threads)
+
+    return call
+
+
+def _factored(kernels: Kernels, window: Window, block: Block, weight: WeightCodes, reads: NDArray[np.int32] | None) -> Part:
+    factors = factorize(block, 16)
+    assert factors is not None, "the factored engine is offered only where factors exist"
+    nothing = np.zeros(len(weight), np.int64)
+    if reads is None:
+        rows, columns = _maps(factors, max(factors.products, 1))
+        panels = _panels(kernels, window, columns[weight])
+        return Part(_call(kernels.conv_factored, window, rows, panels), nothing, panels.nbytes)
+    products = max(factors.products + factors.products % 2, 2)
+    rows, columns = _maps(factors, products)
+    taps, width, multiple = weight.shape[1] * weight.shape[2], len(weight) * products, extension().DEPTHWISE_COLUMNS
+    operands = np.zeros((taps, -(-width // multiple) * multiple), np.int16)
+    operands[:, :width] = columns[weight.reshape(len(weight), taps).T].reshape(taps, width)
+    return Part(_call(kernels.depthwise_factored, window, rows, operands, reads), nothing, operands.nbytes)
+
+
+def _bytes(kernels: Kernels, window: Window, block: Block, weight: WeightCodes) -> Part:
+    factors = byte_factors(block)
+    assert factors is not None, "the bytes engine is offered only where factors fit bytes"
+    rows, columns = _byte_maps(factors)
+    panels = _panels(kernels, window, columns[weight])
+    offset = -_sums(factors.zero @ factors.v.astype(np.int64), weight)
+    return Part(_call(kernels.conv_factored, window, rows, panels), offset, panels.nbytes)
+
+
+def _residual(kernels: Kernels, window: Window, block: Block, weight: WeightCodes) -> Part:
+    split = residual(block)
+    assert split is not None, "the residual engine is offered only where a split exists"
+    rows, columns = _byte_maps(split.factors)
+    panels = _panels(kernels, window, columns[weight])
+    flat, together = weight.reshape(len(weight), -1), extension().CLASS_COLUMNS
+    padded = np.zeros((-(-len(flat) // together) * together, flat.shape[1]), np.uint8)
+    padded[: len(flat)] = flat
+    stacks = np.ascontiguousarray(padded.reshape(-1, together, flat.shape[1]).transpose(0, 2, 1))
+    planes = (split.rows & 255, split.rows >> 8)[: 1 if split.group else 2]
+    tables = np.ascontiguousarray(np.stack(planes, axis=1).astype(np.uint8))
+    group = split.group or 4
+    longest = (1 << 15) // (split.span + 1) // group * group
+    call = _call(kernels.conv_residual, window, rows, panels, split.classes * np.uint8(16), tables, stacks, group, split.unit, longest)
+    offset = _sums(split.low - split.factors.zero @ split.factors.v.astype(np.int64), weight)
+    return Part(call, offset, panels.nbytes + stacks.nbytes)
+
+
+def _table(
+    kernels: Kernels,
+    window: Window,
+    tables: Sequence[PackedTable],
+    of: NDArray[np.int32],
+    weight: WeightCodes,
+    reads: NDArray[np.int32] | None,
+    *,
+    stationary: bool,
+) -> Part:
+    offset = np.array([table.low for table in tables], np.int64)[of] * weight[0].size
+    flat = np.ascontiguousarray(weight.reshape(len(weight), -1))
+    arguments = (window, [table.rows for table in tables], [table.planes for table in tables], of, flat)
+    call = _call(kernels.conv_table, *arguments, stationary) if reads is None else _call(kernels.depthwise_lookup, *arguments, reads)
+    return Part(call, offset, flat.nbytes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,11 +167,14 @@ class PackedTable:
     rows: NDArray[np.uint16]
     planes: NDArray[np.uint8]
 
+    @property
+    def nbytes(self) -> int:
+        return self.rows.nbytes + self.planes.nbytes
 
-@lru_cache(maxsize=256)
-def packed_table(block: Block) -> PackedTable:
+
+def pack_table(block: Block) -> PackedTable:
     """Return the table of a block whose entries span at most 16 bits."""
-    low = int(block.table.min())
+    low = block.extremes[0]
     rows = np.ascontiguousarray((block.table.T - low).astype(np.uint16))
     planes = _aligned((256, 512), np.uint8)
     planes[:, :256], planes[:, 256:] = rows & 255, rows >> 8
@@ -141,11 +197,6 @@ def _maps(factors: Factors, products: int) -> tuple[NDArray[np.int16], NDArray[n
     return maps[0], maps[1]
 
 
-def _conv_factored(native: ModuleType, window: Any, factors: Factors, weight: WeightCodes) -> tuple[Call, int]:
-    rows, columns = _maps(factors, max(factors.products, 1))
-    return _conv(native, window, rows, columns[weight])
-
-
 def _byte_maps(factors: ByteFactors) -> tuple[NDArray[np.uint8], NDArray[np.int8]]:
     """Return the operand maps (256, products) of activations and of weights."""
     if factors.products == 0:
@@ -158,60 +209,9 @@ def _sums(constant: NDArray[np.int64], weight: WeightCodes) -> NDArray[np.int64]
     return np.asarray(constant[weight].reshape(len(weight), -1).sum(axis=1))
 
 
-def _conv_residual(native: ModuleType, window: Any, split: Residual, weight: WeightCodes) -> tuple[Call, int]:
-    rows, columns = _byte_maps(split.factors)
-    panels = _panels(native, window, columns[weight])
-    flat = weight.reshape(len(weight), -1)
-    padded = np.zeros((-(-len(flat) // CLASS_COLUMNS) * CLASS_COLUMNS, flat.shape[1]), np.uint8)
-    padded[: len(flat)] = flat
-    blocks = np.ascontiguousarray(padded.reshape(-1, CLASS_COLUMNS, flat.shape[1]).transpose(0, 2, 1))
-    planes = (split.rows & 255, split.rows >> 8)[: 1 if split.group else 2]
-    tables = np.ascontiguousarray(np.stack(planes, axis=1).astype(np.uint8))
-    group = split.group or 4
-    longest = (1 << 15) // (split.span + 1) // group * group
-    classes = split.classes * np.uint8(16)
-
-    def call(codes: Tensor, finish: Any, threads: int) -> None:
-        native.conv_residual(codes, window, rows, panels, classes, tables, blocks, group, split.unit, longest, finish, threads)
-
-    return call, panels.nbytes + blocks.nbytes
-
-
-def _conv(native: ModuleType, window: Any, rows: NDArray[Any], columns: NDArray[Any]) -> tuple[Call, int]:
-    """Return the call for activation factors `rows`, (256, products), and weight factors `columns`, (filters, kh, kw, depth, products)."""
-    panels = _panels(native, window, columns)
-
-    def call(codes: Tensor, finish: Any, threads: int) -> None:
-        native.conv_factored(codes, window, rows, panels, finish, threads)
-
-    return call, panels.nbytes
-
-
-def _panels(native: ModuleType, window: Any, columns: NDArray[Any]) -> NDArray[Any]:
+def _panels(kernels: Kernels, window: Window, columns: NDArray[Any]) -> NDArray[Any]:
+    """Return weight factors, (filters, kh, kw, depth, products) int16 or int8, as the matrix products read them."""
     filters, _, _, depth, products = columns.shape
-    panels = _aligned((native.panel_size(window, depth, products, filters, columns.dtype == np.int8),), columns.dtype)
-    native.pack(window, depth, products, columns.reshape(filters, -1), panels)
+    panels = _aligned((kernels.panel_size(window, depth, products, filters, columns.dtype == np.int8),), columns.dtype)
+    kernels.pack(window, depth, products, columns.reshape(filters, -1), panels)
     return panels
-
-
-def _depthwise_factored(native: ModuleType, window: Any, factors: Factors, weight: WeightCodes, channels: NDArray[np.int32]) -> tuple[Call, int]:
-    products = max(factors.products + factors.products % 2, 2)
-    rows, columns = _maps(factors, products)
-    taps, width = weight.shape[1] * weight.shape[2], len(weight) * products
-    operands = np.zeros((taps, -(-width // _ALIGN) * _ALIGN), np.int16)
-    operands[:, :width] = columns[weight.reshape(len(weight), taps).T].reshape(taps, width)
-    return _depthwise_call(native.depthwise_factored, (window, rows, operands), channels), operands.nbytes
-
-
-def _depthwise_call(kernel: Callable[..., None], arguments: tuple[Any, ...], channels: NDArray[np.int32]) -> Call:
-    def call(codes: Tensor, finish: Any, threads: int) -> None:
-        kernel(codes, *arguments, channels, finish, threads)
-
-    return call
-
-
-def _table_call(native: ModuleType, arguments: tuple[Any, ...], *, stationary: bool) -> Call:
-    def call(codes: Tensor, finish: Any, threads: int) -> None:
-        native.conv_table(codes, *arguments, finish, threads, stationary)
-
-    return call

@@ -1,31 +1,37 @@
-"""Self-check: every kernel of the active tier against the reference on small asymmetric cases, before the first real product."""
+"""Self-check: every kernel of a tier against the reference on small asymmetric cases, before the first real product."""
 
 from __future__ import annotations
 
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from hawx.blocks import Block
 from hawx.emulate import layers, reference
-from hawx.emulate.engine import native_engines
+from hawx.emulate.cache import ByteCache
 from hawx.emulate.geometry import Geometry
 from hawx.emulate.groups import group_filters
+from hawx.emulate.native import describe
+from hawx.emulate.plan import native_engines
 from hawx.errors import HawxError
+
+if TYPE_CHECKING:
+    from hawx._native import Kernels
 
 
 class WrongKernelError(HawxError):
     """A kernel of the native extension disagrees with the reference on this machine."""
 
 
-def check_kernels(target: str) -> None:
-    """Compare every kernel of the active tier with the reference, in about a tenth of a second (most of it factors four tables).
+def check_kernels(kernels: Kernels) -> None:
+    """Compare every kernel of the tier with the reference, in about a tenth of a second (most of it factors four tables).
 
     Raises:
         WrongKernelError: a kernel is wrong; nothing may be computed with it.
     """
-    import torch
-
+    tier, cache = describe(kernels), ByteCache(1 << 20)
     rng = np.random.default_rng(0)
     u, v = rng.integers(-90, 90, (2, 2, 256))
     a = np.arange(-128, 128)
@@ -39,15 +45,13 @@ def check_kernels(target: str) -> None:
         w = rng.integers(-128, 128, (filters, channels // groups, 2, 3)).astype(np.int8)
         geometry = Geometry(padding=(1, 0, 0, 1), groups=groups)
         expected = reference.conv2d(x, w, [block] * filters, padding=geometry.padding, groups=groups)
-        operands = layers.Operands(
-            weight=torch.from_numpy(w), geometry=geometry, constant=np.zeros(filters, np.int64), scale=np.ones(filters, np.float32)
-        )
-        codes = torch.from_numpy(x)
-        for engine in native_engines(block, layers.work_of(operands, codes, filters), target):
-            found = layers.run(operands, codes, group_filters([block] * filters), int, engine, 1).numpy()
+        operands, codes = layers.Operands.plain(torch.from_numpy(w), geometry), torch.from_numpy(x)
+        for engine in native_engines(block, operands.work(codes, filters), tier):
+            plan = [([*group_filters([block] * filters)], engine)]
+            found = layers.in_kernels(kernels, cache, operands, codes, plan, int, 1).numpy()
             if not np.array_equal(found, expected):
                 kind = "depthwise " if groups > 1 else ""
                 raise WrongKernelError(
-                    f"the {kind}{engine} kernel of target {target!r} disagrees with the reference on this machine; nothing was computed with it. "
+                    f"the {kind}{engine} kernel of target {tier.name!r} disagrees with the reference on this machine; nothing was computed with it. "
                     "Choose another with HAWX_FORCE_TARGET (`hawx doctor` lists them), and report this."
                 )

@@ -6,24 +6,27 @@ here: every partial sum is an integer below 2^53, and no library replaces a floa
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import partial
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (PyTorch's own idiom)
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hawx.blocks import Block
 from hawx.blocks.factorize import factorize
+from hawx.emulate.cache import ByteCache
 from hawx.emulate.geometry import Geometry
 
 
-def accumulate(codes: Tensor, weight: Tensor, block: Block, geometry: Geometry) -> Tensor:
+def accumulate(codes: Tensor, weight: Tensor, block: Block, geometry: Geometry, cache: ByteCache) -> Tensor:
     """Return `Σ_k T[x_k, w_{o,k}]`, shape (N, O, H', W'), int64, on the device of `codes`.
 
     Args:
         codes: (N, C, H, W), dtype of the block's first format.
         weight: (O, C / groups, kh, kw), dtype of the block's second format.
+        cache: keeps what the block's table is turned into.
     """
     a_min, w_min = (f.min for f in block.formats)
     top, bottom, left, right = geometry.padding
@@ -31,7 +34,7 @@ def accumulate(codes: Tensor, weight: Tensor, block: Block, geometry: Geometry) 
     inputs = F.pad(codes, (left, right, top, bottom), value=geometry.pad).to(torch.int64).sub_(a_min)
     kernel = weight.to(torch.int64).sub_(w_min)
     total: Tensor | None = None
-    for u, v in _maps(block):
+    for u, v in cache.get(block, "maps", partial(_maps, block)):
         columns = torch.from_numpy(v).to(codes.device)[kernel]
         if not columns.any():
             continue
@@ -44,10 +47,10 @@ def accumulate(codes: Tensor, weight: Tensor, block: Block, geometry: Geometry) 
     return total
 
 
-@lru_cache(maxsize=64)
-def _maps(block: Block) -> list[tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]]:
-    """Return float64 operand maps: the factors, or for a full-rank table its columns against one-hot weights."""
+def _maps(block: Block) -> NDArray[np.float64]:
+    """Return pairs of operand maps, (products, 2, 256): the factors, or for a full-rank table its columns against one-hot weights."""
     factors = factorize(block, 16) or factorize(block, 8)
     if factors is not None:
-        return [(u.astype(np.float64) * s, v.astype(np.float64)) for u, v, s in zip(factors.u, factors.v, factors.scale, strict=True)]
-    return [(column.astype(np.float64), one) for column, one in zip(block.table.T, np.identity(len(block.table)), strict=True) if column.any()]
+        return np.stack([factors.u * factors.scale[:, None].astype(np.float64), factors.v], axis=1)
+    used = block.table.any(axis=0)
+    return np.stack([block.table.T[used], np.identity(len(block.table))[used]], axis=1)

@@ -8,6 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from hawx.emulate.geometry import Geometry
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -28,6 +34,15 @@ class Shape:
     def macs(self) -> int:
         """Multiply-accumulates for one image."""
         return self.out_size**2 * self.kernel**2 * self.channels * self.filters // self.groups
+
+    @property
+    def geometry(self) -> Geometry:
+        return Geometry(stride=(self.stride,) * 2, padding=(self.kernel // 2,) * 4, groups=self.groups)
+
+    def draw_weight(self, rng: np.random.Generator) -> Tensor:
+        """Return int8 codes, (filters, channels / groups, kernel, kernel), spread as weights are."""
+        shape = (self.filters, self.channels // self.groups, self.kernel, self.kernel)
+        return torch.from_numpy(rng.normal(0, 40, shape).clip(-127, 127).astype(np.int8))
 
     def __str__(self) -> str:
         kind = "dw " if self.groups > 1 else ""

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from multiprocessing.context import BaseContext
 
 from hawx.designs import Assignment
+from hawx.emulate import Machine, default_machine, use_machine
 from hawx.emulate.evaluator import Answers
 from hawx.errors import HawxError
 from hawx.verify import Runner, Task
@@ -41,7 +42,7 @@ def pool_runner(jobs: int) -> Iterator[Runner]:
 
 def _pool(task: Task, jobs: int) -> ProcessPoolExecutor:
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    return ProcessPoolExecutor(jobs, mp_context=_context(), initializer=_begin, initargs=(task, threads))
+    return ProcessPoolExecutor(jobs, mp_context=_context(), initializer=_begin, initargs=(task, threads, default_machine()))
 
 
 def _context() -> BaseContext:
@@ -56,7 +57,7 @@ def _context() -> BaseContext:
     return context
 
 
-def _begin(task: Task, threads: int) -> None:
+def _begin(task: Task, threads: int, machine: Machine) -> None:
     global _task
     import signal
 
@@ -64,6 +65,7 @@ def _begin(task: Task, threads: int) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops its workers
     torch.set_num_threads(threads)
+    use_machine(machine)  # the parent knows what kernels cost here
     _task = task
 
 

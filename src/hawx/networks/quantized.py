@@ -73,6 +73,11 @@ class CodesOutput:
     format: IntFormat = S8
     relu: bool = False
 
+    @property
+    def low(self) -> int:
+        """The least code."""
+        return max(self.format.min, self.zero_point) if self.relu else self.format.min
+
 
 class Executor(Protocol):
     """What multiplies. Bit-exact: the result never depends on engine, batch size, tile or thread count."""

@@ -67,10 +67,9 @@ def finish(layer: QuantizedLayer, accumulators: Tensor, output: CodesOutput | No
     if output is None:
         return accumulators.to(torch.float32) * scale
     codes = torch.empty_like(accumulators, dtype=torch_dtype(output.format))
-    low = max(output.format.min, output.zero_point) if output.relu else output.format.min
     for source, target in _chunks(accumulators, codes):
         scaled = source * scale if source.dtype == torch.float32 else source.to(torch.float32).mul_(scale)
-        _store_codes(scaled.mul_(inverse(output.scale)), target, output.zero_point, low, output.format.max)
+        _store_codes(scaled.mul_(inverse(output.scale)), target, output.zero_point, output.low, output.format.max)
     return codes
 
 

@@ -3,50 +3,54 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import asdict
 from pathlib import Path
 
 from hawx.emulate.calibrate import calibrate
-from hawx.emulate.cost import COUNTS, CostModel, use_model
-from hawx.emulate.native import active_target
+from hawx.emulate.cost import COUNTS, CostModel, Tier
+from hawx.emulate.machine import Machine
 from hawx.files import cache_folder, read_cached, write_cached
 
-SCHEMA = 3
+SCHEMA = 4
 
 
-def ensure_calibrated(folder: Path | None = None, *, again: bool = False) -> CostModel:
-    """Put this machine's cost model to use and return it: from `folder` (default: the user's cache), or measured and kept there.
+def calibrated_machine(folder: Path | None = None, *, again: bool = False) -> Machine:
+    """Return a machine that knows what its kernels cost here: from `folder` (default: the user's cache), or measured and kept there.
 
     Args:
         again: measure even if a usable file exists.
     """
-    target = active_target()
-    path = (folder or cache_folder()) / f"kernels-{platform.node() or 'machine'}-{target}.json"
-    model = None if again else read_model(path, target)
+    machine = Machine()
+    path = (folder or cache_folder()) / f"kernels-{platform.node() or 'machine'}-{machine.target}.json"
+    model = None if again else read_model(path, machine.model.tier)
     if model is None:
-        model = calibrate()
+        model = calibrate(machine)
         write_model(path, model)
-    use_model(model)
-    return model
+    return Machine(model=model)
 
 
-def read_model(path: Path, target: str) -> CostModel | None:
-    """Return the model in `path`, or None if there is none that can be used for `target` on this processor."""
+def read_model(path: Path, tier: Tier) -> CostModel | None:
+    """Return the model in `path`, or None if there is none that can be used for `tier` on this processor."""
     try:
         data = read_cached(path) or {}
         per_count = {name: float(data["per_count"][name]) for name in COUNTS}
-        columns = (int(data["columns"][0]), int(data["columns"][1]))
-        usable = data["schema"] == SCHEMA and data["target"] == target and data["processor"] == _processor()
+        usable = data["schema"] == SCHEMA and data["processor"] == _processor() and data["tier"] == _tier_facts(tier)
     except (ValueError, KeyError, TypeError, IndexError):
         return None
-    if not usable or not all(0.0 < value < 1.0 for value in per_count.values()) or min(columns) < 1:
+    if not usable or not all(0.0 < value < 1.0 for value in per_count.values()):
         return None
-    return CostModel(target, per_count, columns, f"calibrated, {path}")
+    return CostModel(tier, per_count, f"calibrated, {path}")
 
 
 def write_model(path: Path, model: CostModel) -> None:
     """Write `model` to `path`, whole or not at all; a folder that cannot be written is passed over."""
-    data = {"schema": SCHEMA, "target": model.target, "processor": _processor(), "per_count": dict(model.per_count), "columns": list(model.columns)}
+    data = {"schema": SCHEMA, "tier": _tier_facts(model.tier), "processor": _processor(), "per_count": dict(model.per_count)}
     write_cached(path, data)
+
+
+def _tier_facts(tier: Tier) -> dict[str, object]:
+    """Return the tier as JSON has it: figures measured on kernels of other sizes are no use."""
+    return {**asdict(tier), "columns": [*tier.columns]}
 
 
 def _processor() -> str:

@@ -30,12 +30,14 @@ def run(arguments: Namespace) -> int:
         progress.stage("load")
         from hawx.emulate.bench import bench
         from hawx.emulate.workloads import WORKLOADS
-        from hawx.store.calibration import ensure_calibrated
+        from hawx.store.calibration import calibrated_machine
 
-        ensure_calibrated()
+        machine = calibrated_machine()
         networks = arguments.networks or list(WORKLOADS)
         progress.stage("bench", sum(len(WORKLOADS.get(name, ())) for name in networks))
-        report = bench(networks, engine=arguments.engine, threads=arguments.threads, repeats=arguments.repeats, advance=progress.advance)
+        report = bench(
+            networks, engine=arguments.engine, threads=arguments.threads, repeats=arguments.repeats, advance=progress.advance, machine=machine
+        )
     if arguments.json:
         print_json(report.to_dict())
     else:

@@ -58,18 +58,19 @@ def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
 
     with display(quiet=quiet) as progress:
         progress.stage("load")
+        from hawx.emulate import use_machine
         from hawx.execution import runner_for
         from hawx.flow import explore as explore_network
         from hawx.importers.accelerator import load_accelerator
         from hawx.store import SqliteStore, save_run
-        from hawx.store.calibration import ensure_calibrated
+        from hawx.store.calibration import calibrated_machine
 
         library = load_library(settings)
         library.costs()  # says which block has no figures, before anything long begins
         accelerator = load_accelerator(settings.accelerator)
         loaded = load_network(settings, library)
         search_images, report_images = split_sizes(settings)
-        ensure_calibrated()  # which kernel is fastest here: measured in about a second, once per machine
+        use_machine(calibrated_machine())  # which kernel is fastest here: measured in about a second, once per machine
         begin(folder, settings)
         with SqliteStore(folder / MEASUREMENTS) as store, runner_for(jobs=settings.jobs, dask=settings.dask) as runner:
             result = explore_network(

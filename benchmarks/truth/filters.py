@@ -7,7 +7,7 @@ The network is split at one layer: the *early* layers before it, the *split* lay
 * The accumulators of the first dense layer are sums over the filters of the split layer. The partial sum of every (filter, block) is
   computed once; those of half of the filters are added up to 2^(filters/2) rows, and those of the other half likewise. A design is
   one row of each.
-* Requantization and the dense layers behind it are run for every design in integers (`hawx._native.count_correct`).
+* Requantization and the dense layers behind it are run for every design in integers (`tail.cpp`).
 
 The counts equal those of `hawx.emulate.Evaluator` on every design, to the last image.
 """
@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.truth.tail import DenseTail, Folded
 from hawx.blocks import Library
 from hawx.designs import Assignment, SearchSpace
 from hawx.emulate import BlockExecutor
@@ -30,7 +31,6 @@ from hawx.networks import QuantizedNetwork
 from hawx.networks.fusion import CLAMPS, POOLS
 from hawx.networks.steps import Glue, LayerStep, operators
 from hawx.units import Granularity
-from hawx.verify.truth.tail import DenseTail, Folded
 
 FLATTENING: frozenset[str] = operators("max_pool_codes flatten.using_ints view.default reshape.default _unsafe_view.default dropout.default identity")
 """Operators after the split layer that keep every filter's values together, in order."""

@@ -1,6 +1,6 @@
 """The full truth: how many images every design of a space of 2^units classifies correctly, bit-exactly, by incremental evaluation."""
 
-from hawx.verify.truth.filters import FilterTruth
-from hawx.verify.truth.tail import DenseTail, Folded
+from benchmarks.truth.filters import FilterTruth
+from benchmarks.truth.tail import DenseTail, Folded
 
 __all__ = ["DenseTail", "FilterTruth", "Folded"]

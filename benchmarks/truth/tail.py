@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from hawx.emulate.native import kernels
+from benchmarks.truth.native import Layer, count_correct
 from hawx.errors import InputError
 from hawx.networks import QuantizedNetwork
 from hawx.networks.exact import FLOAT32_EXACT
@@ -33,13 +33,14 @@ class Requantization:
     output: CodesOutput
 
     @property
-    def low(self) -> int:
-        return max(self.output.format.min, self.output.zero_point) if self.output.relu else self.output.format.min
+    def law(self) -> tuple[float, float, float, float]:
+        """Inverse of the codes' scale, zero point, least and greatest code."""
+        return inverse(self.output.scale), self.output.zero_point, self.output.low, self.output.format.max
 
     def __call__(self, sums: NDArray[np.integer]) -> Integers:
         """Return the codes of accumulators (..., channels), element by element in float32."""
         real = sums.astype(np.float32) * self.scale * np.float32(inverse(self.output.scale))
-        codes: Integers = np.clip(np.rint(real) + np.float32(self.output.zero_point), self.low, self.output.format.max).astype(np.int32)
+        codes: Integers = np.clip(np.rint(real) + np.float32(self.output.zero_point), self.output.low, self.output.format.max).astype(np.int32)
         return codes
 
     def of(self, channels: NDArray[np.intp]) -> Requantization:
@@ -82,17 +83,8 @@ class Folded:
         Args:
             high, low: (rows, channels), contiguous; counts: (high rows, low rows), contiguous.
         """
-        native = kernels()
-        codes = []
-        for q in self.codes:
-            output = q.output
-            codes.append(
-                native.Requantization(
-                    scale=q.scale, inverse=inverse(output.scale), zero_point=float(output.zero_point), low=float(q.low), high=float(output.format.max)
-                )
-            )
-        dense = [native.Dense(weight=layer.weight, constant=layer.constant) for layer in self.dense]
-        native.count_correct(high=high, low=low, codes=codes, dense=dense, logit_scale=self.logit_scale, label=label, counts=counts)
+        layers = [Layer.of(q.scale, q.law, dense.weight, dense.constant) for q, dense in zip(self.codes, self.dense, strict=True)]
+        count_correct(high, low, layers, self.logit_scale, label, counts)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
