@@ -215,6 +215,7 @@ def search(units: ScoredUnits, predictor: Predictor, accelerator: Accelerator, g
         budget=goal.budget,
         energies=energies.values_fj,
         reference_drop=REFERENCE_DROP if goal.max_drop is None else max(4.0 * goal.max_drop, LEAST_REFERENCE),
+        goal_drop=goal.max_drop,
         probe=ScoringProber(task.network, task.library, units.sample),
         progress=prepared.clock.progress,
     )

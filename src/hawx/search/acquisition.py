@@ -7,6 +7,7 @@ from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from hawx.pareto import hypervolume
 from hawx.predict.correction import SCALE, compress, expand
@@ -75,3 +76,21 @@ def expected_improvement(
         points = np.array([point(float(drop), row) for drop, row in zip(expand(center + node * spread), ratios, strict=True)])
         result += weight * space.volumes(points)
     return result
+
+
+def feasible_improvement(
+    drops: NDArray[np.float64], sigmas: NDArray[np.float64], costs: NDArray[np.float64], goal: float, best: float
+) -> NDArray[np.float64]:
+    """Return the expected saving over `best` of each design that keeps the goal, (designs,): saving times the probability of keeping it.
+
+    The cost is known, the drop alone is uncertain: constrained expected improvement (Gardner et al., ICML 2014) in its simplest form.
+
+    Args:
+        drops, sigmas: estimates in points, (designs,).
+        costs: objective relative to the all-exact design, (designs,).
+        goal: points that may be lost.
+        best: least cost measured so far that keeps the goal.
+    """
+    spread = np.maximum(sigmas / (SCALE + np.abs(drops)), 1e-9)  # on the compressed scale, as above
+    within = ndtr((compress(np.full(1, goal)) - compress(drops)) / spread)
+    return np.asarray(within * np.maximum(best - costs, 0.0))

@@ -58,6 +58,8 @@ class Problem:
     budget: int
     reference_drop: float
     """Points of drop at which a design is worth nothing: the corner of the hypervolume."""
+    goal_drop: float | None = None
+    """Points of drop that may be lost, where a goal was stated: what is left of the budget goes to the best design that keeps it."""
     energies: NDArray[np.float64] | None = None
     """(layers, blocks): fJ per multiplication under each layer's own operands, where known."""
     probe: Prober | None = None
