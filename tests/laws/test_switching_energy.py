@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from hawx.blocks.families import builtin_library
+from hawx.circuits.energy import Held, SwitchingCircuit, toggle_rates
+from hawx.circuits.netlist import Netlist, exhaustive, table_of
 from hawx.errors import InputError
 from hawx.formats import S8, U8
-from hawx.synthesis import Held, builtin_circuit, operand_energies
-from hawx.synthesis.energy import SwitchingCircuit, toggle_rates
-from hawx.synthesis.netlist import Netlist, exhaustive, table_of
+from hawx.synthesis import builtin_circuit, operand_energies
 from hawx.synthesis.operands import fold
 
 LIBRARY = builtin_library()

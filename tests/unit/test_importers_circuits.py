@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from hawx.blocks.families import Exact, OperandTruncated, builtin_families, from_name
+from hawx.circuits.c_source import evaluate_c
 from hawx.circuits.readings import from_patterns
+from hawx.circuits.verilog import evaluate_verilog
 from hawx.errors import InputError
 from hawx.importers import Library, load_block
-from hawx.importers.c_source import evaluate_c
-from hawx.importers.verilog import evaluate_verilog
 from hawx.rtl.multipliers import verilog
 
 HAND = Path(__file__).parents[1] / "data"

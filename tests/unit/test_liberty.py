@@ -7,9 +7,10 @@ import re
 
 import pytest
 
+from hawx.circuits.liberty import Table2D
+from hawx.circuits.logic import parse_function
 from hawx.errors import InputError
-from hawx.synthesis.liberty import Table2D, read_liberty
-from hawx.synthesis.logic import parse_function
+from hawx.synthesis.liberty import read_liberty
 
 LIBRARY = """
 /* a comment { with braces } */

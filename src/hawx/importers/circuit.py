@@ -11,12 +11,12 @@ from typing import Any
 
 from hawx.blocks.block import Block
 from hawx.circuits import Pair, formats_of_circuit, from_patterns, parse_header, published_costs, signedness_hint
+from hawx.circuits.c_source import evaluate_c
+from hawx.circuits.tokens import MAX_CIRCUIT_BYTES
+from hawx.circuits.verilog import evaluate_verilog
+from hawx.circuits.verilog_syntax import parse_verilog
 from hawx.errors import HawxError, InputError, ToolMissingError
 from hawx.files import read_text
-from hawx.importers.c_source import evaluate_c
-from hawx.importers.tokens import MAX_CIRCUIT_BYTES
-from hawx.importers.verilog import evaluate_verilog
-from hawx.importers.verilog_syntax import parse_verilog
 
 SUFFIXES = (".v", ".sv", ".c")
 

@@ -13,11 +13,11 @@ import numpy as np
 from hawx.blocks import Block, sign_magnitude
 from hawx.blocks.families import from_name
 from hawx.circuits.readings import from_patterns
+from hawx.circuits.verilog import evaluate_verilog, module_of, ports_of
+from hawx.circuits.verilog_syntax import parse_verilog
 from hawx.errors import InputError
 from hawx.formats import U8
 from hawx.importers.source import parse_source
-from hawx.importers.verilog import evaluate_verilog, module_of, ports_of
-from hawx.importers.verilog_syntax import parse_verilog
 from hawx.rtl.multipliers import verilog
 from hawx.rtl.project import Multiplier
 from hawx.rtl.wrappers import on_magnitudes, table_memory

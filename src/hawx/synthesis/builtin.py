@@ -16,9 +16,9 @@ from typing import Any
 
 from hawx.blocks.families import characterized_families
 from hawx.blocks.families.costs import SCHEMA, VERSION
+from hawx.circuits.energy import SwitchingCircuit
 from hawx.errors import InputError
 from hawx.synthesis.characterize import Characterization, characterize, circuit_from_dict, circuit_to_dict
-from hawx.synthesis.energy import SwitchingCircuit
 
 CIRCUITS_SCHEMA = "hawx.builtin-circuits"
 CIRCUITS_FILE = "builtin_circuits.json.gz"

@@ -23,16 +23,17 @@ from hawx.circuits import (
     top_module,
     without_comments,
 )
+from hawx.circuits.energy import Held, SwitchingCircuit, toggle_energies
+from hawx.circuits.liberty import CellLibrary
+from hawx.circuits.models import cell_models
+from hawx.circuits.netlist import Netlist, exhaustive, table_of
+from hawx.circuits.timing import static_timing
 from hawx.errors import InputError
 from hawx.formats import IntFormat
 from hawx.rtl import constant_lsbs
 from hawx.synthesis import cache, yosys
-from hawx.synthesis.energy import Held, SwitchingCircuit, toggle_energies
 from hawx.synthesis.flow import FLOW_VERSION, Synthesis, modules_of, synthesize
-from hawx.synthesis.liberty import CellLibrary, default_liberty, read_liberty
-from hawx.synthesis.models import cell_models
-from hawx.synthesis.netlist import Netlist, exhaustive, table_of
-from hawx.synthesis.timing import static_timing
+from hawx.synthesis.liberty import default_liberty, read_liberty
 
 READING = "circuits 1"
 """How ports and formats are read: figures kept under another reading are not taken."""

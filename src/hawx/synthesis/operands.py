@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hawx.blocks import Block, Costs
+from hawx.circuits.energy import Held, SwitchingCircuit
 from hawx.errors import InputError
 from hawx.formats import CODES, IntFormat
 from hawx.synthesis import cache
 from hawx.synthesis.builtin import builtin_circuit
 from hawx.synthesis.characterize import circuit_from_dict
-from hawx.synthesis.energy import Held, SwitchingCircuit
 
 CACHE_KIND = "circuits"
 

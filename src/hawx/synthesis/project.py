@@ -15,15 +15,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hawx.circuits.energy import clock_energy, toggle_energies, toggle_rates
+from hawx.circuits.liberty import CellLibrary
+from hawx.circuits.models import cell_models, netlist_verilog
+from hawx.circuits.netlist import Netlist, from_yosys
+from hawx.circuits.ports import check_module_name
+from hawx.circuits.timing import static_timing
 from hawx.errors import InputError
 from hawx.rtl import RtlProject
 from hawx.synthesis import yosys
-from hawx.synthesis.energy import clock_energy, toggle_energies, toggle_rates
 from hawx.synthesis.flow import MAPPINGS, adder_map, mapped_area
-from hawx.synthesis.liberty import CellLibrary
-from hawx.synthesis.models import cell_models, netlist_verilog
-from hawx.synthesis.netlist import Netlist, from_yosys
-from hawx.synthesis.timing import static_timing
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -116,7 +117,7 @@ def synthesize_project(
     if library.full_adder is not None:
         mappings = ["adders", "adders-after-restructuring"] if restructure else ["adders"]
     for name in (*project.sources, project.top, *project.parts):
-        yosys.check_module_name(name.removesuffix(".sv"))
+        check_module_name(name.removesuffix(".sv"))
     files: dict[str, str | bytes | Path] = {**project.sources, "cells.lib": library.path, "adders.v": adder_map(library)}
 
     def run(mapping: str) -> dict[str, str]:

@@ -21,7 +21,6 @@ from pathlib import Path
 from hawx.errors import HawxError, InputError, ToolMissingError
 
 _RUN_IN_PYTHON = "from pyosys import libyosys as ys; ys.run_pass('script flow.ys', ys.Design())"
-_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 
 SOURCE = "input.v"
 """Name under which the user's Verilog is known to the script."""
@@ -63,17 +62,6 @@ def tool() -> Tool:
         raise ToolMissingError("Yosys is not installed; run `pip install pyosys` (or install yosys, or set HAWX_YOSYS to its path).")
     said = subprocess.run([program, "-V"], capture_output=True, text=True, timeout=60, check=False).stdout.strip()
     return Tool((program, "-Q", "-s", "flow.ys"), " ".join(said.split()[:2]) or "yosys (unknown version)")
-
-
-def check_module_name(name: str) -> str:
-    """Return `name` if it is a plain Verilog identifier.
-
-    Raises:
-        InputError: it is not.
-    """
-    if _MODULE.fullmatch(name) is None:
-        raise InputError(f"module name {name!r} is not a plain Verilog identifier; expected letters, digits, '_' and '$'.")
-    return name
 
 
 def run(script: str, files: Mapping[str, str | bytes | Path], wanted: Iterable[str], *, source: str, timeout_s: float = 300.0) -> dict[str, str]:

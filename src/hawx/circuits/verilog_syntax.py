@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from hawx.importers.tokens import Tokens
+from hawx.circuits.tokens import Tokens
 
 _PATTERN = re.compile(
     r"(?P<number>\d*\s*'\s*[sS]?[bBoOdDhH]\s*[0-9a-fA-FxXzZ?_]+|\d+)|(?P<name>[A-Za-z_][A-Za-z0-9_$]*|\\\S+\s)|(?P<op>~\^|\^~|~&|~\||&&|\|\||==|!=|<<|>>|<=|>=|[-+*/%!~&|^?:;,.()\[\]{}=#@<>])"

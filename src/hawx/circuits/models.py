@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from hawx.circuits.liberty import Cell, CellLibrary
+from hawx.circuits.logic import Expression
+from hawx.circuits.netlist import ONE, ZERO, Netlist, register_outputs
+from hawx.circuits.ports import check_module_name
 from hawx.errors import InputError
-from hawx.synthesis.liberty import Cell, CellLibrary
-from hawx.synthesis.logic import Expression
-from hawx.synthesis.netlist import ONE, ZERO, Netlist, register_outputs
-from hawx.synthesis.yosys import check_module_name
 
 _MARKS = {"and": " & ", "or": " | ", "xor": " ^ "}
 

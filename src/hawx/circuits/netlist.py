@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hawx.circuits.liberty import Cell, CellLibrary
+from hawx.circuits.logic import Expression, Words, parse_function
 from hawx.errors import InputError
 from hawx.formats import CODES, IntFormat
-from hawx.synthesis.liberty import Cell, CellLibrary
-from hawx.synthesis.logic import Expression, Words, parse_function
 
 ZERO, ONE = 0, 1
 """The constant nets."""

@@ -14,11 +14,11 @@ from difflib import get_close_matches
 import numpy as np
 from numpy.typing import NDArray
 
+from hawx.circuits.cells import CELLS, Cell, Packed
 from hawx.circuits.ports import PRODUCT_BITS, is_multiplier, multiplier_ports, top_module
+from hawx.circuits.verilog_syntax import Assign, Expression, Instance, Module, parse_verilog
 from hawx.errors import InputError
 from hawx.formats import CODES
-from hawx.importers.cells import CELLS, Cell, Packed
-from hawx.importers.verilog_syntax import Assign, Expression, Instance, Module, parse_verilog
 
 _MOST_DRIVERS = 200_000
 

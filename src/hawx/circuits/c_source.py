@@ -13,10 +13,10 @@ import re
 import numpy as np
 
 from hawx.circuits import operand_order
+from hawx.circuits.c_arithmetic import Type, Typed, binary, choose, convert, literal, shift, unary, wrap
+from hawx.circuits.tokens import Tokens
+from hawx.circuits.verilog import Raw
 from hawx.formats import CODES
-from hawx.importers.c_arithmetic import Type, Typed, binary, choose, convert, literal, shift, unary, wrap
-from hawx.importers.tokens import Tokens
-from hawx.importers.verilog import Raw
 
 _PATTERN = re.compile(
     r"(?P<number>0[xX][0-9a-fA-F]+[uUlL]*|0[bB][01]+[uUlL]*|\d+[uUlL]*)|(?P<name>[A-Za-z_]\w*)|"

@@ -6,7 +6,7 @@ form of the operand distributions: exact, no sampling (F. Najm, IEEE TVLSI 2(4),
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -14,12 +14,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hawx.circuits.liberty import CellLibrary
+from hawx.circuits.logic import Words
+from hawx.circuits.netlist import Netlist, exhaustive
+from hawx.circuits.timing import Timing
 from hawx.errors import InputError
 from hawx.formats import CODES, IntFormat
-from hawx.synthesis.liberty import CellLibrary
-from hawx.synthesis.logic import Words
-from hawx.synthesis.netlist import Netlist, exhaustive
-from hawx.synthesis.timing import Timing
 
 FJ_PER_PJ = 1e3
 _ONES = np.array([byte.bit_count() for byte in range(256)], np.uint8)
@@ -159,8 +159,3 @@ def _distributions(values: ArrayLike, what: str) -> NDArray[np.float64]:
     if rows.ndim != 2 or rows.shape[1] != CODES or not np.allclose(rows.sum(axis=1), 1.0, atol=1e-6) or (rows < 0).any():
         raise InputError(f"{what} distribution has shape {np.shape(values)!r}; expected (256,) or (pairs, 256), non-negative rows that sum to 1.")
     return rows
-
-
-def pairwise(circuits: Sequence[SwitchingCircuit], activations: ArrayLike, weights: ArrayLike, held: Held | str = Held.NONE) -> NDArray[np.float64]:
-    """Return fJ per multiplication of every circuit under every layer's operands, shape (layers, circuits)."""
-    return np.stack([circuit.energies(activations, weights, held) for circuit in circuits], axis=1)
