@@ -83,7 +83,7 @@ def test_cells_are_known_by_what_they_do(library):
     assert cell.name == "ADD"
     assert (pins["SUM"], pins["CARRY"]) == ("S", "K")
     assert library.half_adder is None
-    assert not library.cells["TRI"].is_usable
+    assert library.cells["TRI"].logic is None
     assert library.cells["FLOP"].register.clock == "CK"
 
 

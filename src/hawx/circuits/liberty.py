@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hawx.circuits.liberty_text import Group, parse
 from hawx.circuits.logic import Expression, parse_function
+from hawx.circuits.netlist import Cell
 from hawx.errors import InputError
 
 FULL_ADDER = (0b10010110, 0b11101000)
@@ -87,14 +88,14 @@ class Register:
 
 
 @dataclass(frozen=True)
-class Cell:
+class LibraryCell:
     name: str
     area_um2: float
     leakage_nw: float
     pins: Mapping[str, Pin]
     register: Register | None
-    is_usable: bool
-    """Combinational with known functions, or a plain flip-flop: what the netlist evaluator can follow."""
+    logic: Cell | None
+    """What it computes, if combinational with known functions or a plain flip-flop; None where the netlist evaluator cannot follow it."""
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:
@@ -114,25 +115,24 @@ class CellLibrary:
     path: Path
     sha256: str
     voltage: float
-    cells: Mapping[str, Cell]
+    cells: Mapping[str, LibraryCell]
 
     @cached_property
-    def full_adder(self) -> tuple[Cell, Mapping[str, str]] | None:
+    def full_adder(self) -> tuple[LibraryCell, Mapping[str, str]] | None:
         """The smallest full-adder cell with its pins (`A B C` in, `SUM`, `CARRY` out -> pin name), or None."""
         return self._adder(FULL_ADDER, ("A", "B", "C"))
 
     @cached_property
-    def half_adder(self) -> tuple[Cell, Mapping[str, str]] | None:
+    def half_adder(self) -> tuple[LibraryCell, Mapping[str, str]] | None:
         """The smallest half-adder cell with its pins, or None."""
         return self._adder(HALF_ADDER, ("A", "B"))
 
-    def _adder(self, truths: tuple[int, int], names: tuple[str, ...]) -> tuple[Cell, Mapping[str, str]] | None:
-        best: tuple[Cell, Mapping[str, str]] | None = None
+    def _adder(self, truths: tuple[int, int], names: tuple[str, ...]) -> tuple[LibraryCell, Mapping[str, str]] | None:
+        best: tuple[LibraryCell, Mapping[str, str]] | None = None
         for cell in self.cells.values():
-            if not cell.is_usable or cell.register is not None or len(cell.inputs) != len(names) or len(cell.outputs) != 2:
+            if cell.logic is None or cell.register is not None or len(cell.inputs) != len(names) or len(cell.outputs) != 2:
                 continue
-            functions = {pin: cell.pins[pin].function for pin in cell.outputs}
-            found = {f.truth(cell.inputs): pin for pin, f in functions.items() if f is not None}
+            found = {function.truth(cell.inputs): pin for pin, function in cell.logic.outputs.items()}
             if set(found) == set(truths) and (best is None or cell.area_um2 < best[0].area_um2):
                 best = cell, {**dict(zip(names, cell.inputs, strict=True)), "SUM": found[truths[0]], "CARRY": found[truths[1]]}
         return best
@@ -151,7 +151,7 @@ def parse_liberty(data: bytes, path: Path) -> CellLibrary:
         cells = {group.name: _cell(group, templates, units) for group in root.all("cell")}
     except (ValueError, IndexError) as error:
         raise InputError(f"Liberty file {str(path)!r} has a malformed number or table: {error}; expected NLDM tables of numbers.") from error
-    usable = [cell for cell in cells.values() if cell.is_usable]
+    usable = [cell for cell in cells.values() if cell.logic is not None]
     for what, found in (
         ("combinational cells", any(cell.register is None for cell in usable)),
         ("timing tables", any(pin.arcs for cell in usable for pin in cell.pins.values())),
@@ -196,7 +196,7 @@ def _scaled(text: str, unit: str, factor: float) -> float:
     return 1.0 if match is None else float(match[1] or 1) * _PREFIXES[match[2].lower()] * factor
 
 
-def _cell(group: Group, templates: Mapping[str, Group], units: _Units) -> Cell:
+def _cell(group: Group, templates: Mapping[str, Group], units: _Units) -> LibraryCell:
     register = _register(group)
     pins: dict[str, Pin] = {}
     follows = True
@@ -208,18 +208,29 @@ def _cell(group: Group, templates: Mapping[str, Group], units: _Units) -> Cell:
         pin = _pin(pin_group, templates, units)
         pins[pin.name] = pin
         follows = follows and "three_state" not in pin_group.attributes and (not pin.is_output or pin.function is not None)
-    inputs = {name for name, pin in pins.items() if not pin.is_output}
-    known = inputs | ({register.state, register.inverted_state} if register is not None else set())
-    follows = follows and all(pin.function is None or pin.function.pins <= known for pin in pins.values())
     is_sequential = bool(group.all("ff", "latch", "ff_bank", "latch_bank", "statetable"))
-    return Cell(
+    return LibraryCell(
         name=group.name,
         area_um2=group.number("area", 0.0),
         leakage_nw=_leakage(group) * units.leakage,
         pins=pins,
         register=register,
-        is_usable=follows and (register is not None or not is_sequential) and any(pin.is_output for pin in pins.values()),
+        logic=_logic(pins, register) if follows and (register is not None or not is_sequential) else None,
     )
+
+
+def _logic(pins: Mapping[str, Pin], register: Register | None) -> Cell | None:
+    """Return what the cell computes, of a flip-flop at the one pin that shows its state; None if it has no output or knows other pins."""
+    inputs = tuple(name for name, pin in pins.items() if not pin.is_output)
+    functions = {name: pin.function for name, pin in pins.items() if pin.is_output and pin.function is not None}
+    known = {*inputs, *(() if register is None else (register.state, register.inverted_state))}
+    if not functions or any(pin.function is not None and not pin.function.pins <= known for pin in pins.values()):
+        return None
+    if register is None:
+        return Cell(inputs, functions)
+    shown = [name for name, function in functions.items() if function == Expression("pin", pin=register.state)]
+    held = dict.fromkeys(shown[:1], register.next_state)
+    return Cell(tuple(name for name in inputs if name != register.clock), held, is_register=True) if held else None
 
 
 def _leakage(group: Group) -> float:

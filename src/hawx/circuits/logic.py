@@ -1,19 +1,22 @@
-"""Boolean functions of Liberty cells: text → expression → value on bit-packed words."""
+"""Boolean functions: text → expression → value on bit-packed words."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_, or_, xor
 
 import numpy as np
-from numpy.typing import NDArray
 
-Words = NDArray[np.uint64]
-"""Bit-packed values of one net over many vectors, any shape."""
+from hawx.circuits.words import Words
 
+LIBERTY = {"0": "0", "1": "1", "not": "!", "and": "*", "or": "+", "xor": "^"}
+VERILOG = {"0": "1'b0", "1": "1'b1", "not": "~", "and": " & ", "or": " | ", "xor": " ^ "}
+"""How an expression is written: see `Expression.text`."""
+
+_OPERATIONS: Mapping[str, Callable[[Words, Words], Words]] = {"and": and_, "or": or_, "xor": xor}
 _TOKEN = re.compile(r"\s*(?:([A-Za-z_][\w\[\].$]*)|([01])(?!\w)|([!'()*&+|^~])|$)")
 
 
@@ -31,24 +34,28 @@ class Expression:
         return frozenset({self.pin}) if self.operator == "pin" else frozenset().union(*(operand.pins for operand in self.operands))
 
     def __call__(self, values: Mapping[str, Words]) -> Words:
-        """Return the expression's value on bit-packed pin values of equal shape."""
-        match self.operator:
-            case "pin":
-                return values[self.pin]
-            case "not":
-                return ~self.operands[0](values)
-            case "0" | "1":
-                shape = next(iter(values.values())).shape if values else ()
-                return np.full(shape, 0 if self.operator == "0" else ~np.uint64(0), np.uint64)
-            case _:
-                function = {"and": and_, "or": or_, "xor": xor}[self.operator]
-                return reduce(function, (operand(values) for operand in self.operands))
+        """Return the expression's value on bit-packed pin values of equal shape; a constant has no axis."""
+        if self.operator == "pin":
+            return values[self.pin]
+        found = [operand(values) for operand in self.operands]
+        if self.operator == "not":
+            return ~found[0]
+        if not found:
+            return np.asarray(~np.uint64(0) if self.operator == "1" else np.uint64(0))
+        return reduce(_OPERATIONS[self.operator], found)
 
     def truth(self, pins: tuple[str, ...]) -> int:
         """Return the truth table over at most six `pins` as an integer: bit i is the value where pin k is bit k of i."""
-        columns = {pin: np.array([sum(1 << i for i in range(1 << len(pins)) if i >> k & 1)], np.uint64) for k, pin in enumerate(pins)}
-        value = self({**columns, "": np.zeros(1, np.uint64)})
-        return int(value[0]) & ((1 << (1 << len(pins))) - 1)
+        rows = range(1 << len(pins))
+        columns = {pin: np.array(sum(1 << i for i in rows if i >> k & 1), np.uint64) for k, pin in enumerate(pins)}
+        return int(self(columns)) & ((1 << len(rows)) - 1)
+
+    def text(self, notation: Mapping[str, str] = LIBERTY) -> str:
+        """Return the expression as Liberty or Verilog writes it."""
+        if self.operator == "pin":
+            return self.pin
+        mark, operands = notation[self.operator], [operand.text(notation) for operand in self.operands]
+        return f"{mark}({operands[0]})" if self.operator == "not" else f"({mark.join(operands)})" if operands else mark
 
 
 def parse_function(text: str) -> Expression:

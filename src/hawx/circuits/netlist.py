@@ -10,32 +10,39 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hawx.circuits.liberty import Cell, CellLibrary
-from hawx.circuits.logic import Expression, Words, parse_function
-from hawx.errors import InputError
-from hawx.formats import CODES, IntFormat
+from hawx.circuits.logic import Expression, parse_function
+from hawx.circuits.words import Words, numbers, operand_words
+from hawx.formats import CODES
 
 ZERO, ONE = 0, 1
 """The constant nets."""
 
 
 @dataclass(frozen=True, slots=True)
-class CellLogic:
-    """Pins and functions of one cell kind. A flip-flop's single function is its next state."""
+class Cell:
+    """What one kind of gate computes. A flip-flop's single output takes its function at the clock's edge."""
 
     inputs: tuple[str, ...]
-    functions: tuple[Expression, ...]
-    """One per output, over the inputs."""
+    outputs: Mapping[str, Expression]
+    """Pin -> function of the inputs; a netlist read from JSON knows its pins by number only."""
     is_register: bool = False
+
+    @property
+    def functions(self) -> tuple[Expression, ...]:
+        return tuple(self.outputs.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One cell: nets on its inputs and outputs in the order of its `CellLogic`; -1 is an open output."""
+    """One cell: nets on its inputs and outputs in the order of its `Cell`; -1 is an open output."""
 
     cell: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+
+
+_Row = tuple[tuple[int, ...], list[tuple[int, int]]]
+"""Input nets, and (truth table over them, net) of each output."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +55,8 @@ class Netlist:
     outputs: Mapping[str, tuple[int, ...]]
     gates: tuple[Gate, ...]
     registers: tuple[Gate, ...]
-    cells: Mapping[str, CellLogic]
+    cells: Mapping[str, Cell]
     nets: int
-
-    @cached_property
-    def driven(self) -> NDArray[np.int64]:
-        """Nets that can toggle: driven by a port, a gate or a register."""
-        nets = {net for port in self.inputs.values() for net in port}
-        nets |= {net for gate in (*self.gates, *self.registers) for net in gate.outputs if net >= 0}
-        return np.array(sorted(nets), np.int64)
 
     def evaluate(self, state: Words) -> None:
         """Compute every gate in place.
@@ -67,23 +67,20 @@ class Netlist:
         state[ZERO] = 0
         state[ONE] = ~np.uint64(0)
         for gate in self.gates:
-            logic = self.cells[gate.cell]
-            values = {pin: state[net] for pin, net in zip(logic.inputs, gate.inputs, strict=True)}
-            for function, net in zip(logic.functions, gate.outputs, strict=True):
+            cell = self.cells[gate.cell]
+            values = dict(zip(cell.inputs, [state[net] for net in gate.inputs], strict=True))
+            for function, net in zip(cell.outputs.values(), gate.outputs, strict=True):
                 if net >= 0:
                     state[net] = function(values)
 
-    @cached_property
-    def _program(self) -> list[tuple[tuple[int, ...], list[tuple[int, int]]]]:
-        """Per gate: input nets, and (truth table, net) of each output."""
-        truths = {kind: [f.truth(logic.inputs) for f in logic.functions] for kind, logic in self.cells.items()}
-        return [(gate.inputs, [(t, net) for t, net in zip(truths[gate.cell], gate.outputs, strict=True) if net >= 0]) for gate in self.gates]
+    def _rows(self, gates: Sequence[Gate]) -> list[_Row]:
+        truths = {kind: [f.truth(cell.inputs) for f in cell.functions] for kind, cell in self.cells.items()}
+        return [(gate.inputs, [(truth, net) for truth, net in zip(truths[gate.cell], gate.outputs, strict=True) if net >= 0]) for gate in gates]
 
     @cached_property
-    def _registers_program(self) -> list[tuple[tuple[int, ...], int, int]]:
-        """Per register: input nets, truth table of its next state, output net."""
-        kinds = {kind: (logic.inputs, logic.functions[0]) for kind, logic in self.cells.items() if logic.is_register}
-        return [(gate.inputs, kinds[gate.cell][1].truth(kinds[gate.cell][0]), gate.outputs[0]) for gate in self.registers]
+    def _program(self) -> tuple[list[_Row], list[_Row]]:
+        """Gates and registers as truth tables."""
+        return self._rows(self.gates), self._rows(self.registers)
 
     def step(self, values: list[int], taken: list[int]) -> list[int]:
         """Compute one vector in place and return what the registers take at the next edge: for one stream, the quicker way.
@@ -92,29 +89,24 @@ class Netlist:
             values: 0 or 1 per net; inputs are set, everything else is written.
             taken: what the registers took at the last edge.
         """
+        gates, registers = self._program
         values[ZERO], values[ONE] = 0, 1
-        for (_, _, net), value in zip(self._registers_program, taken, strict=True):
-            values[net] = value
-        for inputs, outputs in self._program:
+        for (_, outputs), value in zip(registers, taken, strict=True):
+            values[outputs[0][1]] = value
+        for inputs, outputs in gates:
             index = 0
             for place, net in enumerate(inputs):
                 index |= values[net] << place
             for truth, net in outputs:
                 values[net] = truth >> index & 1
-        result = []
-        for inputs, truth, _ in self._registers_program:
-            index = 0
-            for place, net in enumerate(inputs):
-                index |= values[net] << place
-            result.append(truth >> index & 1)
-        return result
+        return [outputs[0][0] >> sum(values[net] << place for place, net in enumerate(inputs)) & 1 for inputs, outputs in registers]
 
     def next_state(self, state: Words) -> Words:
         """Return what the registers take at the clock edge, shape (registers, ...); `state` is evaluated."""
         taken = np.empty((len(self.registers), *state.shape[1:]), np.uint64)
-        for index, gate in enumerate(self.registers):
-            logic = self.cells[gate.cell]
-            taken[index] = logic.functions[0]({pin: state[net] for pin, net in zip(logic.inputs, gate.inputs, strict=True)})
+        for row, gate in zip(taken, self.registers, strict=True):
+            cell = self.cells[gate.cell]
+            row[...] = cell.functions[0](dict(zip(cell.inputs, state[list(gate.inputs)], strict=True)))
         return taken
 
     def to_dict(self) -> dict[str, Any]:
@@ -129,9 +121,7 @@ class Netlist:
             "nets": self.nets,
             "inputs": {port: list(nets) for port, nets in self.inputs.items()},
             "outputs": {port: list(nets) for port, nets in self.outputs.items()},
-            "cells": {
-                kind: [list(logic.inputs), [_text(function) for function in logic.functions], logic.is_register] for kind, logic in self.cells.items()
-            },
+            "cells": {kind: [list(cell.inputs), [f.text() for f in cell.functions], cell.is_register] for kind, cell in self.cells.items()},
             "gates": packed(self.gates),
             "registers": packed(self.registers),
         }
@@ -140,18 +130,18 @@ class Netlist:
     def from_dict(cls, values: Mapping[str, Any]) -> Netlist:
         """Return the netlist that `to_dict` wrote."""
         cells = {
-            kind: CellLogic(tuple(inputs), tuple(parse_function(text) for text in functions), is_register)
+            kind: Cell(tuple(inputs), {str(place): parse_function(text) for place, text in enumerate(functions)}, is_register)
             for kind, (inputs, functions, is_register) in values["cells"].items()
         }
         kinds = list(cells)
 
-        def unpacked(numbers: Sequence[int]) -> tuple[Gate, ...]:
+        def unpacked(flat: Sequence[int]) -> tuple[Gate, ...]:
             gates, at = [], 0
-            while at < len(numbers):
-                kind = kinds[numbers[at]]
+            while at < len(flat):
+                kind = kinds[flat[at]]
                 split = at + 1 + len(cells[kind].inputs)
-                end = split + len(cells[kind].functions)
-                gates.append(Gate(kind, tuple(numbers[at + 1 : split]), tuple(numbers[split:end])))
+                end = split + len(cells[kind].outputs)
+                gates.append(Gate(kind, tuple(flat[at + 1 : split]), tuple(flat[split:end])))
                 at = end
             return tuple(gates)
 
@@ -167,132 +157,36 @@ class Netlist:
 
 
 def exhaustive(netlist: Netlist, activation: str, weight: str) -> Words:
-    """Return every net's value for all operand pairs, shape (nets, 1024) uint64: bit a·256 + w of a net, little-endian, by operand codes.
-
-    Codes are bit patterns (two's complement where signed), 0..255. The netlist has no registers.
-    """
+    """Return every net's value for all operand pairs, shape (nets, 1024), as of `operand_words`. The netlist has no registers."""
     state = np.zeros((netlist.nets, CODES * CODES // 64), np.uint64)
-    vectors = np.arange(CODES * CODES, dtype=np.uint32)
-    for port, shift in ((activation, 8), (weight, 0)):
-        for bit, net in enumerate(netlist.inputs[port]):
-            state[net] = np.packbits((vectors >> (shift + bit)) & 1, bitorder="little").view(np.uint64)
+    for port, words in zip((activation, weight), operand_words(), strict=True):
+        state[list(netlist.inputs[port])] = words
     netlist.evaluate(state)
     return state
 
 
-def table_of(netlist: Netlist, state: Words, output: str, formats: tuple[IntFormat, IntFormat]) -> NDArray[np.int32]:
-    """Return `table[a, w]` in value order, (256, 256) int32, from the net values of `exhaustive`.
-
-    The product is two's complement of the output's width if either operand is signed.
-    """
-    nets = netlist.outputs[output]
-    total = np.zeros(CODES * CODES, np.int64)
-    for bit, net in enumerate(nets):
-        total |= np.unpackbits(state[net].view(np.uint8), bitorder="little").astype(np.int64) << bit
-    if any(f.signed for f in formats):
-        total -= (total >> (len(nets) - 1)) << len(nets)
-    table = total.reshape(CODES, CODES)
-    for axis, operand in enumerate(formats):
-        if operand.signed:
-            table = np.roll(table, CODES // 2, axis=axis)
-    return np.ascontiguousarray(table, np.int32)
+def patterns(netlist: Netlist, activation: str, weight: str, product: str) -> NDArray[np.int64]:
+    """Return the product's bit pattern for all operand patterns 0..255, shape (256, 256)."""
+    state = exhaustive(netlist, activation, weight)
+    return numbers(state[list(netlist.outputs[product])]).reshape(CODES, CODES)
 
 
-def from_yosys(module: Mapping[str, Any], name: str, library: CellLibrary) -> Netlist:
-    """Return the netlist of one module of Yosys's JSON, mapped to `library`.
-
-    Raises:
-        InputError: a cell is not of the library or cannot be followed, a net has no driver, or gates form a loop.
-    """
-    numbers: dict[int | str, int] = {"0": ZERO, "1": ONE, "x": ZERO, "z": ZERO}
-
-    def net(bit: int | str) -> int:
-        return numbers.setdefault(bit, len(numbers) - 2)  # x and z are not nets of their own
-
-    inputs: dict[str, tuple[int, ...]] = {}
-    outputs: dict[str, tuple[int, ...]] = {}
-    for port, entry in module["ports"].items():
-        (inputs if entry["direction"] == "input" else outputs)[port] = tuple(net(bit) for bit in entry["bits"])
-    cells: dict[str, CellLogic] = {}
-    gates: list[Gate] = []
-    registers: list[Gate] = []
-    for instance, entry in module["cells"].items():
-        kind = entry["type"]
-        if kind not in cells:
-            cells[kind] = _logic(kind, instance, library)
-        logic = cells[kind]
-        connections = entry["connections"]
-        pins = _output_pins(kind, library)
-        gate = Gate(
-            kind,
-            tuple(net(connections[pin][0]) if connections.get(pin) else ZERO for pin in logic.inputs),
-            tuple(net(connections[pin][0]) if connections.get(pin) else -1 for pin in pins),
-        )
-        (registers if logic.is_register else gates).append(gate)
-    count = max(numbers.values()) + 1
-    sources = {ZERO, ONE, *(bit for bits in inputs.values() for bit in bits), *(bit for gate in registers for bit in gate.outputs)}
-    return Netlist(name, inputs, outputs, _ordered(gates, sources, name), tuple(registers), cells, count)
-
-
-def _logic(kind: str, instance: str, library: CellLibrary) -> CellLogic:
-    cell = library.cells.get(kind)
-    if cell is None or not cell.is_usable:
-        raise InputError(
-            f"cell {kind!r} (instance {instance!r}) cannot be evaluated; expected combinational cells or flip-flops of {library.name!r}."
-        )
-    if cell.register is None:
-        functions = tuple(f for pin in cell.outputs if (f := cell.pins[pin].function) is not None)
-        return CellLogic(cell.inputs, functions)
-    inputs = tuple(pin for pin in cell.inputs if pin != cell.register.clock)
-    return CellLogic(inputs, (cell.register.next_state,), is_register=True)
-
-
-def _output_pins(kind: str, library: CellLibrary) -> tuple[str, ...]:
-    cell = library.cells[kind]
-    return cell.outputs if cell.register is None else register_outputs(cell)
-
-
-def register_outputs(cell: Cell) -> tuple[str, ...]:
-    """Return the pin that shows a flip-flop's state, as a tuple of at most one."""
-    state = None if cell.register is None else cell.register.state
-    return tuple(pin for pin in cell.outputs if cell.pins[pin].function == Expression("pin", pin=state or ""))[:1]
-
-
-def _ordered(gates: list[Gate], sources: set[int], name: str) -> tuple[Gate, ...]:
-    """Return the gates in evaluation order (Kahn)."""
+def evaluation_order(gates: Sequence[Gate]) -> list[int]:
+    """Return the indices of the gates, each after those that drive its inputs (Kahn); gates in and behind loops are left out."""
     driver = {net: index for index, gate in enumerate(gates) for net in gate.outputs if net >= 0}
-    waiting = [{driver[net] for net in gate.inputs if net in driver} for gate in gates]
-    for gate in gates:
-        for net in gate.inputs:
-            if net not in driver and net not in sources:
-                raise InputError(f"circuit {name!r} has an input of a {gate.cell} gate that nothing drives; expected every net to be driven.")
+    missing = []
     sinks: list[list[int]] = [[] for _ in gates]
-    for index, needs in enumerate(waiting):
+    for index, gate in enumerate(gates):
+        needs = {driver[net] for net in gate.inputs if net in driver}
+        missing.append(len(needs))
         for other in needs:
             sinks[other].append(index)
-    missing = [len(needs) for needs in waiting]
     ready = [index for index, count in enumerate(missing) if count == 0]
     order: list[int] = []
     while ready:
-        index = ready.pop()
-        order.append(index)
-        for sink in sinks[index]:
+        order.append(ready.pop())
+        for sink in sinks[order[-1]]:
             missing[sink] -= 1
             if missing[sink] == 0:
                 ready.append(sink)
-    if len(order) != len(gates):
-        raise InputError(f"circuit {name!r} has a combinational loop; expected a circuit without feedback.")
-    return tuple(gates[index] for index in order)
-
-
-def _text(expression: Expression) -> str:
-    match expression.operator:
-        case "pin":
-            return expression.pin
-        case "0" | "1":
-            return expression.operator
-        case "not":
-            return f"!({_text(expression.operands[0])})"
-        case operator:
-            mark = {"and": "*", "or": "+", "xor": "^"}[operator]
-            return "(" + mark.join(f"({_text(operand)})" for operand in expression.operands) + ")"
+    return order

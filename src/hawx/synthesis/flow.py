@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hawx.circuits.liberty import CellLibrary
-from hawx.circuits.netlist import Netlist, from_yosys
+from hawx.circuits.netlist import Netlist
 from hawx.circuits.ports import check_module_name
 from hawx.errors import InputError
 from hawx.synthesis import yosys
@@ -68,7 +68,7 @@ def synthesize(verilog: str, library: CellLibrary, *, source: str, top: str | No
     mapped = {file.removesuffix(".json"): json.loads(text)["modules"][name] for file, text in written.items()}
     luts = sum(cell["type"] == "$lut" for cell in mapped.pop("luts")["cells"].values())
     mapping = min(sorted(mapped), key=lambda mapping: mapped_area(mapped[mapping], library))
-    netlist = from_yosys(mapped[mapping], name, library)
+    netlist = yosys.netlist_of(mapped[mapping], name, library)
     return Synthesis(
         netlist=netlist,
         mapping=mapping,

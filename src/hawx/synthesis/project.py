@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from hawx.circuits.energy import clock_energy, toggle_energies, toggle_rates
 from hawx.circuits.liberty import CellLibrary
 from hawx.circuits.models import cell_models, netlist_verilog
-from hawx.circuits.netlist import Netlist, from_yosys
+from hawx.circuits.netlist import Netlist
 from hawx.circuits.ports import check_module_name
 from hawx.circuits.timing import static_timing
 from hawx.errors import InputError
@@ -111,7 +111,7 @@ def synthesize_project(
     """
     if not project.is_synthesizable:
         raise InputError(f"design {project.top!r} holds a block known only by its table; expected Verilog for every block. Import it from a .v file.")
-    if not any(cell.register is not None and cell.is_usable for cell in library.cells.values()):
+    if not any(cell.register is not None and cell.logic is not None for cell in library.cells.values()):
         raise InputError(f"Liberty file {str(library.path)!r} has no plain flip-flop; expected one on the rising edge without set or clear.")
     mappings = ["plain"]
     if library.full_adder is not None:
@@ -129,7 +129,7 @@ def synthesize_project(
     modules = [json.loads(texts["mapped.json"])["modules"][project.top] for texts in written]
     areas = [mapped_area(module, library) for module in modules]
     best = int(np.argmin(areas))
-    netlist = from_yosys(modules[best], project.top, library)
+    netlist = yosys.netlist_of(modules[best], project.top, library)
     timing = static_timing(netlist, library)
     cells = [*netlist.gates, *netlist.registers]
     return ProjectSynthesis(
