@@ -1,150 +1,190 @@
-"""Evaluate gate-level Verilog: all 65,536 operand pairs at once, one bit each, by numpy. The file is never compiled or executed.
+"""Gate-level Verilog as a netlist, evaluated for all 65,536 operand pairs at once, one bit each. The file is never compiled or executed.
 
-A circuit is its nets and drivers; drivers run in dependency order, so the file's order does not matter. A net without
-driver, with two, or in a loop is refused.
+Vector expressions become one Boolean expression for each bit, sums become full adders. Gates run in dependency order, so the file's
+order does not matter. A net without driver, with two, or in a loop is refused.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hawx.circuits.cells import CELLS, Cell, Packed
-from hawx.circuits.ports import PRODUCT_BITS, is_multiplier, multiplier_ports, top_module
-from hawx.circuits.verilog_syntax import Assign, Expression, Instance, Module, parse_verilog
+from hawx.circuits.cells import CELLS
+from hawx.circuits.logic import Expression
+from hawx.circuits.netlist import ONE, ZERO, Cell, Gate, Netlist, evaluation_order, patterns
+from hawx.circuits.ports import is_multiplier, multiplier_ports, top_module
+from hawx.circuits.verilog_syntax import Assign, Instance, Module, Vector, parse_verilog
 from hawx.errors import InputError
-from hawx.formats import CODES
 
 _MOST_DRIVERS = 200_000
 
 Raw = NDArray[np.int64]
 """`raw[A code, B code]`: 16-bit output pattern 0..65535 for operand bit patterns 0..255, (256, 256)."""
 
-Bit = tuple[str, int]
-"""One bit of one net; the name carries the instance path."""
+_NEVER, _ALWAYS = Expression("0"), Expression("1")
+_FOLDS = {"any": "or", "all": "and", "odd": "xor"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """A module where it is instantiated; the names of its nets carry the instance path."""
+
+    module: Module
+    prefix: str = ""
+
+    def bits(self, net: str, high: int | None = None, low: int = 0) -> list[str]:
+        """Return the names of a net's bits, least significant first, by default all."""
+        if high is None:
+            high, low = self.module.ranges[net]
+        return [f"{self.prefix}{net}[{place}]" for place in range(low, high + 1)]
 
 
 @dataclass(frozen=True, slots=True)
 class _Driver:
-    targets: tuple[Bit, ...]
-    sources: tuple[Bit, ...]
-    compute: Callable[[dict[Bit, Packed]], list[Packed]]
+    """One assignment or instance: what it drives and reads, and the bits of its own between."""
+
     line: int
-
-
-def pack(bits: NDArray[np.uint8]) -> Packed:
-    """Return 65,536 bits as 1024 words."""
-    return np.packbits(bits.ravel(), bitorder="little").view(np.uint64)
-
-
-def unpack(word: Packed) -> NDArray[np.uint8]:
-    """Return the 65,536 bits of a packed signal as (256, 256)."""
-    return np.unpackbits(word.view(np.uint8), bitorder="little").reshape(CODES, CODES)
-
-
-_ZERO: Packed = np.zeros(CODES * CODES // 64, dtype=np.uint64)
-_ONE: Packed = ~_ZERO
+    targets: list[str]
+    reads: list[str] = field(default_factory=list)
+    inner: list[str] = field(default_factory=list)
 
 
 class _Circuit:
-    """Flattened drivers of one top module."""
+    """The gates of one top module, flattened."""
 
     def __init__(self, path: str, modules: dict[str, Module]) -> None:
         self.path = path
         self.modules = modules
+        self.nets = {"0": ZERO, "1": ONE}
+        self.cells: dict[str, Cell] = {}
+        self.gates: list[Gate] = []
+        self.owners: list[_Driver] = []
+        """The driver of each gate."""
         self.drivers: list[_Driver] = []
 
     def fail(self, line: int, message: str) -> InputError:
         return InputError(f"{self.path!r} line {line}: {message}")
 
-    def add(self, driver: _Driver) -> None:
+    def start(self, line: int, targets: list[str]) -> None:
+        """Begin a driver."""
         if len(self.drivers) >= _MOST_DRIVERS:
-            raise self.fail(driver.line, f"more than {_MOST_DRIVERS} gates; expected an 8×8 multiplier.")
-        self.drivers.append(driver)
+            raise self.fail(line, f"more than {_MOST_DRIVERS} gates; expected an 8×8 multiplier.")
+        self.drivers.append(_Driver(line, targets))
 
-    def bits(self, module: Module, prefix: str, expression: Expression) -> list[Bit]:
-        """Return the net bits that an assignable expression names, least significant first."""
-        if expression.kind == "join":
-            return [bit for part in expression.operands for bit in self.bits(module, prefix, part)]
-        if expression.kind not in ("net", "bits"):
-            raise self.fail(expression.line, "the target is not a net; expected a net, bit or concatenation.")
-        msb, lsb = module.ranges.get(expression.name, (0, 0))
-        high, low = (msb, lsb) if expression.kind == "net" else (expression.high, expression.low)
+    def numbers(self, bits: Iterable[str]) -> tuple[int, ...]:
+        return tuple(self.nets.setdefault(bit, len(self.nets)) for bit in bits)
+
+    def add(self, kind: str, cell: Cell, inputs: Iterable[str], outputs: Sequence[str]) -> None:
+        """Add a gate of the latest driver; an output without a name is open."""
+        self.cells[kind] = cell
+        self.gates.append(Gate(kind, self.numbers(inputs), tuple(self.numbers([bit])[0] if bit else -1 for bit in outputs)))
+        self.owners.append(self.drivers[-1])
+
+    def drive(self, targets: list[str], values: list[Expression]) -> None:
+        """Add a gate that computes the values, once everything is known that its driver has read so far."""
+        driver = self.drivers[-1]
+        inputs = tuple(dict.fromkeys((*driver.reads, *driver.inner)))
+        self.add(f"{len(self.gates)}", Cell(inputs, dict(zip(targets, values, strict=True))), inputs, targets)
+
+    def pin(self, value: Expression) -> str:
+        """Return a bit that carries the value: one that does so already, or an inner one of the driver."""
+        if not value.operands:
+            return value.pin or value.operator
+        bit = f"={len(self.gates)}"
+        self.drive([bit], [value])
+        self.drivers[-1].inner.append(bit)
+        return bit
+
+    def bits(self, scope: _Scope, vector: Vector) -> list[str]:
+        """Return the net bits that an assignable vector names, least significant first."""
+        if vector.kind == "join":
+            return [bit for part in vector.operands for bit in self.bits(scope, part)]
+        if vector.kind not in ("net", "bits"):
+            raise self.fail(vector.line, "the target is not a net; expected a net, bit or concatenation.")
+        msb, lsb = scope.module.ranges.get(vector.name, (0, 0))
+        high, low = (msb, lsb) if vector.kind == "net" else (vector.high, vector.low)
         if not lsb <= low <= high <= msb:
-            raise self.fail(expression.line, f"{expression.name}[{high}:{low}] is outside the declared range [{msb}:{lsb}].")
-        return [(prefix + expression.name, i) for i in range(low, high + 1)]
+            raise self.fail(vector.line, f"{vector.name}[{high}:{low}] is outside the declared range [{msb}:{lsb}].")
+        return scope.bits(vector.name, high, low)
 
-    def leaves(self, module: Module, prefix: str, expression: Expression) -> list[Bit]:
-        if expression.kind in ("net", "bits"):
-            return self.bits(module, prefix, expression)
-        return [bit for operand in expression.operands for bit in self.leaves(module, prefix, operand)]
-
-    def width(self, module: Module, prefix: str, e: Expression) -> int:
-        """Return the expression's own width in bits (IEEE 1364-2005, section 5.4)."""
-        if e.kind == "constant":
-            return len(e.bits)
-        if e.kind in ("net", "bits"):
-            return len(self.bits(module, prefix, e))
-        if e.kind in ("any", "all", "odd"):
+    def width(self, scope: _Scope, vector: Vector) -> int:
+        """Return the vector's own width in bits (IEEE 1364-2005, section 5.4)."""
+        if vector.kind == "constant":
+            return len(vector.bits)
+        if vector.kind in ("net", "bits"):
+            msb, lsb = scope.module.ranges.get(vector.name, (0, 0)) if vector.kind == "net" else (vector.high, vector.low)
+            return msb - lsb + 1
+        if vector.kind in _FOLDS:
             return 1
-        widths = [self.width(module, prefix, operand) for operand in e.operands]
-        return sum(widths) if e.kind == "join" else max(widths[1:] if e.kind == "mux" else widths)
+        widths = [self.width(scope, operand) for operand in vector.operands]
+        return sum(widths) if vector.kind == "join" else max(widths[1:] if vector.kind == "mux" else widths)
 
-    def evaluate(self, module: Module, prefix: str, e: Expression, values: dict[Bit, Packed], width: int) -> list[Packed]:
-        """Return `width` bits of an expression, least significant first; operands are extended with 0 before they are used."""
+    def values(self, scope: _Scope, vector: Vector, width: int | None = None) -> list[Expression]:
+        """Return `width` bits, least significant first, by default the vector's own; operands are extended with 0 before they are used."""
+        width = self.width(scope, vector) if width is None else width
+        match vector.kind:
+            case "constant":
+                found = [_ALWAYS if bit else _NEVER for bit in vector.bits]
+            case "net" | "bits":
+                bits = self.bits(scope, vector)
+                self.drivers[-1].reads.extend(bits)
+                found = [Expression("pin", pin=bit) for bit in bits]
+            case "join":
+                found = [bit for operand in vector.operands for bit in self.values(scope, operand)]
+            case "any" | "all" | "odd" as fold:
+                found = [_fold(_FOLDS[fold], self.values(scope, vector.operands[0]))]
+            case "mux":
+                select = Expression("pin", pin=self.pin(_fold("or", self.values(scope, vector.operands[0]))))
+                one, other = (self.values(scope, operand, width) for operand in vector.operands[1:])
+                found = _choice(select, one, other)
+            case "add":
+                found = self.sum(*(self.values(scope, operand, width) for operand in vector.operands))
+            case operator:
+                operands = (self.values(scope, operand, width) for operand in vector.operands)
+                found = [Expression(operator, bits) for bits in zip(*operands, strict=True)]
+        return (found + [_NEVER] * (width - len(found)))[:width]
 
-        def own(operand: Expression) -> list[Packed]:
-            return self.evaluate(module, prefix, operand, values, self.width(module, prefix, operand))
+    def sum(self, one: list[Expression], other: list[Expression]) -> list[Expression]:
+        """Return the sum of two equally wide vectors, by full adders."""
+        total, carry = [], "0"
+        for p, q in zip(one, other, strict=True):
+            inputs, number = (self.pin(p), self.pin(q), carry), len(self.gates)
+            carry, digit = f"={number}c", f"={number}s"
+            self.add("FAX1", CELLS["FAX1"], inputs, (carry, digit))
+            self.drivers[-1].inner.append(digit)
+            total.append(Expression("pin", pin=digit))
+        return total
 
-        if e.kind == "constant":
-            found = [_ONE if bit else _ZERO for bit in e.bits]
-        elif e.kind in ("net", "bits"):
-            found = [values[bit] for bit in self.bits(module, prefix, e)]
-        elif e.kind == "join":
-            found = [bit for operand in e.operands for bit in own(operand)]
-        elif e.kind in ("any", "all", "odd"):
-            fold = {"any": np.bitwise_or, "all": np.bitwise_and, "odd": np.bitwise_xor}[e.kind]
-            found = [fold.reduce(np.stack(own(e.operands[0])), axis=0)]
-        else:
-            select = np.bitwise_or.reduce(np.stack(own(e.operands[0])), axis=0) if e.kind == "mux" else _ZERO
-            x, *rest = (self.evaluate(module, prefix, operand, values, width) for operand in (e.operands[1:] if e.kind == "mux" else e.operands))
-            return _combine(e.kind, select, x, rest[0] if rest else x)
-        return (found + [_ZERO] * (width - len(found)))[:width]
+    def connect(self, scope: _Scope, assign: Assign, into: _Scope | None = None) -> None:
+        """Add `target = value`; with `into`, the target is a net of that scope."""
+        targets = self.bits(into or scope, assign.target)
+        self.start(assign.line, targets)
+        width = max(len(targets), self.width(scope, assign.value))
+        self.drive(targets, self.values(scope, assign.value, width)[: len(targets)])
 
-    def connect(self, module: Module, prefix: str, assign: Assign, into: tuple[Module, str] | None = None) -> None:
-        """Add `target = value`; with `into`, the target is a net of that inner module and prefix."""
-        targets = self.bits(*(into or (module, prefix)), assign.target)
-        width = max(len(targets), self.width(module, prefix, assign.value))
-
-        def compute(values: dict[Bit, Packed]) -> list[Packed]:
-            return self.evaluate(module, prefix, assign.value, values, width)[: len(targets)]
-
-        self.add(_Driver(tuple(targets), tuple(self.leaves(module, prefix, assign.value)), compute, assign.line))
-
-    def elaborate(self, module: Module, prefix: str, above: tuple[str, ...]) -> None:
-        """Add the drivers of `module` and of everything inside it."""
-        for assign in module.assigns:
-            self.connect(module, prefix, assign)
-        for number, instance in enumerate(module.instances):
+    def elaborate(self, scope: _Scope, above: tuple[str, ...]) -> None:
+        """Add the gates of a module and of everything inside it."""
+        for assign in scope.module.assigns:
+            self.connect(scope, assign)
+        for number, instance in enumerate(scope.module.instances):
             if instance.cell in self.modules:
-                inner = self.modules[instance.cell]
-                if inner.name in above:
-                    raise self.fail(instance.line, f"module {inner.name!r} instantiates itself; expected a finite circuit.")
-                self.submodule(module, prefix, instance, inner, f"{prefix}{instance.name}#{number}.")
-                self.elaborate(inner, f"{prefix}{instance.name}#{number}.", (*above, inner.name))
+                inner = _Scope(self.modules[instance.cell], f"{scope.prefix}{instance.name}#{number}.")
+                if instance.cell in above:
+                    raise self.fail(instance.line, f"module {instance.cell!r} instantiates itself; expected a finite circuit.")
+                self.submodule(scope, instance, inner)
+                self.elaborate(inner, (*above, instance.cell))
             elif instance.cell in CELLS:
-                self.cell(module, prefix, instance, CELLS[instance.cell])
+                self.cell(scope, instance, CELLS[instance.cell])
             else:
                 near = get_close_matches(instance.cell, [*self.modules, *CELLS], n=1)
                 hint = f"did you mean {near[0]!r}?" if near else "expected a module of the file or a standard cell such as FAX1 or NAND2X1."
                 raise self.fail(instance.line, f"cell {instance.cell!r} is not defined; {hint}")
 
-    def pins(self, instance: Instance, names: list[str]) -> dict[str, Expression]:
+    def pins(self, instance: Instance, names: list[str]) -> dict[str, Vector]:
         """Return the connected pins, checked against `names`."""
         pins = dict(instance.named) or dict(zip(names, instance.ordered, strict=False))
         unknown = [pin for pin in pins if pin not in names]
@@ -153,82 +193,65 @@ class _Circuit:
             raise self.fail(instance.line, f"cell {instance.cell!r} has {what}; expected {', '.join(names)}.")
         return {pin: expression for pin, expression in pins.items() if expression is not None}
 
-    def submodule(self, module: Module, prefix: str, instance: Instance, inner: Module, path: str) -> None:
-        for pin, expression in self.pins(instance, inner.ports).items():
-            port = Expression("net", instance.line, name=pin)
-            direction = inner.directions.get(pin)
+    def submodule(self, scope: _Scope, instance: Instance, inner: _Scope) -> None:
+        for pin, vector in self.pins(instance, inner.module.ports).items():
+            port = Vector("net", instance.line, name=pin)
+            direction = inner.module.directions.get(pin)
             if direction == "input":
-                self.connect(module, prefix, Assign(port, expression, instance.line), into=(inner, path))
+                self.connect(scope, Assign(port, vector, instance.line), into=inner)
             elif direction == "output":
-                self.connect(inner, path, Assign(expression, port, instance.line), into=(module, prefix))
+                self.connect(inner, Assign(vector, port, instance.line), into=scope)
             else:
-                raise self.fail(instance.line, f"pin {pin!r} of {inner.name!r} is neither input nor output; expected a direction.")
+                raise self.fail(instance.line, f"pin {pin!r} of {instance.cell!r} is neither input nor output; expected a direction.")
 
-    def cell(self, module: Module, prefix: str, instance: Instance, cell: Cell) -> None:
+    def cell(self, scope: _Scope, instance: Instance, cell: Cell) -> None:
         pins = self.pins(instance, [*cell.inputs, *cell.outputs])
         missing = [pin for pin in cell.inputs if pin not in pins]
         if missing:
             raise self.fail(instance.line, f"input {missing[0]!r} of {instance.cell} {instance.name!r} is not connected; expected every input.")
-        inputs = [pins[pin] for pin in cell.inputs]
-        sources = tuple(bit for expression in inputs for bit in self.leaves(module, prefix, expression))
-        for pin, function in cell.outputs.items():
-            if pin in pins:
+        outputs = [self.bits(scope, pins[pin])[0] if pin in pins else "" for pin in cell.outputs]
+        if any(outputs):
+            self.start(instance.line, [bit for bit in outputs if bit])
+            self.add(instance.cell, cell, [self.pin(self.values(scope, pins[pin], 1)[0]) for pin in cell.inputs], outputs)
 
-                def compute(values: dict[Bit, Packed], function: Callable[..., Packed] = function) -> list[Packed]:
-                    return [function(*(self.evaluate(module, prefix, e, values, 1)[0] for e in inputs))]
+    def driven(self, inputs: Iterable[str]) -> set[str]:
+        """Return the bits that have a value.
 
-                self.add(_Driver(tuple(self.bits(module, prefix, pins[pin])[:1]), sources, compute, instance.line))
-
-    def run(self, values: dict[Bit, Packed]) -> None:
-        """Compute every driven bit, in dependency order."""
-        driven: dict[Bit, int] = {}
-        for index, driver in enumerate(self.drivers):
+        Raises:
+            InputError: one has two drivers, or one that is read has none.
+        """
+        known = set(inputs)
+        for driver in self.drivers:
             for bit in driver.targets:
-                if bit in values or bit in driven:
-                    raise self.fail(driver.line, f"net {_shown(bit)} has two drivers; expected one.")
-                driven[bit] = index
-        waiting = [0] * len(self.drivers)
-        readers: defaultdict[int, list[int]] = defaultdict(list)
-        for index, driver in enumerate(self.drivers):
-            for bit in set(driver.sources) - values.keys():
-                if bit not in driven:
-                    raise self.fail(driver.line, f"net {_shown(bit)} has no driver; expected an input or an assigned net.")
-                waiting[index] += 1
-                readers[driven[bit]].append(index)
-        ready = deque(index for index, count in enumerate(waiting) if count == 0)
-        done = 0
-        while ready:
-            index = ready.popleft()
-            driver = self.drivers[index]
-            values.update(zip(driver.targets, driver.compute(values), strict=True))
-            done += 1
-            for reader in readers[index]:
-                waiting[reader] -= 1
-                if waiting[reader] == 0:
-                    ready.append(reader)
-        if done < len(self.drivers):
-            stuck = next(driver for driver, count in zip(self.drivers, waiting, strict=True) if count)
-            raise self.fail(stuck.line, f"net {_shown(stuck.targets[0])} depends on itself; expected a circuit without loops.")
+                if bit in known:
+                    raise self.fail(driver.line, f"net '{bit}' has two drivers; expected one.")
+                known.add(bit)
+        for driver in self.drivers:
+            for bit in driver.reads:
+                if bit not in known:
+                    raise self.fail(driver.line, f"net '{bit}' has no driver; expected an input or an assigned net.")
+        return known
+
+    def ordered(self) -> tuple[Gate, ...]:
+        """Return the gates in evaluation order.
+
+        Raises:
+            InputError: there is a loop.
+        """
+        order = evaluation_order(self.gates)
+        if len(order) < len(self.gates):
+            stuck = self.owners[min(set(range(len(self.gates))).difference(order))]
+            raise self.fail(stuck.line, f"net '{stuck.targets[0]}' depends on itself; expected a circuit without loops.")
+        return tuple(self.gates[index] for index in order)
 
 
-def _combine(kind: str, select: Packed, x: list[Packed], y: list[Packed]) -> list[Packed]:
-    """Return a bitwise operator, a choice (`x` where `select`) or a sum of two equally wide words."""
-    if kind == "not":
-        return [~bit for bit in x]
-    if kind == "mux":
-        return [(select & p) | (~select & q) for p, q in zip(x, y, strict=True)]
-    if kind == "add":
-        total, carry = [], _ZERO
-        for p, q in zip(x, y, strict=True):
-            total.append(p ^ q ^ carry)
-            carry = (p & q) | (carry & (p ^ q))
-        return total
-    operator = {"and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor}[kind]
-    return [operator(p, q) for p, q in zip(x, y, strict=True)]
+def _fold(operator: str, bits: list[Expression]) -> Expression:
+    return bits[0] if len(bits) == 1 else Expression(operator, tuple(bits))
 
 
-def _shown(bit: Bit) -> str:
-    return f"'{bit[0]}[{bit[1]}]'"
+def _choice(select: Expression, one: list[Expression], other: list[Expression]) -> list[Expression]:
+    unselected = Expression("not", (select,))
+    return [Expression("or", (Expression("and", (select, p)), Expression("and", (unselected, q)))) for p, q in zip(one, other, strict=True)]
 
 
 def module_of(path: str, modules: dict[str, Module], stem: str) -> Module:
@@ -253,33 +276,33 @@ def ports_of(path: str, top: Module) -> tuple[str, str, str]:
     return multiplier_ports(*_widths(top), f"{where}module {top.name!r}")
 
 
-def evaluate_verilog(path: str, text: str, stem: str) -> tuple[str, Raw]:
-    """Return the top module's name and its exhaustive raw behaviour.
+def netlist_of(path: str, modules: dict[str, Module], stem: str) -> Netlist:
+    """Return the multiplier of a file as a netlist: activation and weight as inputs, in this order, and the product.
 
     Args:
         path: file name for messages.
-        text: Verilog text.
+        modules: of `parse_verilog`.
         stem: file name without suffix, which names the top module where several are candidates.
 
     Raises:
-        InputError: unsupported construct, wrong ports, undriven net, loop; names file and line.
+        InputError: wrong ports, undriven net, loop; names file and line.
     """
-    modules = parse_verilog(path, text)
     top = module_of(path, modules, stem)
-    circuit = _Circuit(path, modules)
-    first, second, product = ports_of(path, top)
-    code = np.arange(CODES)
-    values: dict[Bit, Packed] = {}
-    for port, grid in ((first, code[:, None]), (second, code[None, :])):
-        for i in range(8):
-            plane = np.broadcast_to(grid >> i & 1, (CODES, CODES)).astype(np.uint8)
-            values[port, top.ranges[port][1] + i] = pack(plane)
-    circuit.elaborate(top, "", (top.name,))
-    circuit.run(values)
-    low = top.ranges[product][1]
-    raw = np.zeros((CODES, CODES), dtype=np.int64)
-    for i in range(PRODUCT_BITS):
-        if (product, low + i) not in values:
-            raise circuit.fail(top.line, f"output bit {product}[{low + i}] has no driver; expected all 16 driven.")
-        raw |= unpack(values[product, low + i]).astype(np.int64) << i
-    return top.name, raw
+    circuit, scope = _Circuit(path, modules), _Scope(top)
+    ports = {port: scope.bits(port) for port in ports_of(path, top)}
+    (first, second, product) = ports
+    circuit.elaborate(scope, (top.name,))
+    known = circuit.driven([*ports[first], *ports[second]])
+    for bit in ports[product]:
+        if bit not in known:
+            raise circuit.fail(top.line, f"output bit {bit} has no driver; expected all 16 driven.")
+    gates = circuit.ordered()
+    nets = {port: circuit.numbers(bits) for port, bits in ports.items()}
+    inputs, outputs = {first: nets[first], second: nets[second]}, {product: nets[product]}
+    return Netlist(top.name, inputs, outputs, gates, (), circuit.cells, len(circuit.nets))
+
+
+def evaluate_verilog(path: str, text: str, stem: str) -> tuple[str, Raw]:
+    """Return the top module's name and its exhaustive raw behaviour; arguments and errors as of `parse_verilog` and `netlist_of`."""
+    netlist = netlist_of(path, parse_verilog(path, text), stem)
+    return netlist.name, patterns(netlist, *netlist.inputs, *netlist.outputs)

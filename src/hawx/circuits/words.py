@@ -32,8 +32,11 @@ def ones(words: Words) -> NDArray[np.int64]:
 
 def numbers(words: Words) -> NDArray[np.int64]:
     """Return the unsigned numbers whose bits, least significant first, are (bits, words): shape (vectors,)."""
-    planes = np.packbits(unpack(words), axis=0, bitorder="little").astype(np.int64)
-    return np.asarray(np.bitwise_or.reduce(planes << 8 * np.arange(len(planes))[:, None], axis=0), np.int64)
+    result = np.zeros(words.shape[-1] * 64, np.int64)
+    for start in range(0, len(words), 8):
+        planes = unpack(words[start : start + 8])
+        result |= np.bitwise_or.reduce(planes << np.arange(len(planes), dtype=np.uint8)[:, None], axis=0).astype(np.int64) << start
+    return result
 
 
 @cache
