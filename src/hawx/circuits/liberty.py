@@ -326,15 +326,11 @@ def _table(group: Group, templates: Mapping[str, Group], scale: float, units: _U
         axes[axis] = tuple(float(v) * (units.capacitance if is_load else units.time) for text in texts for v in text.replace(",", " ").split())
         order.append(axis)
     slews, loads = axes.get("slew", (0.0,)), axes.get("load", (0.0,))
-    if order and order[0] == "load":
-        array = (
-            values.reshape(len(loads), len(slews)).T if values.size == len(loads) * len(slews) else np.full((len(slews), len(loads)), values.flat[0])
-        )
-    else:
-        array = (
-            values.reshape(len(slews), len(loads)) if values.size == len(loads) * len(slews) else np.full((len(slews), len(loads)), values.flat[0])
-        )
-    return Table2D(slews, loads, tuple(tuple(float(v) for v in row) for row in array))
+    if values.size != len(slews) * len(loads):
+        values = np.full((len(slews), len(loads)), values.flat[0])
+    elif order[:1] == ["load"]:
+        values = values.reshape(len(loads), len(slews)).T
+    return Table2D(slews, loads, tuple(map(tuple, values.reshape(len(slews), len(loads)).tolist())))
 
 
 def _register(group: Group) -> Register | None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_right
 from dataclasses import dataclass, field
 
-from hawx.errors import InputError
+from hawx.circuits.tokens import Token, Tokens, language
 
-_TOKEN = re.compile(
-    r"""
-      (?P<skip>  (?:\s | \\\r?\n | \\ | /\*.*?\*/ | //[^\n]*)+ )
-    | "(?P<quoted> [^"]*)"
-    | (?P<word>  [^\s(){};:,"\\/]+ (?: /(?![*/]) [^\s(){};:,"\\/]*)* )
-    | (?P<mark>  [(){};:,] )
-    """,
-    re.VERBOSE | re.DOTALL,
+_LIBERTY = language(
+    r"\s+|\\\r?\n|\\|/\*.*?\*/|//[^\n]*",
+    op=r"[(){};:,]",
+    quoted=r'"[^"]*"',
+    name=r'[^\s(){};:,"\\/]+(?:/(?![*/])[^\s(){};:,"\\/]*)*',
+    refusal="Liberty file {path!r} line {line} cannot be read: {message}; expected a cell library in Liberty format.",
+    unknown="unexpected character {text[0]!r}",
 )
 
 
@@ -25,7 +22,6 @@ class Group:
 
     kind: str
     arguments: tuple[str, ...]
-    line: int
     attributes: dict[str, str] = field(default_factory=dict)
     """`name : value ;`, the last one wins."""
     lists: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -54,92 +50,56 @@ def parse(text: str, where: str) -> Group:
     Raises:
         InputError: the text is not Liberty; names file and line.
     """
-    return _Parser(text, where).parse()
+    tokens, root = Tokens(where, text, _LIBERTY), Group("", ())
+    _statement(tokens, root)
+    if not root.groups or root.groups[0].kind != "library":
+        tokens.fail("it does not start with a library group", 1)
+    return root.groups[0]
 
 
-class _Parser:
-    def __init__(self, text: str, where: str) -> None:
-        self.where = where
-        self.lines = [match.start() for match in re.finditer("\n", text)]
-        self.tokens: list[tuple[str, bool, int]] = []
-        position = 0
-        while position < len(text):
-            match = _TOKEN.match(text, position)
-            if match is None:
-                raise self._error(position, f"unexpected character {text[position]!r}")
-            position = match.end()
-            kind = match.lastgroup
-            if kind != "skip":
-                value = match[kind] if kind is not None else ""
-                self.tokens.append((value, kind == "mark", match.start()))
-        self.at = 0
+def _next(tokens: Tokens) -> Token:
+    if tokens.current.kind == "end":
+        tokens.fail("the text ends inside a group", tokens.tokens[-2].line if len(tokens.tokens) > 1 else 1)
+    return tokens.take()
 
-    def parse(self) -> Group:
-        group = self._statement(None)
-        if group is None or group.kind != "library":
-            raise self._error(0, "it does not start with a library group")
-        return group
 
-    def _statement(self, parent: Group | None) -> Group | None:
-        """Read one statement into `parent`; return it if it is a group."""
-        name, is_mark, position = self._next()
-        if is_mark:
-            raise self._error(position, f"unexpected {name!r}")
-        if self._accept(":"):
-            words = []
-            while not self._peek_mark(";", "}") and not self._ends_line(position):
-                words.append(self._next()[0])
-            self._accept(";")
-            if parent is not None:
-                parent.attributes[name] = " ".join(words)
-            return None
-        if not self._accept("("):
-            raise self._error(position, f"{name!r} is neither an attribute nor a group")
-        arguments = []
-        while not self._accept(")"):
-            value, is_mark, at = self._next()
-            if is_mark and value in "{};":
-                raise self._error(at, f"unexpected {value!r} in the arguments of {name!r}")
-            if not is_mark:
-                arguments.append(value)
-        if not self._accept("{"):
-            self._accept(";")
-            if parent is not None:
-                parent.lists[name] = tuple(arguments)
-            return None
-        group = Group(name, tuple(arguments), self._line(position))
-        while not self._accept("}"):
-            if self._accept(";"):
-                continue
-            child = self._statement(group)
-            if child is not None:
-                group.groups.append(child)
-        self._accept(";")
-        return group
+def _statement(tokens: Tokens, parent: Group) -> None:
+    """Read one statement into `parent`."""
+    start = _next(tokens)
+    if start.kind == "op":
+        tokens.fail(f"unexpected {start.text!r}", start.line)
+    if tokens.accept(":"):
+        parent.attributes[start.text] = _value(tokens, start.line)
+        return
+    if not tokens.accept("("):
+        tokens.fail(f"{start.text!r} is neither an attribute nor a group", start.line)
+    arguments = _arguments(tokens, start.text)
+    if tokens.accept("{"):
+        group = Group(start.text, arguments)
+        while not tokens.accept("}"):
+            if not tokens.accept(";"):
+                _statement(tokens, group)
+        parent.groups.append(group)
+    else:
+        parent.lists[start.text] = arguments
+    tokens.accept(";")
 
-    def _ends_line(self, start: int) -> bool:
-        """Whether the next token stands on a later line than `start`: a forgotten semicolon."""
-        return self.at < len(self.tokens) and self._line(self.tokens[self.at][2]) > self._line(start) and self.tokens[self.at - 1][0] != ":"
 
-    def _next(self) -> tuple[str, bool, int]:
-        if self.at >= len(self.tokens):
-            raise self._error(self.tokens[-1][2] if self.tokens else 0, "the text ends inside a group")
-        self.at += 1
-        return self.tokens[self.at - 1]
+def _value(tokens: Tokens, line: int) -> str:
+    """Return the words up to the semicolon, or to the end of a line that lacks it."""
+    words: list[str] = []
+    while not tokens.at(";", "}") and (tokens.current.kind == "end" or tokens.current.line == line or tokens.tokens[tokens.position - 1].text == ":"):
+        words.append(_next(tokens).text)
+    tokens.accept(";")
+    return " ".join(words)
 
-    def _peek_mark(self, *marks: str) -> bool:
-        return self.at < len(self.tokens) and self.tokens[self.at][1] and self.tokens[self.at][0] in marks
 
-    def _accept(self, mark: str) -> bool:
-        if self._peek_mark(mark):
-            self.at += 1
-            return True
-        return False
-
-    def _line(self, position: int) -> int:
-        return bisect_right(self.lines, position - 1) + 1
-
-    def _error(self, position: int, what: str) -> InputError:
-        return InputError(
-            f"Liberty file {self.where!r} line {self._line(position)} cannot be read: {what}; expected a cell library in Liberty format."
-        )
+def _arguments(tokens: Tokens, name: str) -> tuple[str, ...]:
+    arguments = []
+    while not tokens.accept(")"):
+        token = _next(tokens)
+        if token.kind != "op":
+            arguments.append(token.text)
+        elif token.text in "{};":
+            tokens.fail(f"unexpected {token.text!r} in the arguments of {name!r}", token.line)
+    return tuple(arguments)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import and_, or_, xor
 
 import numpy as np
 
+from hawx.circuits.tokens import Tokens, language
 from hawx.circuits.words import Words
 
 LIBERTY = {"0": "0", "1": "1", "not": "!", "and": "*", "or": "+", "xor": "^"}
@@ -17,7 +17,7 @@ VERILOG = {"0": "1'b0", "1": "1'b1", "not": "~", "and": " & ", "or": " | ", "xor
 """How an expression is written: see `Expression.text`."""
 
 _OPERATIONS: Mapping[str, Callable[[Words, Words], Words]] = {"and": and_, "or": or_, "xor": xor}
-_TOKEN = re.compile(r"\s*(?:([A-Za-z_][\w\[\].$]*)|([01])(?!\w)|([!'()*&+|^~])|$)")
+_FUNCTION = language(r"\s", name=r"[A-Za-z_][\w\[\].$]*", number=r"[01](?!\w)", op="[!'()*&+|^~]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,74 +58,64 @@ class Expression:
         return f"{mark}({operands[0]})" if self.operator == "not" else f"({mark.join(operands)})" if operands else mark
 
 
+def joined(operator: str, terms: Sequence[Expression]) -> Expression:
+    """Return the terms under one operator, or the only one alone."""
+    return terms[0] if len(terms) == 1 else Expression(operator, tuple(terms))
+
+
+@lru_cache(maxsize=4096)
 def parse_function(text: str) -> Expression:
     """Return the expression of a Liberty `function` text.
 
     Operators by falling precedence: `!` `~` before or `'` after, `^`, then and (`*`, `&` or a blank), then or (`+`, `|`).
 
     Raises:
-        ValueError: the text is not such an expression.
+        InputError: the text is not such an expression.
     """
-    tokens: list[str] = []
-    position = 0
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        if match is None or match.end() == position:
-            raise ValueError(f"unexpected {text[position:]!r}")
-        position = match.end()
-        token = match[1] or match[2] or match[3]
-        if token:
-            tokens.append(token)
-    parser = _Parser(tokens)
-    result = parser.alternatives()
-    if parser.tokens:
-        raise ValueError(f"unexpected {parser.tokens[0]!r}")
+    tokens = Tokens("", text, _FUNCTION)
+    result = _alternatives(tokens)
+    if tokens.current.kind != "end":
+        tokens.fail(f"unexpected {tokens.current.text!r}")
     return result
 
 
-class _Parser:
-    def __init__(self, tokens: list[str]) -> None:
-        self.tokens = tokens
+def _alternatives(tokens: Tokens) -> Expression:
+    terms = [_product(tokens)]
+    while tokens.accept("+", "|"):
+        terms.append(_product(tokens))
+    return joined("or", terms)
 
-    def alternatives(self) -> Expression:
-        return self._chain("or", "+|", self._products)
 
-    def _products(self) -> Expression:
-        terms = [self._exclusive()]
-        while self.tokens and self.tokens[0] not in {"+", "|", ")", "^"}:
-            if self.tokens[0] in {"*", "&"}:
-                self.tokens.pop(0)
-            terms.append(self._exclusive())
-        return terms[0] if len(terms) == 1 else Expression("and", tuple(terms))
+def _product(tokens: Tokens) -> Expression:
+    terms = [_exclusive(tokens)]
+    while tokens.current.kind != "end" and not tokens.at("+", "|", ")", "^"):
+        tokens.accept("*", "&")
+        terms.append(_exclusive(tokens))
+    return joined("and", terms)
 
-    def _exclusive(self) -> Expression:
-        return self._chain("xor", "^", self._literal)
 
-    def _chain(self, operator: str, marks: str, part: object) -> Expression:
-        assert callable(part)
-        terms = [part()]
-        while self.tokens and self.tokens[0] in marks:
-            self.tokens.pop(0)
-            terms.append(part())
-        return terms[0] if len(terms) == 1 else Expression(operator, tuple(terms))
+def _exclusive(tokens: Tokens) -> Expression:
+    terms = [_literal(tokens)]
+    while tokens.accept("^"):
+        terms.append(_literal(tokens))
+    return joined("xor", terms)
 
-    def _literal(self) -> Expression:
-        if not self.tokens:
-            raise ValueError("the expression ends early")
-        token = self.tokens.pop(0)
-        if token in {"!", "~"}:
-            result = Expression("not", (self._literal(),))
-        elif token == "(":  # noqa: S105  (a parenthesis, not a password)
-            result = self.alternatives()
-            if not self.tokens or self.tokens.pop(0) != ")":
-                raise ValueError("a parenthesis is not closed")
-        elif token in {"0", "1"}:
-            result = Expression(token)
-        elif token[0].isalpha() or token[0] == "_":
-            result = Expression("pin", pin=token)
-        else:
-            raise ValueError(f"unexpected {token!r}")
-        while self.tokens and self.tokens[0] == "'":
-            self.tokens.pop(0)
-            result = Expression("not", (result,))
-        return result
+
+def _literal(tokens: Tokens) -> Expression:
+    token = tokens.take()
+    tokens.descend()
+    if token.text in ("!", "~"):
+        result = Expression("not", (_literal(tokens),))
+    elif token.text == "(":
+        result = _alternatives(tokens)
+        tokens.expect(")")
+    elif token.kind == "number":
+        result = Expression(token.text)
+    elif token.kind == "name":
+        result = Expression("pin", pin=token.text)
+    else:
+        tokens.fail(f"unexpected {token.text!r}")
+    tokens.ascend()
+    while tokens.accept("'"):
+        result = Expression("not", (result,))
+    return result

@@ -1,10 +1,11 @@
-"""Tokens with line numbers for the Verilog and C subsets, and the error that names file and line."""
+"""One tokenizer for Verilog, C, Liberty and the functions in it: tokens with line numbers, and the error that names file and line."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NamedTuple, NoReturn, TypeVar
 
 from hawx.errors import InputError
 
@@ -13,63 +14,84 @@ MAX_CIRCUIT_BYTES = 8 << 20
 MAX_DEPTH = 100
 """Deepest nesting of an expression."""
 
-_BLANKS = re.compile(r"//[^\n]*|/\*.*?\*/|\(\*(?!\s*\)).*?\*\)|\s+", re.DOTALL)
+BLANKS = r"//[^\n]*|/\*.*?\*/|\(\*(?!\s*\)).*?\*\)|\s+"
+"""Comments, attributes and space of Verilog and C."""
+
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     kind: str
-    """`name`, `number`, `op` or `end`."""
+    """`name`, `number`, `op`, `quoted` (its text is without the quotes) or `end`."""
     text: str
     line: int
 
 
+@dataclass(frozen=True, slots=True)
+class Language:
+    """How a text is split, and how what cannot be used is told."""
+
+    pattern: re.Pattern[str]
+    """The blanks before a token, and a named group for its kind, `end` or `bad`."""
+    refusal: str
+    unknown: str
+
+
+def language(
+    blank: str,
+    *,
+    refusal: str = "{path!r} line {line}: {message}",
+    unknown: str = "{text!r} is not understood; expected a gate-level circuit.",
+    **kinds: str,
+) -> Language:
+    """Return a language.
+
+    Args:
+        blank: what stands between tokens; like `kinds`, the text of a regular expression without groups.
+        refusal: format of every message: `path`, `line`, `message`.
+        unknown: message for what is no token: `text`, its first characters.
+        kinds: kind → its tokens, the first that fits counts.
+    """
+    groups = "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in {**kinds, "end": r"\Z", "bad": "."}.items())
+    return Language(re.compile(f"(?:{blank})*+(?:{groups})", re.DOTALL), refusal, unknown)
+
+
 class Tokens:
-    """A cursor over the tokens of one file; every refusal names the file and the line."""
+    """A cursor over the tokens of one text; every refusal names the file and the line."""
 
-    def __init__(self, path: str, text: str, pattern: re.Pattern[str]) -> None:
-        """Split `text`.
-
-        Args:
-            path: file name for messages.
-            text: the file's text.
-            pattern: alternatives in named groups `name`, `number`, `op`.
-        """
+    def __init__(self, path: str, text: str, language: Language) -> None:
+        """Split `text`; `path` is its file for messages."""
         self.path = path
-        self.position = 0
+        self.language = language
         self.depth = 0
+        self.position = 0
         self.tokens: list[Token] = []
-        at, line, end = 0, 1, len(text)
-        while at < end:
-            blank = _BLANKS.match(text, at)
-            if blank is not None:
-                line += text.count("\n", at, blank.end())
-                at = blank.end()
-                continue
-            match = pattern.match(text, at)
-            if match is None or match.lastgroup is None:
-                raise InputError(f"{path!r} line {line}: {text[at : at + 12].splitlines()[0]!r} is not understood; expected a gate-level circuit.")
-            self.tokens.append(Token(match.lastgroup, match[0], line))
-            line += match[0].count("\n")
-            at = match.end()
-        self.tokens.append(Token("end", "end of file", line))
-
-    @property
-    def current(self) -> Token:
-        return self.tokens[self.position]
+        at, line = 0, 1
+        for match in language.pattern.finditer(text):
+            kind = match.lastgroup or "bad"
+            start = match.start(kind)
+            line += text.count("\n", at, start)
+            at = start
+            if kind == "bad":
+                self.fail(language.unknown.format(text=text[at : at + 12].splitlines()[0]), line)
+            self.tokens.append(Token(kind, match[kind][1:-1] if kind == "quoted" else match[kind] or "end of file", line))
+            if kind == "end":
+                break
+        self.current = self.tokens[0]
 
     def take(self) -> Token:
-        token = self.tokens[self.position]
+        token = self.current
         if token.kind != "end":
             self.position += 1
+            self.current = self.tokens[self.position]
         return token
 
     def at(self, *texts: str) -> bool:
-        return self.current.text in texts and self.current.kind != "end"
+        return self.current.text in texts and self.current.kind != "quoted"
 
     def accept(self, *texts: str) -> bool:
-        if self.at(*texts):
-            self.position += 1
+        if self.current.text in texts and self.current.kind != "quoted":
+            self.take()
             return True
         return False
 
@@ -92,7 +114,7 @@ class Tokens:
         return " Is the file truncated?" if self.current.kind == "end" else ""
 
     def fail(self, message: str, line: int | None = None) -> NoReturn:
-        raise InputError(f"{self.path!r} line {self.current.line if line is None else line}: {message}")
+        raise InputError(self.language.refusal.format(path=self.path, line=self.current.line if line is None else line, message=message))
 
     def descend(self) -> None:
         """Enter one level of nesting."""
@@ -102,3 +124,20 @@ class Tokens:
 
     def ascend(self) -> None:
         self.depth -= 1
+
+
+def climb(tokens: Tokens, levels: Mapping[str, int], operand: Callable[[], T], combine: Callable[[Token, T, T], T], least: int = 0) -> T:
+    """Return a chain of left-associative binary operators, each operator `combine`d as soon as both sides are known.
+
+    Args:
+        tokens: the cursor.
+        levels: operator → its precedence, the loosest is 0.
+        operand: takes one operand.
+        combine: operator, left and right → value.
+        least: looser operators are left for the caller.
+    """
+    left = operand()
+    while (level := levels.get(tokens.current.text, -1)) >= least:
+        token = tokens.take()
+        left = combine(token, left, climb(tokens, levels, operand, combine, level + 1))
+    return left

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hawx.circuits.cells import CELLS
-from hawx.circuits.logic import Expression
+from hawx.circuits.logic import Expression, joined
 from hawx.circuits.netlist import ONE, ZERO, Cell, Gate, Netlist, evaluation_order, patterns
 from hawx.circuits.ports import is_multiplier, multiplier_ports, top_module
 from hawx.circuits.verilog_syntax import Assign, Instance, Module, Vector, parse_verilog
@@ -136,9 +136,9 @@ class _Circuit:
             case "join":
                 found = [bit for operand in vector.operands for bit in self.values(scope, operand)]
             case "any" | "all" | "odd" as fold:
-                found = [_fold(_FOLDS[fold], self.values(scope, vector.operands[0]))]
+                found = [joined(_FOLDS[fold], self.values(scope, vector.operands[0]))]
             case "mux":
-                select = Expression("pin", pin=self.pin(_fold("or", self.values(scope, vector.operands[0]))))
+                select = Expression("pin", pin=self.pin(joined("or", self.values(scope, vector.operands[0]))))
                 one, other = (self.values(scope, operand, width) for operand in vector.operands[1:])
                 found = _choice(select, one, other)
             case "add":
@@ -243,10 +243,6 @@ class _Circuit:
             stuck = self.owners[min(set(range(len(self.gates))).difference(order))]
             raise self.fail(stuck.line, f"net '{stuck.targets[0]}' depends on itself; expected a circuit without loops.")
         return tuple(self.gates[index] for index in order)
-
-
-def _fold(operator: str, bits: list[Expression]) -> Expression:
-    return bits[0] if len(bits) == 1 else Expression(operator, tuple(bits))
 
 
 def _choice(select: Expression, one: list[Expression], other: list[Expression]) -> list[Expression]:

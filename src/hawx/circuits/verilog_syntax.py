@@ -6,10 +6,13 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from hawx.circuits.tokens import Tokens
+from hawx.circuits.tokens import BLANKS, Token, Tokens, climb, language
 
-_PATTERN = re.compile(
-    r"(?P<number>\d*\s*'\s*[sS]?[bBoOdDhH]\s*[0-9a-fA-FxXzZ?_]+|\d+)|(?P<name>[A-Za-z_][A-Za-z0-9_$]*|\\\S+\s)|(?P<op>~\^|\^~|~&|~\||&&|\|\||==|!=|<<|>>|<=|>=|[-+*/%!~&|^?:;,.()\[\]{}=#@<>])"
+_VERILOG = language(
+    BLANKS,
+    number=r"\d*\s*'\s*[sS]?[bBoOdDhH]\s*[0-9a-fA-FxXzZ?_]+|\d+",
+    name=r"[A-Za-z_][A-Za-z0-9_$]*|\\\S+\s",
+    op=r"~\^|\^~|~&|~\||&&|\|\||==|!=|<<|>>|<=|>=|[-+*/%!~&|^?:;,.()\[\]{}=#@<>]",
 )
 _DIRECTIVE = re.compile(r"^[ \t]*`(timescale|default_nettype|celldefine|endcelldefine|resetall)\b.*$", re.MULTILINE)
 _PRIMITIVES = {"and", "or", "xor", "nand", "nor", "xnor", "not", "buf"}
@@ -68,7 +71,7 @@ def parse_verilog(path: str, text: str) -> dict[str, Module]:
     Raises:
         InputError: a construct is outside the subset or the text is cut off; names file and line.
     """
-    tokens = Tokens(path, _DIRECTIVE.sub("", text), _PATTERN)
+    tokens = Tokens(path, _DIRECTIVE.sub("", text), _VERILOG)
     modules: dict[str, Module] = {}
     while tokens.current.kind != "end":
         if not tokens.at("module"):
@@ -214,18 +217,21 @@ def _primitive(tokens: Tokens, module: Module, cell: str, pins: list[Vector], li
     module.assigns.append(Assign(target, value, line))
 
 
-_BINARY: tuple[dict[str, tuple[Literal["and", "or", "xor", "add"], bool]], ...] = (
-    {"|": ("or", False)},
-    {"^": ("xor", False), "~^": ("xor", True), "^~": ("xor", True)},
-    {"&": ("and", False)},
-    {"+": ("add", False)},
-)
-"""Binary operators, loosest first: (kind, result inverted)."""
+_BINARY: dict[str, tuple[int, Literal["and", "or", "xor", "add"], bool]] = {
+    "|": (0, "or", False),
+    "^": (1, "xor", False),
+    "~^": (1, "xor", True),
+    "^~": (1, "xor", True),
+    "&": (2, "and", False),
+    "+": (3, "add", False),
+}
+"""Binary operators: (precedence, kind, result inverted)."""
+_LEVELS = {operator: level for operator, (level, _, _) in _BINARY.items()}
 
 
 def _expression(tokens: Tokens) -> Vector:
     tokens.descend()
-    condition = _binary(tokens, 0)
+    condition = climb(tokens, _LEVELS, lambda: _unary(tokens), _combined)
     if tokens.at("?"):
         line = tokens.take().line
         one = _expression(tokens)
@@ -237,17 +243,10 @@ def _expression(tokens: Tokens) -> Vector:
     return condition
 
 
-def _binary(tokens: Tokens, level: int) -> Vector:
-    if level == len(_BINARY):
-        return _unary(tokens)
-    left = _binary(tokens, level + 1)
-    while tokens.at(*_BINARY[level]):
-        token = tokens.take()
-        kind, inverted = _BINARY[level][token.text]
-        left = Vector(kind, token.line, (left, _binary(tokens, level + 1)))
-        if inverted:
-            left = Vector("not", token.line, (left,))
-    return left
+def _combined(operator: Token, left: Vector, right: Vector) -> Vector:
+    _, kind, inverted = _BINARY[operator.text]
+    result = Vector(kind, operator.line, (left, right))
+    return Vector("not", operator.line, (result,)) if inverted else result
 
 
 _REDUCTIONS: dict[str, tuple[Literal["all", "any", "odd"], bool]] = {
