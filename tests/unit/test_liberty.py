@@ -82,7 +82,6 @@ def test_cells_are_known_by_what_they_do(library):
     cell, pins = library.full_adder
     assert cell.name == "ADD"
     assert (pins["SUM"], pins["CARRY"]) == ("S", "K")
-    assert library.half_adder is None
     assert library.cells["TRI"].logic is None
     assert library.cells["FLOP"].register.clock == "CK"
 

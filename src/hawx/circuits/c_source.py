@@ -14,8 +14,8 @@ import numpy as np
 
 from hawx.circuits import operand_order
 from hawx.circuits.c_arithmetic import Type, Typed, binary, choose, convert, literal, shift, unary, wrap
+from hawx.circuits.readings import Numbers
 from hawx.circuits.tokens import BLANKS, Token, Tokens, climb, language
-from hawx.circuits.verilog import Raw
 from hawx.formats import CODES
 
 _C = language(
@@ -176,8 +176,8 @@ _PRECEDENCE = ("||", "&&", "|", "^", "&", "== !=", "< > <= >=", "<< >>", "+ -", 
 _LEVELS = {operator: level for level, operators in enumerate(_PRECEDENCE) for operator in operators.split()}
 
 
-def evaluate_c(path: str, text: str) -> tuple[str, Raw]:
-    """Return the function's name and its exhaustive raw behaviour.
+def evaluate_c(path: str, text: str) -> tuple[str, Numbers]:
+    """Return the function's name and its 16-bit output patterns, (256, 256) over operand patterns 0..255.
 
     Operands are taken by parameter name (A is the activation, B the weight, whatever the order), else in the order given.
 

@@ -28,7 +28,7 @@ _FUNCTIONS = {
     "OAI22X1": "Y=!((A+B)*(C+D))",
     "MUX2X1": "Y=!(S*A+!S*B)",
     "HAX1": "YC=A*B YS=A^B",
-    "FAX1": "YC=A*B+B*C+A*C YS=A^B^C",
+    "FAX1": "YC=A*B+(A+B)*C YS=A^B^C",
 }
 """Names → pin=function, in Liberty's notation; inputs are in alphabetical order."""
 

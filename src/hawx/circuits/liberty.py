@@ -17,9 +17,8 @@ from hawx.circuits.logic import Expression, parse_function
 from hawx.circuits.netlist import Cell
 from hawx.errors import InputError
 
-FULL_ADDER = (0b10010110, 0b11101000)
-"""Truth tables of sum and carry over three inputs."""
-HALF_ADDER = (0b0110, 0b1000)
+SUM, CARRY = 0b10010110, 0b11101000
+"""Truth tables of a full adder's outputs over its three inputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,22 +119,13 @@ class CellLibrary:
     @cached_property
     def full_adder(self) -> tuple[LibraryCell, Mapping[str, str]] | None:
         """The smallest full-adder cell with its pins (`A B C` in, `SUM`, `CARRY` out -> pin name), or None."""
-        return self._adder(FULL_ADDER, ("A", "B", "C"))
-
-    @cached_property
-    def half_adder(self) -> tuple[LibraryCell, Mapping[str, str]] | None:
-        """The smallest half-adder cell with its pins, or None."""
-        return self._adder(HALF_ADDER, ("A", "B"))
-
-    def _adder(self, truths: tuple[int, int], names: tuple[str, ...]) -> tuple[LibraryCell, Mapping[str, str]] | None:
-        best: tuple[LibraryCell, Mapping[str, str]] | None = None
+        adders = []
         for cell in self.cells.values():
-            if cell.logic is None or cell.register is not None or len(cell.inputs) != len(names) or len(cell.outputs) != 2:
-                continue
-            found = {function.truth(cell.inputs): pin for pin, function in cell.logic.outputs.items()}
-            if set(found) == set(truths) and (best is None or cell.area_um2 < best[0].area_um2):
-                best = cell, {**dict(zip(names, cell.inputs, strict=True)), "SUM": found[truths[0]], "CARRY": found[truths[1]]}
-        return best
+            if cell.logic is not None and cell.register is None and len(cell.inputs) == 3 and len(cell.outputs) == 2:
+                found = {function.truth(cell.inputs): pin for pin, function in cell.logic.outputs.items()}
+                if set(found) == {SUM, CARRY}:
+                    adders.append((cell, {**dict(zip("ABC", cell.inputs, strict=True)), "SUM": found[SUM], "CARRY": found[CARRY]}))
+        return min(adders, key=lambda adder: adder[0].area_um2, default=None)
 
 
 def parse_liberty(data: bytes, path: Path) -> CellLibrary:
@@ -300,12 +290,16 @@ def _powers(group: Group, templates: Mapping[str, Group], units: _Units) -> list
     return [Power(pin, (pair[0], pair[1])) for pin in group.attributes.get("related_pin", "").split() or [""]]
 
 
+def _floats(text: str) -> list[float]:
+    return [float(number) for number in text.replace(",", " ").split()]
+
+
 def _values(group: Group) -> NDArray[np.float64]:
-    rows = [[float(v) for v in row.replace(",", " ").split()] for row in group.lists.get("values", ())]
+    rows = [_floats(row) for row in group.lists.get("values", ())]
     if not rows:
         return np.zeros((1, 1))
     if len({len(row) for row in rows}) != 1:
-        return np.concatenate([np.array(row) for row in rows])[None, :]
+        return np.concatenate(rows)[None, :]
     return np.array(rows)
 
 
@@ -314,21 +308,17 @@ def _table(group: Group, templates: Mapping[str, Group], scale: float, units: _U
     template = templates.get(group.name)
     values = _values(group) * scale
     axes: dict[str, tuple[float, ...]] = {}
-    order: list[str] = []
-    for number in (1, 2):
-        key = f"index_{number}"
+    for key, number in (("index_1", 1), ("index_2", 2)):
         variable = template.attributes.get(f"variable_{number}", "") if template is not None else ""
         texts = group.lists.get(key) or (template.lists.get(key) if template is not None else None)
         if not texts or (not variable and values.size == 1):
             continue
-        is_load = "capacitance" in variable
-        axis = "load" if is_load else "slew"
-        axes[axis] = tuple(float(v) * (units.capacitance if is_load else units.time) for text in texts for v in text.replace(",", " ").split())
-        order.append(axis)
+        axis, unit = ("load", units.capacitance) if "capacitance" in variable else ("slew", units.time)
+        axes[axis] = tuple(value * unit for text in texts for value in _floats(text))
     slews, loads = axes.get("slew", (0.0,)), axes.get("load", (0.0,))
     if values.size != len(slews) * len(loads):
         values = np.full((len(slews), len(loads)), values.flat[0])
-    elif order[:1] == ["load"]:
+    elif next(iter(axes), "") == "load":
         values = values.reshape(len(loads), len(slews)).T
     return Table2D(slews, loads, tuple(map(tuple, values.reshape(len(slews), len(loads)).tolist())))
 

@@ -10,20 +10,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-import numpy as np
-from numpy.typing import NDArray
-
 from hawx.circuits.cells import CELLS
 from hawx.circuits.logic import Expression, joined
 from hawx.circuits.netlist import ONE, ZERO, Cell, Gate, Netlist, evaluation_order, patterns
 from hawx.circuits.ports import is_multiplier, multiplier_ports, top_module
+from hawx.circuits.readings import Numbers
 from hawx.circuits.verilog_syntax import Assign, Instance, Module, Vector, parse_verilog
 from hawx.errors import InputError
 
 _MOST_DRIVERS = 200_000
-
-Raw = NDArray[np.int64]
-"""`raw[A code, B code]`: 16-bit output pattern 0..65535 for operand bit patterns 0..255, (256, 256)."""
 
 _NEVER, _ALWAYS = Expression("0"), Expression("1")
 _FOLDS = {"any": "or", "all": "and", "odd": "xor"}
@@ -79,25 +74,29 @@ class _Circuit:
         return tuple(self.nets.setdefault(bit, len(self.nets)) for bit in bits)
 
     def add(self, kind: str, cell: Cell, inputs: Iterable[str], outputs: Sequence[str]) -> None:
-        """Add a gate of the latest driver; an output without a name is open."""
+        """Add a gate of the latest driver; its inputs are bits and constants, an output without a name is open."""
         self.cells[kind] = cell
         self.gates.append(Gate(kind, self.numbers(inputs), tuple(self.numbers([bit])[0] if bit else -1 for bit in outputs)))
         self.owners.append(self.drivers[-1])
 
-    def drive(self, targets: list[str], values: list[Expression]) -> None:
-        """Add a gate that computes the values, once everything is known that its driver has read so far."""
-        driver = self.drivers[-1]
-        inputs = tuple(dict.fromkeys((*driver.reads, *driver.inner)))
+    def drive(self, targets: list[str], values: list[Expression], reads: Iterable[str]) -> None:
+        """Add a gate that computes the values."""
+        inputs = tuple(reads)
         self.add(f"{len(self.gates)}", Cell(inputs, dict(zip(targets, values, strict=True))), inputs, targets)
 
-    def pin(self, value: Expression) -> str:
-        """Return a bit that carries the value: one that does so already, or an inner one of the driver."""
+    def leaf(self, value: Expression) -> Expression:
+        """Return the value if it is a bit or constant, else a new inner bit of the driver that carries it."""
         if not value.operands:
-            return value.pin or value.operator
+            return value
         bit = f"={len(self.gates)}"
-        self.drive([bit], [value])
+        self.drive([bit], [value], sorted(value.pins))
         self.drivers[-1].inner.append(bit)
-        return bit
+        return Expression("pin", pin=bit)
+
+    def bit(self, value: Expression) -> str:
+        """Return a bit that carries the value; a constant is one by its own name."""
+        leaf = self.leaf(value)
+        return leaf.pin or leaf.operator
 
     def bits(self, scope: _Scope, vector: Vector) -> list[str]:
         """Return the net bits that an assignable vector names, least significant first."""
@@ -138,7 +137,7 @@ class _Circuit:
             case "any" | "all" | "odd" as fold:
                 found = [joined(_FOLDS[fold], self.values(scope, vector.operands[0]))]
             case "mux":
-                select = Expression("pin", pin=self.pin(joined("or", self.values(scope, vector.operands[0]))))
+                select = self.leaf(joined("or", self.values(scope, vector.operands[0])))
                 one, other = (self.values(scope, operand, width) for operand in vector.operands[1:])
                 found = _choice(select, one, other)
             case "add":
@@ -152,7 +151,7 @@ class _Circuit:
         """Return the sum of two equally wide vectors, by full adders."""
         total, carry = [], "0"
         for p, q in zip(one, other, strict=True):
-            inputs, number = (self.pin(p), self.pin(q), carry), len(self.gates)
+            inputs, number = (self.bit(p), self.bit(q), carry), len(self.gates)
             carry, digit = f"={number}c", f"={number}s"
             self.add("FAX1", CELLS["FAX1"], inputs, (carry, digit))
             self.drivers[-1].inner.append(digit)
@@ -164,7 +163,8 @@ class _Circuit:
         targets = self.bits(into or scope, assign.target)
         self.start(assign.line, targets)
         width = max(len(targets), self.width(scope, assign.value))
-        self.drive(targets, self.values(scope, assign.value, width)[: len(targets)])
+        values = self.values(scope, assign.value, width)[: len(targets)]
+        self.drive(targets, values, dict.fromkeys((*self.drivers[-1].reads, *self.drivers[-1].inner)))
 
     def elaborate(self, scope: _Scope, above: tuple[str, ...]) -> None:
         """Add the gates of a module and of everything inside it."""
@@ -212,7 +212,7 @@ class _Circuit:
         outputs = [self.bits(scope, pins[pin])[0] if pin in pins else "" for pin in cell.outputs]
         if any(outputs):
             self.start(instance.line, [bit for bit in outputs if bit])
-            self.add(instance.cell, cell, [self.pin(self.values(scope, pins[pin], 1)[0]) for pin in cell.inputs], outputs)
+            self.add(instance.cell, cell, [self.bit(self.values(scope, pins[pin], 1)[0]) for pin in cell.inputs], outputs)
 
     def driven(self, inputs: Iterable[str]) -> set[str]:
         """Return the bits that have a value.
@@ -286,19 +286,22 @@ def netlist_of(path: str, modules: dict[str, Module], stem: str) -> Netlist:
     top = module_of(path, modules, stem)
     circuit, scope = _Circuit(path, modules), _Scope(top)
     ports = {port: scope.bits(port) for port in ports_of(path, top)}
-    (first, second, product) = ports
+    first, second, product = ports
     circuit.elaborate(scope, (top.name,))
     known = circuit.driven([*ports[first], *ports[second]])
+    gates = circuit.ordered()
     for bit in ports[product]:
         if bit not in known:
             raise circuit.fail(top.line, f"output bit {bit} has no driver; expected all 16 driven.")
-    gates = circuit.ordered()
     nets = {port: circuit.numbers(bits) for port, bits in ports.items()}
     inputs, outputs = {first: nets[first], second: nets[second]}, {product: nets[product]}
     return Netlist(top.name, inputs, outputs, gates, (), circuit.cells, len(circuit.nets))
 
 
-def evaluate_verilog(path: str, text: str, stem: str) -> tuple[str, Raw]:
-    """Return the top module's name and its exhaustive raw behaviour; arguments and errors as of `parse_verilog` and `netlist_of`."""
+def evaluate_verilog(path: str, text: str, stem: str) -> tuple[str, Numbers]:
+    """Return the top module's name and its 16-bit output patterns, (256, 256) over operand patterns 0..255.
+
+    Arguments and errors as of `parse_verilog` and `netlist_of`.
+    """
     netlist = netlist_of(path, parse_verilog(path, text), stem)
     return netlist.name, patterns(netlist, *netlist.inputs, *netlist.outputs)

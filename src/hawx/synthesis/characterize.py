@@ -218,32 +218,15 @@ def _measured(synthesis: Synthesis, library: CellLibrary, source: str, formats: 
 
 
 def _from_stored(values: Mapping[str, Any]) -> Characterization:
-    name = re.sub(r"\s", "_", values["name"])
-    a_format, w_format = (IntFormat.parse(f) for f in values["formats"])
-    costs = Costs(**values["costs"])
+    circuit, costs = circuit_from_dict(values), Costs(**values["costs"])
     block = Block.from_table(
         np.array(values["table"], np.int32),
-        name=name,
-        formats=(a_format, w_format),
+        name=re.sub(r"\s", "_", values["name"]),
+        formats=circuit.formats,
         costs={costs.technology: costs},
         provenance={"characterized": costs.origin},
     )
-    circuit = SwitchingCircuit(
-        netlist=Netlist.from_dict(values["netlist"]),
-        activation=values["ports"][0],
-        weight=values["ports"][1],
-        formats=(a_format, w_format),
-        toggle_fj=np.array(values["toggle_fj"]),
-    )
-    return Characterization(
-        block=block,
-        circuit=circuit,
-        mapping=values["mapping"],
-        gates=values["gates"],
-        full_adders=values["full_adders"],
-        tool=values["tool"],
-        library=values["library"],
-    )
+    return Characterization(block=block, circuit=circuit, **{key: values[key] for key in ("mapping", "gates", "full_adders", "tool", "library")})
 
 
 def circuit_to_dict(circuit: SwitchingCircuit) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def synthesize(verilog: str, library: CellLibrary, *, source: str, top: str | No
     mapped = {file.removesuffix(".json"): json.loads(text)["modules"][name] for file, text in written.items()}
     luts = sum(cell["type"] == "$lut" for cell in mapped.pop("luts")["cells"].values())
     mapping = min(sorted(mapped), key=lambda mapping: mapped_area(mapped[mapping], library))
-    netlist = yosys.netlist_of(mapped[mapping], name, library)
+    netlist = yosys.mapped_netlist(mapped[mapping], name, library)
     return Synthesis(
         netlist=netlist,
         mapping=mapping,

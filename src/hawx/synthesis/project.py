@@ -129,7 +129,7 @@ def synthesize_project(
     modules = [json.loads(texts["mapped.json"])["modules"][project.top] for texts in written]
     areas = [mapped_area(module, library) for module in modules]
     best = int(np.argmin(areas))
-    netlist = yosys.netlist_of(modules[best], project.top, library)
+    netlist = yosys.mapped_netlist(modules[best], project.top, library)
     timing = static_timing(netlist, library)
     cells = [*netlist.gates, *netlist.registers]
     return ProjectSynthesis(

@@ -125,7 +125,7 @@ def _message(log: str, source: str, version: str) -> str:
     return f"Verilog file {where} cannot be synthesized: {reason}; expected a combinational multiplier in synthesizable Verilog."
 
 
-def netlist_of(module: Mapping[str, Any], name: str, library: CellLibrary) -> Netlist:
+def mapped_netlist(module: Mapping[str, Any], name: str, library: CellLibrary) -> Netlist:
     """Return the netlist of one module of Yosys's JSON, mapped to `library`.
 
     Raises:
