@@ -20,7 +20,7 @@ from hawx.blocks.families import builtin_families, builtin_library
 from hawx.networks.layer import Layer, LayerKind
 from hawx.rtl import ArraySpec, LayerSpec, Multiplier, array_project, layer_project
 from hawx.rtl.multipliers import verilog
-from hawx.synthesis.liberty import default_liberty, read_liberty
+from hawx.synthesis.cells import cell_library
 from hawx.synthesis.project import ProjectSynthesis, synthesize_project
 
 WORDS = 8
@@ -105,7 +105,7 @@ def synthesized(case: Case, keep_lanes: bool, rng: np.random.Generator) -> tuple
         first = np.zeros((CYCLES, 1, WORDS), np.uint64)
         first[::16] = ~np.uint64(0)
         inputs = {"first": first, "a": random_bits[:, : 8 * case.simd], "w": random_bits[:, -8 * case.simd * len(blocks) :]}
-    result = synthesize_project(project, read_liberty(default_liberty()), keep_lanes=keep_lanes)
+    result = synthesize_project(project, cell_library("osu018"), keep_lanes=keep_lanes)
     return result, result.energy_per_cycle_fj(inputs, WARM_UP)
 
 

@@ -1,6 +1,6 @@
 """Rank correlation of our area and energy with EvoApproxLib's published figures.
 
-    python benchmarks/hardware_evoapprox.py EVOAPPROXLIB_CHECKOUT [--liberty FILE.lib]
+    python benchmarks/hardware_evoapprox.py EVOAPPROXLIB_CHECKOUT [--liberty NAME|FILE.lib]
 
 The checkout is https://github.com/ehw-fit/evoapproxlib (MIT); its folder v2022/multiplers holds the Verilog. Published figures are read
 from the header comments of the same files.
@@ -32,7 +32,7 @@ def published(text: str) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkout", type=Path)
-    parser.add_argument("--liberty", type=Path)
+    parser.add_argument("--liberty", help="sky130hd, osu018 or a Liberty file [default: sky130hd]")
     options = parser.parse_args()
     rows, seen = [], set()
     for path in sorted(options.checkout.glob("v2022/multiplers/8x8_*/*/*.v")):

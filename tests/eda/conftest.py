@@ -8,7 +8,7 @@ from hawx.blocks.families import from_name
 from hawx.rtl import Multiplier
 from hawx.rtl.multipliers import verilog
 from hawx.synthesis import yosys
-from hawx.synthesis.liberty import OSU018_PATH, read_liberty
+from hawx.synthesis.cells import OSU018_PATH, cell_library
 
 
 @pytest.fixture(autouse=True)
@@ -20,11 +20,11 @@ def own_cache(tmp_path, monkeypatch):
 def osu018():
     if not OSU018_PATH.exists():
         pytest.skip("OSU018 is not installed (apt install qflow-tech-osu018)")
-    return read_liberty(OSU018_PATH)
+    return cell_library("osu018")
 
 
 @pytest.fixture
-def needs_yosys(osu018):
+def needs_yosys():
     if not yosys.available():
         pytest.skip("Yosys is not installed (pip install pyosys)")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from hawx.circuits.models import netlist_verilog
 from hawx.circuits.timing import static_timing
 from hawx.errors import HawxError, InputError, ToolMissingError
 from hawx.synthesis import characterize, yosys
-from hawx.synthesis.liberty import OSU018_PATH
+from hawx.synthesis.cells import NAMED, SKY130HD_PATH, cell_library
 
 pytestmark = [pytest.mark.eda, pytest.mark.usefixtures("needs_yosys")]
 BUILT_IN = builtin_library()
@@ -23,11 +24,14 @@ BUILT_IN = builtin_library()
 STAR = "module star (input signed [7:0] A, input signed [7:0] B, output signed [15:0] O);\n  assign O = A * B;\nendmodule\n"
 
 
-def test_a_built_in_block_gives_the_shipped_figures():
+@pytest.mark.parametrize("technology", NAMED)
+def test_a_built_in_block_gives_the_shipped_figures(technology, request):
+    if technology == "osu018":
+        request.getfixturevalue("osu018")
     block = BUILT_IN["mul8s_ot2"]
-    found = characterize("mul8s_ot2")
+    found = characterize("mul8s_ot2", technology)
     assert found.block.sha256 == block.sha256
-    shipped = block.costs["osu018"]
+    shipped = block.costs[technology]
     if found.costs.origin != shipped.origin:
         pytest.skip(f"another tool or cell library than the shipped figures': {found.costs.origin}")
     for name in ("area_um2", "delay_ns", "energy_fj", "leakage_nw", "luts", "constant_lsbs"):
@@ -40,12 +44,12 @@ def test_own_verilog_of_an_exact_multiplier(tmp_path):
     found = characterize(path)
     assert found.block.is_exact
     assert [f.name for f in found.block.formats] == ["s8", "s8"]
-    exact = BUILT_IN.exact.costs["osu018"]
+    exact = BUILT_IN.exact.costs["sky130hd"]
     assert exact.area_um2 < found.costs.area_um2 < 2 * exact.area_um2  # Yosys's * is poor: the baseline must be the best exact circuit
     assert exact.energy_fj < found.costs.energy_fj
-    assert found.costs.technology == "osu018"
+    assert found.costs.technology == "sky130hd"
     assert found.full_adders > 0
-    assert re.match(r"^synthesized: \w+ [\d.]+.*, flow \d+, osu018 [0-9a-f]{12}, pre-layout, zero-delay switching$", found.costs.origin)
+    assert re.match(r"^synthesized: \w+ [\d.]+.*, flow \d+, sky130hd [0-9a-f]{12}, pre-layout, zero-delay switching$", found.costs.origin)
 
 
 def test_the_weight_is_the_second_operand(tmp_path):
@@ -68,16 +72,23 @@ def test_results_are_cached_by_content(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA (sta) is not installed")
 @pytest.mark.parametrize("name", ["mul8s_exact", "mul8s_ot3", "mul8s_mitchell"])
-def test_delay_is_that_of_opensta(name, osu018, tmp_path):
-    netlist = characterize(name).circuit.netlist
-    (tmp_path / "netlist.v").write_text(netlist_verilog(netlist, osu018))
+@pytest.mark.parametrize("technology", NAMED)
+def test_delay_is_that_of_opensta(name, technology, tmp_path):
+    if not NAMED[technology].exists():
+        pytest.skip(f"{technology} is not installed")
+    library = cell_library(technology)
+    netlist = characterize(name, technology).circuit.netlist
+    (tmp_path / "netlist.v").write_text(netlist_verilog(netlist, library))
+    liberty = library.content if isinstance(library.content, bytes) else library.content.read_bytes()
+    (tmp_path / "cells.lib").write_bytes(re.sub(rb"default_wire_load.*", b"", liberty))  # figures are without wires
     (tmp_path / "run.tcl").write_text(
-        f"read_liberty {OSU018_PATH}\nread_verilog netlist.v\nlink_design {netlist.name}\nset_max_delay 0 -from [all_inputs] -to [all_outputs]\n"
+        f"read_liberty cells.lib\nread_verilog netlist.v\nlink_design {netlist.name}\n"
+        "set_max_delay 0 -from [all_inputs] -to [all_outputs]\n"
         "set_input_transition 0 [all_inputs]\nreport_checks -path_delay max -digits 6\nexit\n"
     )
     said = subprocess.run(["sta", "-exit", "run.tcl"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True).stdout
     arrival = float(re.search(r"([\d.]+)\s+data arrival time", said)[1])
-    assert static_timing(netlist, osu018).delay_ns == pytest.approx(arrival, rel=0.01)
+    assert static_timing(netlist, library).delay_ns == pytest.approx(arrival, rel=0.01)
 
 
 MULTIPLIER = "expected a combinational multiplier in synthesizable Verilog."
@@ -119,8 +130,8 @@ def test_no_name_reaches_a_shell(tmp_path, monkeypatch):
     hostile.write_text(STAR)
     assert characterize(hostile).block.is_exact
     library = Path("cells;touch pwned;$(touch pwned).lib")
-    shutil.copyfile(OSU018_PATH, library)
-    assert characterize(hostile, library, use_cache=False).costs.technology == "osu018"
+    library.write_bytes(gzip.decompress(SKY130HD_PATH.read_bytes()))
+    assert characterize(hostile, library, use_cache=False).costs.technology == "sky130hd"
     with pytest.raises(
         InputError, match=r"^module name 'star; touch pwned' is not a plain Verilog identifier; expected letters, digits, '_' and '\$'\.$"
     ):
@@ -147,13 +158,13 @@ def test_yosys_absent(monkeypatch, tmp_path):
 
 
 def test_cell_library_absent(monkeypatch):
-    monkeypatch.setattr("hawx.synthesis.liberty.OSU018_PATH", Path("/nowhere/osu018.lib"))
+    monkeypatch.setattr("hawx.synthesis.cells.NAMED", {"osu018": Path("/nowhere/osu018.lib")})
     with pytest.raises(
         ToolMissingError,
-        match=r"^the default cell library '/nowhere/osu018\.lib' is not installed; "
-        r"run `apt install qflow-tech-osu018` or give a Liberty file with `hawx blocks characterize --liberty`\.$",
+        match=r"^cell library 'osu018' is not installed \('/nowhere/osu018\.lib' is absent\); "
+        r"run `apt install qflow-tech-osu018`, or take 'sky130hd', which the package ships, or a Liberty file\.$",
     ):
-        characterize("mul8s_exact")
+        characterize("mul8s_exact", "osu018")
 
 
 def test_a_synthesis_that_does_not_end_is_ended():

@@ -15,6 +15,7 @@ from hawx.formats import S8, U8
 from hawx.importers import load_library
 from hawx.importers.circuit import load_circuit
 from hawx.synthesis import characterize, yosys
+from hawx.synthesis.cells import NAMED, cell_library
 
 pytestmark = [pytest.mark.eda, pytest.mark.skipif(not yosys.available(), reason="Yosys is not installed")]
 
@@ -44,7 +45,7 @@ def test_every_reader_gives_one_table(act: str, weight: str, swapped: bool, osu0
         f"#include <stdint.h>\nuint16_t mul8u_own(uint8_t {order[0]}, uint8_t {order[1]}) {{\n"
         f"  uint16_t dropped = ({act} >> 1) << 1;\n  return dropped * {weight};\n}}\n"
     )
-    found = characterize(verilog, use_cache=False)
+    found = characterize(verilog, "osu018", use_cache=False)
     mapped, behavioral = tmp_path / "mapped" / "mul8u_own.v", tmp_path / "behavioral" / "mul8u_own.v"
     for path, text in (
         (mapped, netlist_verilog(found.circuit.netlist, osu018)),
@@ -128,11 +129,14 @@ def test_the_module_with_multiplier_ports_is_the_top(tmp_path: Path) -> None:
     assert load_circuit(path).name == characterize(path, use_cache=False).block.name == "mul8u_own"
 
 
-def test_a_mapped_netlist_is_characterized(osu018: CellLibrary, tmp_path: Path) -> None:
-    first = characterize("mul8s_ot2")
+@pytest.mark.parametrize("technology", NAMED)
+def test_a_mapped_netlist_is_characterized(technology: str, tmp_path: Path) -> None:
+    if not NAMED[technology].exists():
+        pytest.skip(f"{technology} is not installed")
+    first = characterize("mul8s_ot2", technology)
     path = tmp_path / "own.v"
-    path.write_text(netlist_verilog(first.circuit.netlist, osu018).replace("mul8s_ot2", "own"))
-    again = characterize(path, use_cache=False)
+    path.write_text(netlist_verilog(first.circuit.netlist, cell_library(technology)).replace("mul8s_ot2", "own"))
+    again = characterize(path, technology, use_cache=False)
     assert again.block.sha256 == first.block.sha256
     assert again.full_adders > 0
     assert again.costs.area_um2 == pytest.approx(first.costs.area_um2, rel=0.1)
@@ -151,8 +155,8 @@ def test_inputs_of_functions_are_no_operands(tmp_path: Path) -> None:
 def test_a_folder_of_circuits_of_ones_own_gets_figures(tmp_path: Path) -> None:
     (tmp_path / "mul8u_own.v").write_text(gates("mul8u_own", "a", "b", ("a", "b")))
     library = load_library(tmp_path)
-    assert library.technology == "osu018"
-    assert library["mul8u_own"].costs["osu018"].area_um2 > 0
+    assert library.technology == "sky130hd"
+    assert library["mul8u_own"].costs["sky130hd"].area_um2 > 0
 
 
 def test_characterize_saves_unsigned_blocks_but_no_free_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from hawx.circuits.readings import from_patterns
 from hawx.errors import InputError
 from hawx.formats import S8, U8
 from hawx.synthesis import builtin_circuit, operand_energies
+from hawx.synthesis.builtin import TECHNOLOGIES
 from hawx.synthesis.operands import fold
 
 LIBRARY = builtin_library()
@@ -64,19 +65,20 @@ def test_energy_is_what_simulated_toggles_cost():
     assert circuit.energies(p, q)[0] == pytest.approx(simulated, rel=5e-3)
 
 
+@pytest.mark.parametrize("technology", TECHNOLOGIES)
 @pytest.mark.parametrize("name", NAMES)
-def test_shipped_circuits_are_the_shipped_blocks(name):
+def test_shipped_circuits_are_the_shipped_blocks(name, technology):
     block = LIBRARY[name]
-    circuit = builtin_circuit(block.sha256)
+    circuit = builtin_circuit(block.sha256, technology)
     raw = patterns(circuit.netlist, circuit.activation, circuit.weight, "O")
     np.testing.assert_array_equal(from_patterns(raw, block.formats), block.table)
-    assert circuit.uniform_fj == pytest.approx(block.costs["osu018"].energy_fj, rel=1e-4)
+    assert circuit.uniform_fj == pytest.approx(block.costs[technology].energy_fj, rel=1e-4)
     flat = np.full(256, 1 / 256)
     assert circuit.energies(flat, flat)[0] == pytest.approx(circuit.uniform_fj, rel=1e-5)
 
 
 def test_every_built_in_block_has_its_circuit():
-    assert [block.name for block in LIBRARY if builtin_circuit(block.sha256) is None] == []
+    assert [(block.name, name) for block in LIBRARY for name in TECHNOLOGIES if builtin_circuit(block.sha256, name) is None] == []
 
 
 def test_constant_operands_cost_nothing():

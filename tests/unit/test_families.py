@@ -317,9 +317,17 @@ def test_every_output_fits_the_16_bit_port():
 
 def test_shipped_costs_of_another_table_are_refused():
     block = Drum(4).block()
-    entry_of = {"sha256": block.sha256, "area_um2": 10, "delay_ns": 1.5, "energy_fj": 20, "leakage_nw": 3, "luts": 99}
-    content = {"technology": "osu018", "origin": "synthesized: test", "blocks": {block.name: entry_of}}
-    costs = family_costs.attach(block, content).costs["osu018"]
+    entry_of = {"sha256": block.sha256, "area_um2": 10, "delay_ns": 1.5, "energy_fj": 20, "leakage_nw": 3, "luts": 99, "constant_lsbs": 0}
+    other_entry = {**entry_of, "area_um2": 7}
+    content = {
+        "technologies": [
+            {"technology": "first", "origin": "synthesized: test", "blocks": {block.name: entry_of}},
+            {"technology": "second", "origin": "synthesized: test", "blocks": {block.name: other_entry}},
+        ]
+    }
+    both = family_costs.attach(block, content).costs
+    assert [(name, found.area_um2) for name, found in both.items()] == [("first", 10), ("second", 7)]
+    costs = both["first"]
     assert (costs.area_um2, costs.delay_ns, costs.energy_fj, costs.leakage_nw, costs.luts, costs.origin) == (10, 1.5, 20, 3, 99, "synthesized: test")
     assert not family_costs.attach(Drum(5).block(), content).costs
     assert not family_costs.attach(block, None).costs

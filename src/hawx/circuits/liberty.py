@@ -113,6 +113,9 @@ class CellLibrary:
     """Technology name: the file's library name without a `_stdcells`-like ending."""
     path: Path
     sha256: str
+    """Of the Liberty text, uncompressed."""
+    content: Path | bytes
+    """The plain Liberty text as other tools read it: `path` itself, or what it unpacks to."""
     voltage: float
     cells: Mapping[str, LibraryCell]
 
@@ -128,8 +131,13 @@ class CellLibrary:
         return min(adders, key=lambda adder: adder[0].area_um2, default=None)
 
 
-def parse_liberty(data: bytes, path: Path) -> CellLibrary:
-    """Return the cells of a Liberty file's content; `path` is what messages call it.
+def parse_liberty(data: bytes, path: Path, content: Path | bytes) -> CellLibrary:
+    """Return the cells of a Liberty text.
+
+    Args:
+        data: the plain text.
+        path: its file, for messages.
+        content: what other tools read: the file if it is plain, else `data`.
 
     Raises:
         InputError: it is not Liberty, or lacks combinational cells, timing tables or power tables.
@@ -154,7 +162,7 @@ def parse_liberty(data: bytes, path: Path) -> CellLibrary:
         raise InputError(f"Liberty file {str(path)!r} has no 'nom_voltage'; expected the supply voltage the power tables belong to.")
     name = re.sub(r"[^\w.-]", "_", root.name) or path.stem
     name = re.sub(r"_(stdcells|stdcell)$", "", name)
-    return CellLibrary(name=name, path=path, sha256=hashlib.sha256(data).hexdigest(), voltage=voltage, cells=cells)
+    return CellLibrary(name=name, path=path, sha256=hashlib.sha256(data).hexdigest(), content=content, voltage=voltage, cells=cells)
 
 
 @dataclass(frozen=True, slots=True)

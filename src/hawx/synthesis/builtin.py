@@ -1,14 +1,14 @@
 """Characterize every built-in block: `python -m hawx.synthesis` writes the figures and circuits that the package ships.
 
 `hawx/blocks/data/builtin_costs.json` holds the figures; `hawx/synthesis/data/builtin_circuits.json.gz` the mapped netlists with their
-toggle energies, so that operand-aware energy works where no Yosys is installed. Both name tool, flow and cell library.
+toggle energies, so that operand-aware energy works where no Yosys is installed. Both hold every technology of `TECHNOLOGIES`.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +20,8 @@ from hawx.circuits.energy import SwitchingCircuit
 from hawx.errors import InputError
 from hawx.synthesis.characterize import Characterization, characterize, circuit_from_dict, circuit_to_dict
 
+TECHNOLOGIES = ("osu018", "sky130hd")
+"""Cell libraries that the built-in blocks are characterized in; the first is the one that they are compared in by default."""
 CIRCUITS_SCHEMA = "hawx.builtin-circuits"
 CIRCUITS_FILE = "builtin_circuits.json.gz"
 _FIGURES = ("sha256", "area_um2", "delay_ns", "energy_fj", "leakage_nw", "luts", "constant_lsbs", "mapping")
@@ -33,19 +35,23 @@ def _shipped() -> Mapping[str, Any]:
 
 
 @cache
-def builtin_circuit(sha256: str) -> SwitchingCircuit | None:
-    """Return the shipped circuit of the block with this table hash, or None where none is shipped."""
-    values = _shipped()["circuits"].get(sha256)
+def builtin_circuit(sha256: str, technology: str = TECHNOLOGIES[0]) -> SwitchingCircuit | None:
+    """Return the shipped circuit of the block with this table hash in a technology, or None where none is shipped."""
+    values = _shipped()["technologies"].get(technology, {}).get(sha256)
     return None if values is None else circuit_from_dict(values)
 
 
-def costs_file(characterizations: Iterable[Characterization]) -> dict[str, Any]:
-    """Return the content of `builtin_costs.json`.
+def costs_file(technologies: Iterable[Sequence[Characterization]]) -> dict[str, Any]:
+    """Return the content of `builtin_costs.json`: one entry for the characterizations of each technology.
 
     Raises:
-        InputError: the blocks were characterized in more than one technology or by more than one tool.
+        InputError: characterizations of one entry are of more than one technology or by more than one tool.
     """
-    items = list(characterizations)
+    parts = [_part(items) for items in technologies]
+    return {"schema": SCHEMA, "version": VERSION, "command": "python -m hawx.synthesis", "technologies": parts}
+
+
+def _part(items: Sequence[Characterization]) -> dict[str, Any]:
     origins = {(item.costs.technology, item.costs.origin) for item in items}
     if len(origins) != 1:
         raise InputError(f"characterizations have origins {sorted(origins)!r}; expected one technology and one tool version.")
@@ -54,30 +60,17 @@ def costs_file(characterizations: Iterable[Characterization]) -> dict[str, Any]:
     for item in items:
         figures = item.to_dict()
         blocks[item.block.name] = {key: round(v, 4) if isinstance(v := figures[key], float) else v for key in _FIGURES}
-    return {
-        "schema": SCHEMA,
-        "version": VERSION,
-        "technology": technology,
-        "origin": origin,
-        "command": "python -m hawx.synthesis",
-        "blocks": blocks,
-    }
+    return {"technology": technology, "origin": origin, "blocks": blocks}
 
 
-def write(package: Path) -> list[Characterization]:
-    """Characterize all built-in blocks anew and write both files below `package`, the folder of `hawx`; return the figures."""
-    items = [characterize(family.name, use_cache=False) for family in characterized_families()]
+def write(package: Path) -> None:
+    """Characterize all built-in blocks anew in all `TECHNOLOGIES` and write both files below `package`, the folder of `hawx`."""
+    found = {name: [characterize(family.name, name, use_cache=False) for family in characterized_families()] for name in TECHNOLOGIES}
     costs = package / "blocks" / "data" / "builtin_costs.json"
     circuits = package / "synthesis" / "data" / CIRCUITS_FILE
     for path in (costs, circuits):
         path.parent.mkdir(exist_ok=True)
-    costs.write_text(json.dumps(costs_file(items), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    content = {
-        "schema": CIRCUITS_SCHEMA,
-        "version": 1,
-        "origin": items[0].costs.origin,
-        "circuits": {item.block.sha256: circuit_to_dict(item.circuit) for item in items},
-    }
-    text = json.dumps(content, separators=(",", ":"))
+    costs.write_text(json.dumps(costs_file(found.values()), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    by_hash = {name: {item.block.sha256: circuit_to_dict(item.circuit) for item in items} for name, items in found.items()}
+    text = json.dumps({"schema": CIRCUITS_SCHEMA, "version": 2, "technologies": by_hash}, separators=(",", ":"))
     circuits.write_bytes(gzip.compress(text.encode(), compresslevel=9, mtime=0))
-    return items

@@ -32,8 +32,8 @@ from hawx.errors import InputError
 from hawx.formats import IntFormat
 from hawx.rtl import constant_lsbs
 from hawx.synthesis import cache, yosys
+from hawx.synthesis.cells import cell_library
 from hawx.synthesis.flow import FLOW_VERSION, Synthesis, modules_of, synthesize
-from hawx.synthesis.liberty import default_liberty, read_liberty
 
 READING = "circuits 1"
 """How ports and formats are read: figures kept under another reading are not taken."""
@@ -99,7 +99,7 @@ def characterize(
 
     Args:
         source: a path that ends in .v or .sv, or the name of a built-in block.
-        liberty: cell library; None for OSU018.
+        liberty: cell library: `sky130hd`, `osu018` or a Liberty file; None for `sky130hd`, which the package ships.
         top: module to take from the file; None for its top module.
         formats: operand formats; None for what header, name and declarations say, else the reading nearer to an exact product.
         use_cache: take and keep results in the user's cache folder.
@@ -107,7 +107,7 @@ def characterize(
     Raises:
         InputError: the file, the module, its ports or the cell library cannot be used.
         UnknownNameError: no built-in block has this name.
-        ToolMissingError: Yosys or the default cell library is absent.
+        ToolMissingError: Yosys or the named cell library is absent.
     """
     path = Path(source)
     if path.suffix in {".v", ".sv"}:
@@ -152,7 +152,7 @@ def characterize_text(
     use_cache: bool = True,
 ) -> Characterization:
     """Return the characterization of a Verilog text; arguments as of `characterize`, `source` is what messages call it."""
-    library = read_liberty(default_liberty() if liberty is None else liberty)
+    library = cell_library(liberty)
     wanted = None if formats is None else (IntFormat.parse(formats[0]), IntFormat.parse(formats[1]))
     key = cache.content_key(
         READING, verilog, top or "", library.sha256, yosys.tool().version, str(FLOW_VERSION), "" if wanted is None else f"{wanted}"

@@ -1,34 +1,23 @@
-"""Cell libraries on disk: the default one, and reading a Liberty file once for as long as it does not change."""
+"""Liberty files on disk, plain or compressed: each is read once for as long as it does not change."""
 
 from __future__ import annotations
 
+import gzip
+import io
+import zlib
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
 
 from hawx.circuits.liberty import CellLibrary, parse_liberty
-from hawx.errors import InputError, ToolMissingError
+from hawx.errors import InputError
 
-OSU018_PATH = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
-"""Where Debian's `qflow-tech-osu018` installs the default library."""
-
-
-def default_liberty() -> Path:
-    """Return the path of the default library, OSU018.
-
-    Raises:
-        ToolMissingError: it is not installed.
-    """
-    if not OSU018_PATH.exists():
-        raise ToolMissingError(
-            f"the default cell library {str(OSU018_PATH)!r} is not installed; "
-            "run `apt install qflow-tech-osu018` or give a Liberty file with `hawx blocks characterize --liberty`."
-        )
-    return OSU018_PATH
+_MOST_BYTES = 1 << 28
+"""A compressed file that holds more is refused."""
 
 
 def read_liberty(path: str | PathLike[str]) -> CellLibrary:
-    """Return the cells of a Liberty file.
+    """Return the cells of a Liberty file, plain or compressed with gzip.
 
     Raises:
         InputError: the file cannot be read, is not Liberty, or lacks combinational cells, timing tables or power tables.
@@ -43,4 +32,19 @@ def read_liberty(path: str | PathLike[str]) -> CellLibrary:
 
 @lru_cache(maxsize=8)
 def _read(path: Path, _: tuple[int, int]) -> CellLibrary:
-    return parse_liberty(path.read_bytes(), path)
+    data = path.read_bytes()
+    if not data.startswith(b"\x1f\x8b"):
+        return parse_liberty(data, path, path)
+    plain = _unpacked(data, path)
+    return parse_liberty(plain, path, plain)
+
+
+def _unpacked(data: bytes, path: Path) -> bytes:
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            plain = file.read(_MOST_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"Liberty file {str(path)!r} cannot be unpacked: {error}; expected plain text or gzip.") from error
+    if len(plain) > _MOST_BYTES:
+        raise InputError(f"Liberty file {str(path)!r} unpacks to more than {_MOST_BYTES >> 20} MB; expected a cell library.")
+    return plain

@@ -77,7 +77,7 @@ def circuit_of(block: Block, cost: Costs) -> SwitchingCircuit | None:
     if "sign_magnitude_of" in block.provenance:
         hashes.append(str(block.provenance["sign_magnitude_of"]))
     for sha256 in hashes:
-        for circuit in (builtin_circuit(sha256), _cached_circuit(sha256, cost.technology)):
+        for circuit in (builtin_circuit(sha256, cost.technology), _cached_circuit(sha256, cost.technology)):
             if circuit is not None and abs(circuit.uniform_fj - cost.energy_fj) <= 1e-3 * max(cost.energy_fj, 1.0):
                 return circuit
     return None

@@ -118,7 +118,7 @@ def synthesize_project(
         mappings = ["adders", "adders-after-restructuring"] if restructure else ["adders"]
     for name in (*project.sources, project.top, *project.parts):
         check_module_name(name.removesuffix(".sv"))
-    files: dict[str, str | bytes | Path] = {**project.sources, "cells.lib": library.path, "adders.v": adder_map(library)}
+    files: dict[str, str | bytes | Path] = {**project.sources, "cells.lib": library.content, "adders.v": adder_map(library)}
 
     def run(mapping: str) -> dict[str, str]:
         script = _script(project, mapping, keep_lanes)

@@ -36,7 +36,7 @@ def add(commands: Commands) -> None:
     add_json(imported)
     measured = add_command(inner, "characterize", run_characterize, "synthesize a multiplier: area, delay, energy, and its exhaustive table")
     measured.add_argument("source", metavar="FILE.v|NAME", help="a Verilog file, or the name of a built-in block")
-    measured.add_argument("--liberty", type=Path, metavar="FILE.lib", help="cell library [default: OSU018 as installed]")
+    measured.add_argument("--liberty", metavar="NAME|FILE.lib", help="cell library: sky130hd, osu018 or a Liberty file [default: sky130hd]")
     measured.add_argument("--top", metavar="MODULE", help="module to take from the file [default: its top module]")
     measured.add_argument("--out", type=Path, metavar="FILE.npz", help="save the block with its costs as a library")
     add_json(measured)
@@ -190,7 +190,7 @@ def run_characterize(arguments: Namespace) -> int:
     return 0
 
 
-def _exact(block: Block, liberty: Path | None) -> Block:
+def _exact(block: Block, liberty: str | None) -> Block:
     """Return the exact block in the same technology, which every library needs as its reference."""
     from hawx.synthesis import characterize
 

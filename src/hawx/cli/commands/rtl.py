@@ -30,7 +30,11 @@ def add(commands: Commands) -> None:
     parser.add_argument("--pixels", type=int, default=16, metavar="N", help="output positions that the testbench checks [default: 16]")
     parser.add_argument("--simulate", action="store_true", help="run the testbench with Icarus Verilog or Verilator")
     parser.add_argument("--synthesize", action="store_true", help="map it with Yosys: area, delay, gates")
-    parser.add_argument("--liberty", type=Path, metavar="FILE.lib", help="cell library to map to [default: OSU018 as installed]")
+    parser.add_argument(
+        "--liberty",
+        metavar="NAME|FILE.lib",
+        help="cell library to map to: sky130hd, osu018 or a Liberty file [default: that of the design's figures]",
+    )
     add_json(parser)
     add_settings(parser, ExploreSettings, USED)
 
@@ -47,7 +51,7 @@ def run(arguments: Namespace) -> int:
 
     with display(quiet=arguments.json) as progress:
         progress.stage("load")
-        project, layer, design = make_project(arguments)
+        project, layer, design, technology = make_project(arguments)
         progress.stage("write")
         folder.mkdir(parents=True, exist_ok=True)
         files = write_files({**project.sources, **project.bench}, folder)
@@ -58,7 +62,7 @@ def run(arguments: Namespace) -> int:
             facts["simulation"] = {"passed": seen.passed, "comparisons": seen.comparisons, "tool": seen.tool, "seconds": seen.seconds}
         if arguments.synthesize:
             progress.stage("synthesize")
-            facts["synthesis"] = _synthesized(project, arguments.liberty)
+            facts["synthesis"] = _synthesized(project, arguments.liberty, technology)
     if arguments.json:
         print_json(facts)
     else:
@@ -78,8 +82,8 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def make_project(arguments: Namespace) -> tuple[RtlProject, str, str]:
-    """Return the project, the name of its layer and the design's id."""
+def make_project(arguments: Namespace) -> tuple[RtlProject, str, str, str | None]:
+    """Return the project, the name of its layer, the design's id and the technology of the blocks' figures."""
     from hawx.emulate import BlockExecutor
     from hawx.importers.accelerator import load_accelerator
     from hawx.importers.multiplier import find_multiplier
@@ -93,14 +97,14 @@ def make_project(arguments: Namespace) -> tuple[RtlProject, str, str]:
     vectors = layer_vectors(network, layer, inputs.loaded.data.images[:2], BlockExecutor(library, assignment), pixels=arguments.pixels)
     find = partial(find_multiplier, sources=settings.library)
     project = design_project(network.layers, library, assignment, accelerator, layer, vectors, find)
-    return project, layer, assignment.id
+    return project, layer, assignment.id, library.technology
 
 
-def _synthesized(project: RtlProject, liberty: Path | None) -> dict[str, Any]:
-    from hawx.synthesis.liberty import default_liberty, read_liberty
+def _synthesized(project: RtlProject, liberty: str | None, technology: str | None) -> dict[str, Any]:
+    from hawx.synthesis.cells import cell_library, present
     from hawx.synthesis.project import synthesize_project
 
-    found = synthesize_project(project, read_liberty(default_liberty() if liberty is None else liberty))
+    found = synthesize_project(project, cell_library(liberty or present(technology)))
     return {
         "area_um2": found.area_um2,
         "delay_ns": found.delay_ns,
