@@ -16,7 +16,7 @@ FOUNDATION = {"designs", "accelerators", "blocks"}
 TOLD = {"progress"}  # speaks of designs, and every stage may speak to it
 ADAPTERS = {"files", "importers", "exporters", "synthesis", "simulators", "execution", "store"}
 EDGE = {"settings", "cli", "testing", "flow", "stages", "__init__", "__main__"}
-NUMPY_ONLY = {"blocks", "designs", "accelerators"}
+NUMPY_ONLY = {"blocks", "designs", "accelerators", "circuits"}
 
 
 def allowed(package: str) -> set[str]:
@@ -25,7 +25,7 @@ def allowed(package: str) -> set[str]:
         return VOCABULARY
     if package in FOUNDATION:
         return VOCABULARY | {package} | ({"blocks"} if package in {"designs", "accelerators"} else set())
-    if package == "circuits":  # pure: what readers of circuit files share
+    if package == "circuits":  # pure: below importers and synthesis, which read and write files
         return VOCABULARY | {"blocks", "circuits", "rtl"}
     if package in TOLD:
         return VOCABULARY | FOUNDATION

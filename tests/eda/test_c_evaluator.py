@@ -12,7 +12,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from hawx.importers.c_source import evaluate_c
+from hawx.circuits.c_source import evaluate_c
 
 pytestmark = pytest.mark.eda
 

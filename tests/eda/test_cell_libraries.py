@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from hawx.circuits.logic import parse_function
 from hawx.cli import main
 from hawx.errors import InputError
 from hawx.synthesis import read_liberty, yosys
 from hawx.synthesis.cells import SKY130HD_PATH, cell_library, present
-from hawx.synthesis.logic import parse_function
 
 OWN = """// the low half of the activation is dropped
 module own (input signed [7:0] A, input signed [7:0] B, output signed [15:0] O);

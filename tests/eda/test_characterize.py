@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from hawx.blocks.families import builtin_library
+from hawx.circuits.models import netlist_verilog
+from hawx.circuits.timing import static_timing
 from hawx.errors import HawxError, InputError, ToolMissingError
 from hawx.synthesis import characterize, yosys
 from hawx.synthesis.cells import NAMED, SKY130HD_PATH, cell_library
-from hawx.synthesis.models import netlist_verilog
-from hawx.synthesis.timing import static_timing
 
 pytestmark = [pytest.mark.eda, pytest.mark.usefixtures("needs_yosys")]
 BUILT_IN = builtin_library()

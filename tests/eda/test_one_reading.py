@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hawx.circuits.liberty import CellLibrary
+from hawx.circuits.models import netlist_verilog
 from hawx.cli import main
 from hawx.errors import InputError
 from hawx.formats import S8, U8
@@ -14,8 +16,6 @@ from hawx.importers import load_library
 from hawx.importers.circuit import load_circuit
 from hawx.synthesis import characterize, yosys
 from hawx.synthesis.cells import NAMED, cell_library
-from hawx.synthesis.liberty import CellLibrary
-from hawx.synthesis.models import netlist_verilog
 
 pytestmark = [pytest.mark.eda, pytest.mark.skipif(not yosys.available(), reason="Yosys is not installed")]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from test_multiplier_rtl import simulated_table
 
-from hawx.importers.verilog import evaluate_verilog
+from hawx.circuits.verilog import evaluate_verilog
 
 pytestmark = pytest.mark.eda
 

@@ -173,7 +173,7 @@ def test_power_times_time_is_energy():
 
 
 def test_the_held_operand_is_one_that_energy_understands():
-    from hawx.synthesis import Held
+    from hawx.circuits.energy import Held
 
     assert [Held(accelerator.held).value for accelerator in ACCELERATORS] == ["none", "none", "weight", "activation", "none", "none", "none"]
 

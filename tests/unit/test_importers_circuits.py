@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from hawx.blocks.families import Exact, OperandTruncated, builtin_families, from_name
+from hawx.circuits.c_source import evaluate_c
 from hawx.circuits.readings import from_patterns
+from hawx.circuits.verilog import evaluate_verilog
 from hawx.errors import InputError
 from hawx.importers import Library, load_block
-from hawx.importers.c_source import evaluate_c
-from hawx.importers.verilog import evaluate_verilog
 from hawx.rtl.multipliers import verilog
 
 HAND = Path(__file__).parents[1] / "data"
@@ -109,6 +109,8 @@ B = A.T
         ("assign O = A + B;", A + B),
         ("assign O = {8'b0, A[7:0]} + {B[3:0], 4'd9};", A + ((B & 15) << 4 | 9)),
         ("assign O = A[0] ? {16{B[7]}} : 16'hBEEF;", np.where(A & 1, (B >> 7) * 0xFFFF, 0xBEEF)),
+        ("assign O = 1'b0 ? A : B;", B),
+        ("assign O = (2'b10 ? A : B) + 1'b1;", A + 1),
         ("assign O = {13'b0, &A, |B, ^A};", (A == 255) * 4 + (B > 0) * 2 + np.bitwise_count(A) % 2),
         ("assign O = !A;", A == 0),  # one bit, then extended
         ("assign O = {13'b0, ~&A, ~|B, ~^A};", (A < 255) * 4 + (B == 0) * 2 + 1 - np.bitwise_count(A) % 2),

@@ -1,4 +1,4 @@
-"""Circuits: what the ports of a multiplier mean, and how its bits are to be read. One truth for every reader; values in, values out."""
+"""Circuits: Verilog, C and Liberty as values; what the ports of a multiplier mean, and how its bits are to be read. Text in, values out."""
 
 from hawx.circuits.header import Header, parse_header, published_costs
 from hawx.circuits.ports import is_multiplier, multiplier_ports, operand_order, signedness_hint, top_module, without_comments

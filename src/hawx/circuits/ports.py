@@ -16,6 +16,7 @@ OPERAND_BITS, PRODUCT_BITS = 8, 16
 _ACTIVATIONS, _WEIGHTS = frozenset({"a", "x", "act", "activation"}), frozenset({"b", "y", "w", "weight"})
 _NAMED = re.compile(r"mul\d+([su])_")
 _SIGNED_C = re.compile(r"\bint\d+_t\s+\w+\s*\(\s*(?:const\s+)?int8_t\b")
+_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _INNER = re.compile(r"\bfunction\b.*?\bendfunction\b|\btask\b.*?\bendtask\b", re.DOTALL)
 _INPUT = re.compile(r"\binput\s+(?:(?:wire|logic|reg|var|bit)\s+)*(signed\b)?")
@@ -74,6 +75,17 @@ def top_module(
     if len(tops) != 1:
         raise InputError(f"{where} has top modules {', '.join(tops) or 'none'}; expected one, or one called {stem!r}.{way_out}")
     return tops[0]
+
+
+def check_module_name(name: str) -> str:
+    """Return `name` if it is a plain Verilog identifier.
+
+    Raises:
+        InputError: it is not.
+    """
+    if _MODULE.fullmatch(name) is None:
+        raise InputError(f"module name {name!r} is not a plain Verilog identifier; expected letters, digits, '_' and '$'.")
+    return name
 
 
 def signedness_hint(name: str, text: str, suffix: str) -> Pair | None:

@@ -29,15 +29,19 @@ def value_order(table: Numbers) -> Numbers:
 
 
 def from_patterns(raw: Numbers, formats: Pair) -> Numbers:
-    """Return the value-order table of 16-bit output patterns `raw[A pattern, B pattern]` under `formats`."""
-    if formats == UNSIGNED:
-        return raw
-    return value_order((raw + (1 << 15)) % (1 << 16) - (1 << 15))
+    """Return the value-order table of 16-bit output patterns `raw[A pattern, B pattern]`: signed where either operand is."""
+    signed = tuple(axis for axis, operand in enumerate(formats) if operand.signed)
+    products = (raw + (1 << 15)) % (1 << 16) - (1 << 15) if signed else raw
+    return np.roll(products, (HALF,) * len(signed), axis=signed)
+
+
+def errors(table: Numbers, formats: Pair) -> Numbers:
+    """Return how far each product is from the exact one, absolute."""
+    return np.abs(table - np.multiply.outer(*(f.values().astype(np.int64) for f in formats)))
 
 
 def mean_absolute_error(table: Numbers, formats: Pair) -> float:
-    exact = np.multiply.outer(*(f.values().astype(np.int64) for f in formats))
-    return float(np.abs(table - exact).mean())
+    return float(errors(table, formats).mean())
 
 
 def unit(printed: float) -> float:
@@ -49,8 +53,7 @@ def reproduces(table: Numbers, formats: Pair, published: Mapping[str, float]) ->
     """Return whether a reading has the published `mae` and `wce` (rounded or cut off as printed); None if neither is published."""
     if "mae" not in published and "wce" not in published:
         return None
-    exact = np.multiply.outer(*(f.values().astype(np.int64) for f in formats))
-    error = np.abs(table - exact)
+    error = errors(table, formats)
     mae, wce = published.get("mae"), published.get("wce")
     return (mae is None or abs(float(error.mean()) - mae) < unit(mae)) and (wce is None or abs(int(error.max()) - wce) < unit(wce))
 
@@ -75,7 +78,7 @@ def formats_of_circuit(raw: Numbers, *, published: Mapping[str, float], hint: Pa
         return min((SIGNED, UNSIGNED), key=lambda formats: mean_absolute_error(from_patterns(raw, formats), formats))
     if not agreeing:
         formats = hint or SIGNED
-        error = np.abs(from_patterns(raw, formats) - np.multiply.outer(*(f.values().astype(np.int64) for f in formats)))
+        error = errors(from_patterns(raw, formats), formats)
         raise InputError(
             f"{where}: the header says MAE {published.get('mae', '?')} and WCE {published.get('wce', '?')}, but the circuit has "
             f"MAE {error.mean():.6g} and WCE {error.max()} as {formats[0]}×{formats[1]}; expected a circuit and header that belong together."

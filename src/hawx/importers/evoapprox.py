@@ -15,10 +15,10 @@ from hawx.blocks.block import Block, Costs
 from hawx.circuits.header import published_costs
 from hawx.circuits.ports import without_comments
 from hawx.circuits.readings import SIGNED, UNSIGNED, Pair
+from hawx.circuits.tokens import MAX_CIRCUIT_BYTES
 from hawx.errors import InputError
 from hawx.files import read_bytes, read_text
 from hawx.importers.circuit import SUFFIXES, characterized, load_circuit
-from hawx.importers.tokens import MAX_CIRCUIT_BYTES
 
 LIBRARY = "EvoApproxLib"
 ROOT = "multiplers"  # spelled so in every release

@@ -12,12 +12,13 @@ import numpy as np
 
 from hawx.blocks import Block, sign_magnitude
 from hawx.blocks.families import from_name
+from hawx.circuits.netlist import patterns
 from hawx.circuits.readings import from_patterns
+from hawx.circuits.verilog import netlist_of
+from hawx.circuits.verilog_syntax import parse_verilog
 from hawx.errors import InputError
 from hawx.formats import U8
 from hawx.importers.source import parse_source
-from hawx.importers.verilog import evaluate_verilog, module_of, ports_of
-from hawx.importers.verilog_syntax import parse_verilog
 from hawx.rtl.multipliers import verilog
 from hawx.rtl.project import Multiplier
 from hawx.rtl.wrappers import on_magnitudes, table_memory
@@ -51,8 +52,9 @@ def from_file(block: Block, path: Path) -> Multiplier:
     """
     text = path.read_text(encoding="utf-8")
     modules = parse_verilog(str(path), text)
-    *inputs, output = ports_of(str(path), module_of(str(path), modules, path.stem))
-    name, raw = evaluate_verilog(str(path), text, path.stem)
+    netlist = netlist_of(str(path), modules, path.stem)
+    name, inputs, (output,) = netlist.name, [*netlist.inputs], netlist.outputs
+    raw = patterns(netlist, *netlist.inputs, *netlist.outputs)
     for helper in modules:  # helper modules of two files may share a name
         if helper != name:
             text = re.sub(rf"(?<![\w$]){re.escape(helper)}(?![\w$])", f"{name}_{helper}", text)

@@ -16,9 +16,9 @@ from typing import Any
 
 from hawx.blocks.families import characterized_families
 from hawx.blocks.families.costs import SCHEMA, VERSION
+from hawx.circuits.energy import SwitchingCircuit
 from hawx.errors import InputError
 from hawx.synthesis.characterize import Characterization, characterize, circuit_from_dict, circuit_to_dict
-from hawx.synthesis.energy import SwitchingCircuit
 
 TECHNOLOGIES = ("osu018", "sky130hd")
 """Cell libraries that the built-in blocks are characterized in; the first is the one that they are compared in by default."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +27,6 @@ def load(kind: str, key: str) -> dict[str, Any] | None:
 def save(kind: str, key: str, value: dict[str, Any]) -> None:
     """Store plain JSON values; written whole or not at all. A cache that cannot be written is no error."""
     write_cached(_path(kind, key), value)
-
-
-def entries(kind: str) -> Sequence[Path]:
-    """Return the files stored of this kind."""
-    return sorted((cache_folder() / kind).glob("*.json"))
 
 
 def _path(kind: str, key: str) -> Path:

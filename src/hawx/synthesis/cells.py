@@ -7,8 +7,9 @@ from importlib.resources import files
 from os import PathLike
 from pathlib import Path
 
+from hawx.circuits.liberty import CellLibrary
 from hawx.errors import ToolMissingError
-from hawx.synthesis.liberty import CellLibrary, read_liberty
+from hawx.synthesis.liberty import read_liberty
 
 DEFAULT = "sky130hd"
 SKY130HD_PATH = Path(str(files("hawx.synthesis"))) / "data" / "sky130hd.lib.gz"

@@ -13,9 +13,9 @@ import numpy as np
 
 from hawx.blocks import Block, Costs
 from hawx.circuits import (
-    UNSIGNED,
     Pair,
     formats_of_circuit,
+    from_patterns,
     is_multiplier,
     multiplier_ports,
     parse_header,
@@ -23,17 +23,17 @@ from hawx.circuits import (
     top_module,
     without_comments,
 )
+from hawx.circuits.energy import Held, SwitchingCircuit, toggle_energies
+from hawx.circuits.liberty import CellLibrary
+from hawx.circuits.models import cell_models
+from hawx.circuits.netlist import Netlist, patterns
+from hawx.circuits.timing import static_timing
 from hawx.errors import InputError
 from hawx.formats import IntFormat
 from hawx.rtl import constant_lsbs
 from hawx.synthesis import cache, yosys
 from hawx.synthesis.cells import cell_library
-from hawx.synthesis.energy import Held, SwitchingCircuit, toggle_energies
 from hawx.synthesis.flow import FLOW_VERSION, Synthesis, modules_of, synthesize
-from hawx.synthesis.liberty import CellLibrary
-from hawx.synthesis.models import cell_models
-from hawx.synthesis.netlist import Netlist, exhaustive, table_of
-from hawx.synthesis.timing import static_timing
 
 READING = "circuits 1"
 """How ports and formats are read: figures kept under another reading are not taken."""
@@ -174,22 +174,21 @@ def _models_of(verilog: str, library: CellLibrary) -> str:
     plain = without_comments(verilog)
     defined = set(re.findall(r"\bmodule\s+([A-Za-z_][\w$]*)", plain))
     kinds = set(re.findall(r";\s*([A-Za-z_][\w$]*)\s+[A-Za-z_\\][^\s(]*\s*\(", plain)) - defined
-    return cell_models(library, (kind for kind in kinds if kind in library.cells and library.cells[kind].is_usable))
+    return cell_models(library, (kind for kind in kinds if kind in library.cells and library.cells[kind].logic is not None))
 
 
 def _measured(synthesis: Synthesis, library: CellLibrary, source: str, formats: Pair | None, text: str) -> dict[str, Any]:
     netlist = synthesis.netlist
     inputs, outputs = ({port: len(nets) for port, nets in ports.items()} for ports in (netlist.inputs, netlist.outputs))
     activation, weight, product = multiplier_ports(inputs, outputs, f"Verilog file {source!r} module {netlist.name!r}")
-    state = exhaustive(netlist, activation, weight)
+    raw = patterns(netlist, activation, weight, product)
     if formats is None:
-        patterns = table_of(netlist, state, product, UNSIGNED).astype(np.int64)
         hint, figures = signedness_hint(netlist.name, text, ".v"), parse_header(text).figures
-        formats = formats_of_circuit(patterns, published=figures, hint=hint, where=repr(source))
+        formats = formats_of_circuit(raw, published=figures, hint=hint, where=repr(source))
     timing = static_timing(netlist, library)
     toggles = toggle_energies(netlist, library, timing)
     circuit = SwitchingCircuit(netlist=netlist, activation=activation, weight=weight, formats=formats, toggle_fj=toggles)
-    table = table_of(netlist, state, product, formats)
+    table = from_patterns(raw, formats).astype(np.int32)
     adder = library.full_adder
     return {
         "schema": "hawx.characterization",
@@ -219,32 +218,15 @@ def _measured(synthesis: Synthesis, library: CellLibrary, source: str, formats: 
 
 
 def _from_stored(values: Mapping[str, Any]) -> Characterization:
-    name = re.sub(r"\s", "_", values["name"])
-    a_format, w_format = (IntFormat.parse(f) for f in values["formats"])
-    costs = Costs(**values["costs"])
+    circuit, costs = circuit_from_dict(values), Costs(**values["costs"])
     block = Block.from_table(
         np.array(values["table"], np.int32),
-        name=name,
-        formats=(a_format, w_format),
+        name=re.sub(r"\s", "_", values["name"]),
+        formats=circuit.formats,
         costs={costs.technology: costs},
         provenance={"characterized": costs.origin},
     )
-    circuit = SwitchingCircuit(
-        netlist=Netlist.from_dict(values["netlist"]),
-        activation=values["ports"][0],
-        weight=values["ports"][1],
-        formats=(a_format, w_format),
-        toggle_fj=np.array(values["toggle_fj"]),
-    )
-    return Characterization(
-        block=block,
-        circuit=circuit,
-        mapping=values["mapping"],
-        gates=values["gates"],
-        full_adders=values["full_adders"],
-        tool=values["tool"],
-        library=values["library"],
-    )
+    return Characterization(block=block, circuit=circuit, **{key: values[key] for key in ("mapping", "gates", "full_adders", "tool", "library")})
 
 
 def circuit_to_dict(circuit: SwitchingCircuit) -> dict[str, Any]:

@@ -15,10 +15,11 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+from hawx.circuits.liberty import CellLibrary
+from hawx.circuits.netlist import Netlist
+from hawx.circuits.ports import check_module_name
 from hawx.errors import InputError
 from hawx.synthesis import yosys
-from hawx.synthesis.liberty import CellLibrary
-from hawx.synthesis.netlist import Netlist, from_yosys
 
 FLOW_VERSION = 2
 """Raised whenever the figures of a flow change: part of the cache key and of the origin of every figure."""
@@ -67,7 +68,7 @@ def synthesize(verilog: str, library: CellLibrary, *, source: str, top: str | No
     mapped = {file.removesuffix(".json"): json.loads(text)["modules"][name] for file, text in written.items()}
     luts = sum(cell["type"] == "$lut" for cell in mapped.pop("luts")["cells"].values())
     mapping = min(sorted(mapped), key=lambda mapping: mapped_area(mapped[mapping], library))
-    netlist = from_yosys(mapped[mapping], name, library)
+    netlist = yosys.mapped_netlist(mapped[mapping], name, library)
     return Synthesis(
         netlist=netlist,
         mapping=mapping,
@@ -113,7 +114,7 @@ MAPPINGS: Mapping[str, tuple[str, ...]] = {
 
 
 def _script(top: str | None, mappings: Sequence[str]) -> str:
-    hierarchy = "hierarchy -check -auto-top" if top is None else f"hierarchy -check -top {yosys.check_module_name(top)}"
+    hierarchy = "hierarchy -check -auto-top" if top is None else f"hierarchy -check -top {check_module_name(top)}"
     lines = [f"read_verilog -sv {yosys.SOURCE}", hierarchy, "proc", "flatten", "write_json elaborated.json", "check -assert"]
     lines += ["synth -flatten -noabc", "read_liberty -lib cells.lib", "design -save gates"]
     for mapping in mappings:
@@ -128,7 +129,7 @@ def adder_map(library: CellLibrary) -> str:
     cell, pins = library.full_adder
     connections = {pins["A"]: "A[i]", pins["B"]: "B[i]", pins["C"]: "C[i]", pins["CARRY"]: "X[i]", pins["SUM"]: "Y[i]"}
     for name in (cell.name, *connections):
-        yosys.check_module_name(name)
+        check_module_name(name)
     ports = ", ".join(f".{pin}({signal})" for pin, signal in connections.items())
     return (
         "module \\$fa (A, B, C, X, Y);\n"

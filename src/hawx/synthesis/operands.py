@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hawx.blocks import Block, Costs
+from hawx.circuits.energy import Held, SwitchingCircuit
 from hawx.errors import InputError
 from hawx.formats import CODES, IntFormat
 from hawx.synthesis import cache
 from hawx.synthesis.builtin import builtin_circuit
 from hawx.synthesis.characterize import circuit_from_dict
-from hawx.synthesis.energy import Held, SwitchingCircuit
 
 CACHE_KIND = "circuits"
 
@@ -55,7 +55,7 @@ def operand_energies(
     if len(blocks) != len(costs):
         raise InputError(f"{len(blocks)} blocks have {len(costs)} costs; expected one for each block.")
     circuits = [circuit_of(block, cost) for block, cost in zip(blocks, costs, strict=True)]
-    yardstick = circuits[exact] or _default_circuit(blocks[exact])
+    yardstick = circuits[exact] or _default_exact()
     columns = []
     ratio: NDArray[np.float64] | None = None
     for block, cost, circuit in zip(blocks, costs, circuits, strict=True):
@@ -96,10 +96,6 @@ def _default_exact() -> SwitchingCircuit:
     if circuit is None:
         raise InputError("the package ships no circuit of the exact block; expected one. Run `python -m hawx.synthesis`.")
     return circuit
-
-
-def _default_circuit(_: Block) -> SwitchingCircuit:
-    return _default_exact()
 
 
 def _energies(circuit: SwitchingCircuit, block: Block, activations: ArrayLike, weights: ArrayLike, held: Held | str) -> NDArray[np.float64]:

@@ -15,15 +15,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hawx.circuits.energy import clock_energy, toggle_energies, toggle_rates
+from hawx.circuits.liberty import CellLibrary
+from hawx.circuits.models import cell_models, netlist_verilog
+from hawx.circuits.netlist import Netlist
+from hawx.circuits.ports import check_module_name
+from hawx.circuits.timing import static_timing
 from hawx.errors import InputError
 from hawx.rtl import RtlProject
 from hawx.synthesis import yosys
-from hawx.synthesis.energy import clock_energy, toggle_energies, toggle_rates
 from hawx.synthesis.flow import MAPPINGS, adder_map, mapped_area
-from hawx.synthesis.liberty import CellLibrary
-from hawx.synthesis.models import cell_models, netlist_verilog
-from hawx.synthesis.netlist import Netlist, from_yosys
-from hawx.synthesis.timing import static_timing
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -110,13 +111,13 @@ def synthesize_project(
     """
     if not project.is_synthesizable:
         raise InputError(f"design {project.top!r} holds a block known only by its table; expected Verilog for every block. Import it from a .v file.")
-    if not any(cell.register is not None and cell.is_usable for cell in library.cells.values()):
+    if not any(cell.register is not None and cell.logic is not None for cell in library.cells.values()):
         raise InputError(f"Liberty file {str(library.path)!r} has no plain flip-flop; expected one on the rising edge without set or clear.")
     mappings = ["plain"]
     if library.full_adder is not None:
         mappings = ["adders", "adders-after-restructuring"] if restructure else ["adders"]
     for name in (*project.sources, project.top, *project.parts):
-        yosys.check_module_name(name.removesuffix(".sv"))
+        check_module_name(name.removesuffix(".sv"))
     files: dict[str, str | bytes | Path] = {**project.sources, "cells.lib": library.content, "adders.v": adder_map(library)}
 
     def run(mapping: str) -> dict[str, str]:
@@ -128,7 +129,7 @@ def synthesize_project(
     modules = [json.loads(texts["mapped.json"])["modules"][project.top] for texts in written]
     areas = [mapped_area(module, library) for module in modules]
     best = int(np.argmin(areas))
-    netlist = from_yosys(modules[best], project.top, library)
+    netlist = yosys.mapped_netlist(modules[best], project.top, library)
     timing = static_timing(netlist, library)
     cells = [*netlist.gates, *netlist.registers]
     return ProjectSynthesis(

@@ -17,11 +17,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata, util
 from pathlib import Path
+from typing import Any
 
+from hawx.circuits.liberty import CellLibrary
+from hawx.circuits.netlist import ONE, ZERO, Cell, Gate, Netlist, evaluation_order
 from hawx.errors import HawxError, InputError, ToolMissingError
 
 _RUN_IN_PYTHON = "from pyosys import libyosys as ys; ys.run_pass('script flow.ys', ys.Design())"
-_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 
 SOURCE = "input.v"
 """Name under which the user's Verilog is known to the script."""
@@ -63,17 +65,6 @@ def tool() -> Tool:
         raise ToolMissingError("Yosys is not installed; run `pip install pyosys` (or install yosys, or set HAWX_YOSYS to its path).")
     said = subprocess.run([program, "-V"], capture_output=True, text=True, timeout=60, check=False).stdout.strip()
     return Tool((program, "-Q", "-s", "flow.ys"), " ".join(said.split()[:2]) or "yosys (unknown version)")
-
-
-def check_module_name(name: str) -> str:
-    """Return `name` if it is a plain Verilog identifier.
-
-    Raises:
-        InputError: it is not.
-    """
-    if _MODULE.fullmatch(name) is None:
-        raise InputError(f"module name {name!r} is not a plain Verilog identifier; expected letters, digits, '_' and '$'.")
-    return name
 
 
 def run(script: str, files: Mapping[str, str | bytes | Path], wanted: Iterable[str], *, source: str, timeout_s: float = 300.0) -> dict[str, str]:
@@ -132,3 +123,47 @@ def _message(log: str, source: str, version: str) -> str:
     reason = reason.replace(SOURCE, source).replace("\\", "").rstrip(".!: ")
     where = f"{source!r} line {match[2]}" if match[1] == SOURCE else repr(source)
     return f"Verilog file {where} cannot be synthesized: {reason}; expected a combinational multiplier in synthesizable Verilog."
+
+
+def mapped_netlist(module: Mapping[str, Any], name: str, library: CellLibrary) -> Netlist:
+    """Return the netlist of one module of Yosys's JSON, mapped to `library`.
+
+    Raises:
+        InputError: a cell is not of the library or cannot be followed, a net has no driver, or gates form a loop.
+    """
+    numbers: dict[int | str, int] = {"0": ZERO, "1": ONE, "x": ZERO, "z": ZERO}
+
+    def nets(bits: Iterable[int | str]) -> tuple[int, ...]:
+        return tuple(numbers.setdefault(bit, len(numbers) - 2) for bit in bits)  # x and z are not nets of their own
+
+    inputs: dict[str, tuple[int, ...]] = {}
+    outputs: dict[str, tuple[int, ...]] = {}
+    for port, entry in module["ports"].items():
+        (inputs if entry["direction"] == "input" else outputs)[port] = nets(entry["bits"])
+    cells: dict[str, Cell] = {}
+    gates: list[Gate] = []
+    registers: list[Gate] = []
+    for instance, entry in module["cells"].items():
+        kind, connections = entry["type"], entry["connections"]
+        cell = cells[kind] = cells.get(kind) or _cell(kind, instance, library)
+        reads = nets(connections[pin][0] if connections.get(pin) else "0" for pin in cell.inputs)
+        gate = Gate(kind, reads, tuple(nets(connections[pin][:1])[0] if connections.get(pin) else -1 for pin in cell.outputs))
+        (registers if cell.is_register else gates).append(gate)
+    count = max(numbers.values()) + 1
+    driven = {ZERO, ONE, *(net for port in inputs.values() for net in port), *(net for gate in (*gates, *registers) for net in gate.outputs)}
+    for gate in gates:
+        if not driven.issuperset(gate.inputs):
+            raise InputError(f"circuit {name!r} has an input of a {gate.cell} gate that nothing drives; expected every net to be driven.")
+    order = evaluation_order(gates)
+    if len(order) != len(gates):
+        raise InputError(f"circuit {name!r} has a combinational loop; expected a circuit without feedback.")
+    return Netlist(name, inputs, outputs, tuple(gates[index] for index in order), tuple(registers), cells, count)
+
+
+def _cell(kind: str, instance: str, library: CellLibrary) -> Cell:
+    found = library.cells.get(kind)
+    if found is None or found.logic is None:
+        raise InputError(
+            f"cell {kind!r} (instance {instance!r}) cannot be evaluated; expected combinational cells or flip-flops of {library.name!r}."
+        )
+    return found.logic

@@ -6,10 +6,13 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from hawx.importers.tokens import Tokens
+from hawx.circuits.tokens import BLANKS, Token, Tokens, climb, language
 
-_PATTERN = re.compile(
-    r"(?P<number>\d*\s*'\s*[sS]?[bBoOdDhH]\s*[0-9a-fA-FxXzZ?_]+|\d+)|(?P<name>[A-Za-z_][A-Za-z0-9_$]*|\\\S+\s)|(?P<op>~\^|\^~|~&|~\||&&|\|\||==|!=|<<|>>|<=|>=|[-+*/%!~&|^?:;,.()\[\]{}=#@<>])"
+_VERILOG = language(
+    BLANKS,
+    number=r"\d*\s*'\s*[sS]?[bBoOdDhH]\s*[0-9a-fA-FxXzZ?_]+|\d+",
+    name=r"[A-Za-z_][A-Za-z0-9_$]*|\\\S+\s",
+    op=r"~\^|\^~|~&|~\||&&|\|\||==|!=|<<|>>|<=|>=|[-+*/%!~&|^?:;,.()\[\]{}=#@<>]",
 )
 _DIRECTIVE = re.compile(r"^[ \t]*`(timescale|default_nettype|celldefine|endcelldefine|resetall)\b.*$", re.MULTILINE)
 _PRIMITIVES = {"and", "or", "xor", "nand", "nor", "xnor", "not", "buf"}
@@ -21,12 +24,12 @@ WAY_OUT = "`hawx blocks characterize` reads it through Yosys."
 
 
 @dataclass(frozen=True, slots=True)
-class Expression:
-    """One operator or leaf: a whole net, some of its bits, a constant, a bitwise operator, a choice, a sum, a concatenation, a reduction."""
+class Vector:
+    """An operator or leaf over vectors of bits: a net, some of its bits, a constant, a bitwise operator, a choice, a sum, a join, a reduction."""
 
     kind: Literal["net", "bits", "constant", "not", "and", "or", "xor", "mux", "add", "join", "any", "all", "odd"]
     line: int
-    operands: tuple[Expression, ...] = ()
+    operands: tuple[Vector, ...] = ()
     name: str = ""
     high: int = 0
     low: int = 0
@@ -36,8 +39,8 @@ class Expression:
 
 @dataclass(frozen=True, slots=True)
 class Assign:
-    target: Expression
-    value: Expression
+    target: Vector
+    value: Vector
     line: int
 
 
@@ -46,8 +49,8 @@ class Instance:
     cell: str
     name: str
     line: int
-    named: dict[str, Expression | None]
-    ordered: tuple[Expression, ...]
+    named: dict[str, Vector | None]
+    ordered: tuple[Vector, ...]
 
 
 @dataclass(slots=True)
@@ -68,7 +71,7 @@ def parse_verilog(path: str, text: str) -> dict[str, Module]:
     Raises:
         InputError: a construct is outside the subset or the text is cut off; names file and line.
     """
-    tokens = Tokens(path, _DIRECTIVE.sub("", text), _PATTERN)
+    tokens = Tokens(path, _DIRECTIVE.sub("", text), _VERILOG)
     modules: dict[str, Module] = {}
     while tokens.current.kind != "end":
         if not tokens.at("module"):
@@ -144,7 +147,7 @@ def _declaration(tokens: Tokens, module: Module) -> None:
             module.directions[name] = kind
         module.ranges[name] = span
         if tokens.accept("="):
-            module.assigns.append(Assign(Expression("net", line, name=name), _expression(tokens), line))
+            module.assigns.append(Assign(Vector("net", line, name=name), _expression(tokens), line))
         if not tokens.accept(","):
             break
     tokens.expect(";")
@@ -178,8 +181,8 @@ def _instances(tokens: Tokens, module: Module) -> None:
         if not tokens.at("(") or (not name and cell not in _PRIMITIVES):
             tokens.fail(f"{tokens.shown()} after {cell!r}; expected an instance 'cell name (connections);'.")
         tokens.expect("(")
-        named: dict[str, Expression | None] = {}
-        ordered: list[Expression] = []
+        named: dict[str, Vector | None] = {}
+        ordered: list[Vector] = []
         while not tokens.accept(")"):
             if tokens.accept("."):
                 pin = tokens.name("a pin name")
@@ -201,53 +204,49 @@ def _instances(tokens: Tokens, module: Module) -> None:
     tokens.expect(";")
 
 
-def _primitive(tokens: Tokens, module: Module, cell: str, pins: list[Expression], line: int) -> None:
+def _primitive(tokens: Tokens, module: Module, cell: str, pins: list[Vector], line: int) -> None:
     unary = cell in ("not", "buf")
     if len(pins) < 2 or (unary and len(pins) != 2):
         tokens.fail(f"primitive {cell!r} has {len(pins)} connections; expected an output and {'one input' if unary else 'inputs'}.", line)
     target, value = pins[0], pins[1]
     operator: dict[str, Literal["and", "or", "xor"]] = {"and": "and", "nand": "and", "or": "or", "nor": "or", "xor": "xor", "xnor": "xor"}
     for pin in pins[2:]:
-        value = Expression(operator[cell], line, (value, pin))
+        value = Vector(operator[cell], line, (value, pin))
     if cell in ("not", "nand", "nor", "xnor"):
-        value = Expression("not", line, (value,))
+        value = Vector("not", line, (value,))
     module.assigns.append(Assign(target, value, line))
 
 
-_BINARY: tuple[dict[str, tuple[Literal["and", "or", "xor", "add"], bool]], ...] = (
-    {"|": ("or", False)},
-    {"^": ("xor", False), "~^": ("xor", True), "^~": ("xor", True)},
-    {"&": ("and", False)},
-    {"+": ("add", False)},
-)
-"""Binary operators, loosest first: (kind, result inverted)."""
+_BINARY: dict[str, tuple[int, Literal["and", "or", "xor", "add"], bool]] = {
+    "|": (0, "or", False),
+    "^": (1, "xor", False),
+    "~^": (1, "xor", True),
+    "^~": (1, "xor", True),
+    "&": (2, "and", False),
+    "+": (3, "add", False),
+}
+"""Binary operators: (precedence, kind, result inverted)."""
+_LEVELS = {operator: level for operator, (level, _, _) in _BINARY.items()}
 
 
-def _expression(tokens: Tokens) -> Expression:
+def _expression(tokens: Tokens) -> Vector:
     tokens.descend()
-    condition = _binary(tokens, 0)
+    condition = climb(tokens, _LEVELS, lambda: _unary(tokens), _combined)
     if tokens.at("?"):
         line = tokens.take().line
         one = _expression(tokens)
         tokens.expect(":")
-        condition = Expression("mux", line, (condition, one, _expression(tokens)))
+        condition = Vector("mux", line, (condition, one, _expression(tokens)))
     if tokens.at("-", "*", "/", "%", "<<", ">>", "==", "!=", "<", ">", "<=", ">=", "&&", "||"):
         tokens.fail(f"operator {tokens.current.text!r} is outside the gate-level subset; expected bitwise logic and sums. {WAY_OUT}")
     tokens.ascend()
     return condition
 
 
-def _binary(tokens: Tokens, level: int) -> Expression:
-    if level == len(_BINARY):
-        return _unary(tokens)
-    left = _binary(tokens, level + 1)
-    while tokens.at(*_BINARY[level]):
-        token = tokens.take()
-        kind, inverted = _BINARY[level][token.text]
-        left = Expression(kind, token.line, (left, _binary(tokens, level + 1)))
-        if inverted:
-            left = Expression("not", token.line, (left,))
-    return left
+def _combined(operator: Token, left: Vector, right: Vector) -> Vector:
+    _, kind, inverted = _BINARY[operator.text]
+    result = Vector(kind, operator.line, (left, right))
+    return Vector("not", operator.line, (result,)) if inverted else result
 
 
 _REDUCTIONS: dict[str, tuple[Literal["all", "any", "odd"], bool]] = {
@@ -263,7 +262,7 @@ _REDUCTIONS: dict[str, tuple[Literal["all", "any", "odd"], bool]] = {
 """Unary operators with a one-bit result: (kind, inverted)."""
 
 
-def _unary(tokens: Tokens) -> Expression:
+def _unary(tokens: Tokens) -> Vector:
     token = tokens.current
     if token.kind != "op" or (token.text != "~" and token.text not in _REDUCTIONS):
         return _primary(tokens)
@@ -272,15 +271,15 @@ def _unary(tokens: Tokens) -> Expression:
     operand = _unary(tokens)
     tokens.ascend()
     if token.text == "~":
-        return Expression("not", token.line, (operand,))
+        return Vector("not", token.line, (operand,))
     kind, inverted = _REDUCTIONS[token.text]
-    result = Expression(kind, token.line, (operand,))
+    result = Vector(kind, token.line, (operand,))
     if inverted:  # the join keeps the inversion to the one bit, whatever the width around it
-        result = Expression("join", token.line, (Expression("not", token.line, (result,)),))
+        result = Vector("join", token.line, (Vector("not", token.line, (result,)),))
     return result
 
 
-def _primary(tokens: Tokens) -> Expression:
+def _primary(tokens: Tokens) -> Vector:
     token = tokens.current
     if tokens.accept("("):
         inner = _expression(tokens)
@@ -292,16 +291,16 @@ def _primary(tokens: Tokens) -> Expression:
         return _constant(tokens)
     name = tokens.name("a net, constant or parenthesis").strip()
     if not tokens.accept("["):
-        return Expression("net", token.line, name=name)
+        return Vector("net", token.line, name=name)
     high = _integer(tokens)
     low = _integer(tokens) if tokens.accept(":") else high
     tokens.expect("]")
     if low > high:
         tokens.fail(f"part select [{high}:{low}] of {name!r} is reversed; expected [high:low].", token.line)
-    return Expression("bits", token.line, name=name, high=high, low=low)
+    return Vector("bits", token.line, name=name, high=high, low=low)
 
 
-def _join(tokens: Tokens, line: int) -> Expression:
+def _join(tokens: Tokens, line: int) -> Vector:
     tokens.descend()
     if tokens.current.kind == "number" and tokens.tokens[tokens.position + 1].text == "{":
         times = _integer(tokens)
@@ -311,16 +310,16 @@ def _join(tokens: Tokens, line: int) -> Expression:
         tokens.ascend()
         if not 1 <= times <= 64:
             tokens.fail(f"replication {times} is not usable; expected 1 to 64.", line)
-        return Expression("join", line, (inner,) * times)
+        return Vector("join", line, (inner,) * times)
     parts = [_expression(tokens)]
     while tokens.accept(","):
         parts.append(_expression(tokens))
     tokens.expect("}")
     tokens.ascend()
-    return Expression("join", line, tuple(reversed(parts)))
+    return Vector("join", line, tuple(reversed(parts)))
 
 
-def _constant(tokens: Tokens) -> Expression:
+def _constant(tokens: Tokens) -> Vector:
     token = tokens.take()
     match = re.fullmatch(r"(?:(\d*)\s*'\s*[sS]?([bBoOdDhH])\s*)?([0-9a-fA-FxXzZ?_]+)", token.text)
     assert match is not None
@@ -333,4 +332,4 @@ def _constant(tokens: Tokens) -> Expression:
     width = int(size) if size else max(1, 32 if base else value.bit_length())
     if not 1 <= width <= 64:
         tokens.fail(f"constant {token.text!r} has {width} bits; expected 1 to 64.", token.line)
-    return Expression("constant", token.line, bits=tuple(value >> i & 1 for i in range(width)))
+    return Vector("constant", token.line, bits=tuple(value >> i & 1 for i in range(width)))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hawx.synthesis.liberty import Arc, CellLibrary
-from hawx.synthesis.netlist import Netlist
+from hawx.circuits.liberty import Arc, CellLibrary
+from hawx.circuits.netlist import Netlist
 
 FALL, RISE = 0, 1
 

@@ -13,14 +13,16 @@ import re
 import numpy as np
 
 from hawx.circuits import operand_order
+from hawx.circuits.c_arithmetic import Type, Typed, binary, choose, convert, literal, shift, unary, wrap
+from hawx.circuits.readings import Numbers
+from hawx.circuits.tokens import BLANKS, Token, Tokens, climb, language
 from hawx.formats import CODES
-from hawx.importers.c_arithmetic import Type, Typed, binary, choose, convert, literal, shift, unary, wrap
-from hawx.importers.tokens import Tokens
-from hawx.importers.verilog import Raw
 
-_PATTERN = re.compile(
-    r"(?P<number>0[xX][0-9a-fA-F]+[uUlL]*|0[bB][01]+[uUlL]*|\d+[uUlL]*)|(?P<name>[A-Za-z_]\w*)|"
-    r"(?P<op><<=|>>=|\|=|&=|\^=|\+=|-=|\*=|<<|>>|<=|>=|==|!=|&&|\|\||\+\+|--|->|[-+*/%!~&|^?:;,.()\[\]{}=<>#\"'\\])"
+_C = language(
+    BLANKS,
+    number=r"0[xX][0-9a-fA-F]+[uUlL]*|0[bB][01]+[uUlL]*|\d+[uUlL]*",
+    name=r"[A-Za-z_]\w*",
+    op=r"<<=|>>=|\|=|&=|\^=|\+=|-=|\*=|<<|>>|<=|>=|==|!=|&&|\|\||\+\+|--|->|[-+*/%!~&|^?:;,.()\[\]{}=<>#\"'\\]",
 )
 _INCLUDE = re.compile(r"^[ \t]*#[ \t]*include\b[^\n]*$", re.MULTILINE)
 _QUALIFIERS = {"const", "static", "inline", "register", "volatile", "extern"}
@@ -118,7 +120,7 @@ class _Function:
     def expression(self) -> Typed:
         tokens = self.tokens
         tokens.descend()
-        value = self.level(0)
+        value = climb(tokens, _LEVELS, self.unary, self.combined)
         if tokens.accept("?"):
             one = self.expression()
             tokens.expect(":")
@@ -126,14 +128,8 @@ class _Function:
         tokens.ascend()
         return value
 
-    def level(self, level: int) -> Typed:
-        if level == len(_PRECEDENCE):
-            return self.unary()
-        left = self.level(level + 1)
-        while self.tokens.at(*_PRECEDENCE[level]):
-            token = self.tokens.take()
-            left = self.binary(token.text, left, self.level(level + 1), token.line)
-        return left
+    def combined(self, operator: Token, left: Typed, right: Typed) -> Typed:
+        return self.binary(operator.text, left, right, operator.line)
 
     def binary(self, operator: str, left: Typed, right: Typed, line: int) -> Typed:
         if operator not in ("<<", ">>"):
@@ -175,23 +171,13 @@ class _Function:
         return self.read(name, token.line)
 
 
-_PRECEDENCE: tuple[tuple[str, ...], ...] = (
-    ("||",),
-    ("&&",),
-    ("|",),
-    ("^",),
-    ("&",),
-    ("==", "!="),
-    ("<", ">", "<=", ">="),
-    ("<<", ">>"),
-    ("+", "-"),
-    ("*",),
-)
+_PRECEDENCE = ("||", "&&", "|", "^", "&", "== !=", "< > <= >=", "<< >>", "+ -", "*")
 """Binary operators, loosest first."""
+_LEVELS = {operator: level for level, operators in enumerate(_PRECEDENCE) for operator in operators.split()}
 
 
-def evaluate_c(path: str, text: str) -> tuple[str, Raw]:
-    """Return the function's name and its exhaustive raw behaviour.
+def evaluate_c(path: str, text: str) -> tuple[str, Numbers]:
+    """Return the function's name and its 16-bit output patterns, (256, 256) over operand patterns 0..255.
 
     Operands are taken by parameter name (A is the activation, B the weight, whatever the order), else in the order given.
 
@@ -202,7 +188,7 @@ def evaluate_c(path: str, text: str) -> tuple[str, Raw]:
     Raises:
         InputError: unsupported construct, undeclared or unset variable, truncated text; names file and line.
     """
-    tokens = Tokens(path, _INCLUDE.sub("", text), _PATTERN)
+    tokens = Tokens(path, _INCLUDE.sub("", text), _C)
     function = _Function(tokens)
     if tokens.at("#"):
         tokens.fail("preprocessor directives other than #include are outside the straight-line C subset; expected plain C.")

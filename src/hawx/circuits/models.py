@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from hawx.circuits.liberty import CellLibrary, LibraryCell
+from hawx.circuits.logic import VERILOG
+from hawx.circuits.netlist import ONE, ZERO, Netlist
+from hawx.circuits.ports import check_module_name
 from hawx.errors import InputError
-from hawx.synthesis.liberty import Cell, CellLibrary
-from hawx.synthesis.logic import Expression
-from hawx.synthesis.netlist import ONE, ZERO, Netlist, register_outputs
-from hawx.synthesis.yosys import check_module_name
-
-_MARKS = {"and": " & ", "or": " | ", "xor": " ^ "}
 
 
 def cell_models(library: CellLibrary, kinds: Iterable[str]) -> str:
@@ -39,17 +37,16 @@ def netlist_verilog(netlist: Netlist, library: CellLibrary, clock: str = "clk") 
     lines += [f"  assign {port} = {{{', '.join(f'n{net}' for net in reversed(nets))}}};" for port, nets in netlist.outputs.items()]
     for number, gate in enumerate((*netlist.gates, *netlist.registers)):
         cell = library.cells[gate.cell]
-        pins = list(zip(netlist.cells[gate.cell].inputs, gate.inputs, strict=True))
-        outputs = cell.outputs if cell.register is None else register_outputs(cell)
-        pins += [(pin, net) for pin, net in zip(outputs, gate.outputs, strict=True) if net >= 0]
-        wires = [f".{pin}(n{net})" for pin, net in pins] + ([] if cell.register is None else [f".{cell.register.clock}({clock})"])
+        assert cell.logic is not None  # the netlist was mapped to this library
+        pins = zip((*cell.logic.inputs, *cell.logic.outputs), (*gate.inputs, *gate.outputs), strict=True)
+        wires = [f".{pin}(n{net})" for pin, net in pins if net >= 0] + ([] if cell.register is None else [f".{cell.register.clock}({clock})"])
         lines.append(f"  {gate.cell} g{number} ({', '.join(wires)});")
     return "\n".join([*lines, "endmodule"]) + "\n"
 
 
 def _model(library: CellLibrary, kind: str) -> str:
     cell = library.cells.get(kind)
-    if cell is None or not cell.is_usable:
+    if cell is None or cell.logic is None:
         raise InputError(f"cell {kind!r} has no functional model; expected a combinational cell or flip-flop of {library.name!r}.")
     for name in (kind, *cell.pins):
         check_module_name(name)
@@ -57,26 +54,14 @@ def _model(library: CellLibrary, kind: str) -> str:
     return f"module {kind} ({', '.join(ports)});\n{_body(cell)}endmodule\n"
 
 
-def _body(cell: Cell) -> str:
-    if cell.register is None:
-        return "".join(f"  assign {pin} = {_text(f)};\n" for pin in cell.outputs if (f := cell.pins[pin].function) is not None)
-    register = cell.register
-    lines = [
-        f"  reg {register.state};",
-        f"  wire {register.inverted_state} = ~{register.state};",
-        f"  always @(posedge {register.clock}) {register.state} <= {_text(register.next_state)};",
-    ]
-    lines += [f"  assign {pin} = {_text(f)};" for pin in cell.outputs if (f := cell.pins[pin].function) is not None]
-    return "\n".join(lines) + "\n"
-
-
-def _text(expression: Expression) -> str:
-    match expression.operator:
-        case "pin":
-            return expression.pin
-        case "0" | "1":
-            return f"1'b{expression.operator}"
-        case "not":
-            return f"~({_text(expression.operands[0])})"
-        case operator:
-            return "(" + _MARKS[operator].join(_text(operand) for operand in expression.operands) + ")"
+def _body(cell: LibraryCell) -> str:
+    lines = [f"  assign {pin} = {f.text(VERILOG)};\n" for pin in cell.outputs if (f := cell.pins[pin].function) is not None]
+    if cell.register is not None:
+        register = cell.register
+        lines = [
+            f"  reg {register.state};\n",
+            f"  wire {register.inverted_state} = ~{register.state};\n",
+            f"  always @(posedge {register.clock}) {register.state} <= {register.next_state.text(VERILOG)};\n",
+            *lines,
+        ]
+    return "".join(lines)

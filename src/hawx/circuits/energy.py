@@ -6,7 +6,7 @@ form of the operand distributions: exact, no sampling (F. Najm, IEEE TVLSI 2(4),
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -14,15 +14,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hawx.circuits.liberty import CellLibrary
+from hawx.circuits.netlist import Netlist, exhaustive
+from hawx.circuits.timing import Timing
+from hawx.circuits.words import Words, ones, unpack
 from hawx.errors import InputError
 from hawx.formats import CODES, IntFormat
-from hawx.synthesis.liberty import CellLibrary
-from hawx.synthesis.logic import Words
-from hawx.synthesis.netlist import Netlist, exhaustive
-from hawx.synthesis.timing import Timing
 
 FJ_PER_PJ = 1e3
-_ONES = np.array([byte.bit_count() for byte in range(256)], np.uint8)
 
 
 class Held(StrEnum):
@@ -87,7 +86,7 @@ def toggle_rates(netlist: Netlist, inputs: Mapping[str, Words], warm_up: int = 0
         netlist.evaluate(state)
         taken = netlist.next_state(state)
         if cycle > warm_up:
-            toggles += _ONES[(state ^ before).view(np.uint8)].sum(axis=1, dtype=np.int64)
+            toggles += ones(state ^ before)
         before[...] = state
     return np.asarray(toggles / (max(1, cycles - 1 - warm_up) * words * 64), np.float64)
 
@@ -104,13 +103,12 @@ class SwitchingCircuit:
     """Energy of one toggle of each net, fJ, shape (nets,)."""
 
     @cached_property
-    def _active(self) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-        """Packed values of the nets that cost energy, (active, 256, 32) uint8 in code order, and their energies."""
+    def _active(self) -> tuple[Words, NDArray[np.float64]]:
+        """Values of the nets that cost energy, (active, 256, 4) in code order, and their energies."""
         state = exhaustive(self.netlist, self.activation, self.weight)
-        bits = state.view(np.uint8).reshape(self.netlist.nets, CODES, CODES // 8)
-        varies = (bits != bits[:, :1, :1]).any(axis=(1, 2)) | ((bits != 0) & (bits != 255)).any(axis=(1, 2))
+        varies = (state != state[:, :1]).any(axis=1) | ((state[:, 0] + np.uint64(1)) > 1)  # neither all 0 nor all 1
         keep = np.flatnonzero(varies & (self.toggle_fj != 0))
-        return bits[keep], self.toggle_fj[keep]
+        return state[keep].reshape(-1, CODES, CODES // 64), self.toggle_fj[keep]
 
     def energies(self, activations: ArrayLike, weights: ArrayLike, held: Held | str = Held.NONE) -> NDArray[np.float64]:
         """Return fJ per multiplication for pairs of operand distributions, shape (pairs,).
@@ -130,24 +128,24 @@ class SwitchingCircuit:
         packed, toggle_fj = self._active
         result = np.zeros(len(p))
         for start in range(0, len(packed), 64):  # 64 nets at a time: 16 MB of float32
-            ones = np.unpackbits(packed[start : start + 64], axis=2, bitorder="little").astype(np.float32)
-            result += toggle_fj[start : start + 64] @ _activity(ones, p, q, Held(held))
+            bits = unpack(packed[start : start + 64]).astype(np.float32)
+            result += toggle_fj[start : start + 64] @ _activity(bits, p, q, Held(held))
         return result
 
     @cached_property
     def uniform_fj(self) -> float:
         """Energy of one multiplication of uniform, independent operands, fJ."""
         packed, toggle_fj = self._active
-        chance = _ONES[packed].sum(axis=(1, 2), dtype=np.int64) / CODES**2
+        chance = ones(packed).sum(axis=1) / CODES**2
         return float(toggle_fj @ (2.0 * chance * (1.0 - chance)))
 
 
-def _activity(ones: NDArray[np.float32], p: NDArray[np.float64], q: NDArray[np.float64], held: Held) -> NDArray[np.float64]:
-    """Return toggles per operation, shape (nets, pairs); `ones[net, a, w]` by code."""
+def _activity(bits: NDArray[np.float32], p: NDArray[np.float64], q: NDArray[np.float64], held: Held) -> NDArray[np.float64]:
+    """Return toggles per operation, shape (nets, pairs); `bits[net, a, w]` by code."""
     if held is Held.WEIGHT:
-        given = np.moveaxis(p.astype(np.float32) @ ones, 1, 2).astype(np.float64)  # (nets, w, pairs): probability of 1 given w
+        given = np.moveaxis(p.astype(np.float32) @ bits, 1, 2).astype(np.float64)  # (nets, w, pairs): probability of 1 given w
         return np.asarray(np.einsum("nwl,lw->nl", 2.0 * given * (1.0 - given), q), np.float64)
-    given = (ones @ q.T.astype(np.float32)).astype(np.float64)  # (nets, a, pairs): probability of 1 given a
+    given = (bits @ q.T.astype(np.float32)).astype(np.float64)  # (nets, a, pairs): probability of 1 given a
     if held is Held.ACTIVATION:
         return np.asarray(np.einsum("nal,la->nl", 2.0 * given * (1.0 - given), p), np.float64)
     chance = np.einsum("nal,la->nl", given, p)
@@ -159,8 +157,3 @@ def _distributions(values: ArrayLike, what: str) -> NDArray[np.float64]:
     if rows.ndim != 2 or rows.shape[1] != CODES or not np.allclose(rows.sum(axis=1), 1.0, atol=1e-6) or (rows < 0).any():
         raise InputError(f"{what} distribution has shape {np.shape(values)!r}; expected (256,) or (pairs, 256), non-negative rows that sum to 1.")
     return rows
-
-
-def pairwise(circuits: Sequence[SwitchingCircuit], activations: ArrayLike, weights: ArrayLike, held: Held | str = Held.NONE) -> NDArray[np.float64]:
-    """Return fJ per multiplication of every circuit under every layer's operands, shape (layers, circuits)."""
-    return np.stack([circuit.energies(activations, weights, held) for circuit in circuits], axis=1)
