@@ -69,7 +69,7 @@ def expected_improvement(
     """
     if not len(drops):
         return np.zeros(0)
-    center, spread = compress(drops), sigmas / (SCALE + np.abs(drops))  # uncertainty is even on the compressed scale
+    center, spread = _compressed(drops, sigmas)
     space = OpenSpace(front.reshape(-1, 1 + ratios.shape[1]))
     result = np.zeros(len(drops))
     for node, weight in NODES:
@@ -91,6 +91,11 @@ def feasible_improvement(
         goal: points that may be lost.
         best: least cost measured so far that keeps the goal.
     """
-    spread = np.maximum(sigmas / (SCALE + np.abs(drops)), 1e-9)  # on the compressed scale, as above
-    within = ndtr((compress(np.full(1, goal)) - compress(drops)) / spread)
+    center, spread = _compressed(drops, sigmas)
+    within = ndtr((compress(np.full(1, goal)) - center) / np.maximum(spread, 1e-9))
     return np.asarray(within * np.maximum(best - costs, 0.0))
+
+
+def _compressed(drops: NDArray[np.float64], sigmas: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return estimates in points, (designs,), and their sigmas on the compressed scale, where uncertainty is even."""
+    return compress(drops), sigmas / (SCALE + np.abs(drops))

@@ -28,6 +28,10 @@ PATIENCE = 3
 """Batches that may add less than `STAGNATION` of what is sought before the search stops."""
 STAGNATION = 1e-3
 
+_Choose = Callable[[NDArray[np.bool_], int, NDArray[np.float64], NDArray[np.float64]], NDArray[np.intp]]
+"""(open designs, how many at most, estimated drops, their sigmas) → indices of those to look at next."""
+_Facts = tuple[Choices, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]
+
 
 def hawx(problem: Problem, rng: np.random.Generator, predictor: Predictor) -> None:
     """Search by prediction; every measurement and every probe teaches the predictor.
@@ -36,7 +40,7 @@ def hawx(problem: Problem, rng: np.random.Generator, predictor: Predictor) -> No
     budget is spent, when what is sought stagnates, or when nothing promising is left.
     """
     shortlist = _Shortlist(problem, rng, predictor)
-    _until_idle(problem, lambda: shortlist.probe() | shortlist.measure(), problem.hypervolume)
+    _until_idle(problem, shortlist.improve, problem.hypervolume)
     if problem.goal_drop is not None:
         _until_idle(problem, shortlist.aim, lambda: 1.0 - shortlist.cheapest()[0])
 
@@ -57,8 +61,7 @@ class _Shortlist:
 
     def __init__(self, problem: Problem, rng: np.random.Generator, predictor: Predictor) -> None:
         self.problem, self.predictor = problem, predictor
-        self.choices = np.zeros((0, len(problem.space.units)), np.uint8)
-        self._add(build_pool(problem, predictor, rng))
+        self.choices, self._raw, self.ratios, self._parts, self.known = self._facts(build_pool(problem, predictor, rng))
         self._around = b""
         """The design whose neighbors joined last."""
         self._errors: list[float] = []
@@ -67,27 +70,15 @@ class _Shortlist:
         """Designs with a probe, in the order of `_probes`."""
         self._probes: Probes | None = None
 
-    def _add(self, choices: Choices) -> None:
-        """Let designs (designs, units), none of which is in the pool, join it."""
-        self.choices = np.concatenate([self.choices, choices])
-        self._raw = self.predictor.drops(self.choices)
-        self.ratios = self.problem.ratios(self.choices)
-        self._parts = self.predictor.effects.parts(self.choices)
-        self.known = np.array([self.problem.is_known(row) for row in self.choices])
-
-    def probe(self) -> bool:
-        """Probe the designs of largest expected improvement; return whether there were any."""
-        return self._probe(self._select(~(self.known | self._has_probe()), PROBED, *self._estimates()))
-
-    def measure(self) -> bool:
-        """Measure the designs of largest expected improvement, probed ones where there are probes; return whether there were any."""
-        return self._measure(self._select(self._open(), min(BATCH, self.problem.remaining), *self._estimates()))
+    def improve(self) -> bool:
+        """Probe and measure the designs of largest expected improvement of the front; return whether there were any."""
+        return self._probe(self._by_improvement) | self._measure(self._by_improvement)
 
     def aim(self) -> bool:
         """Probe and measure the designs that are expected to save most within the goal; return whether any was measured."""
         self._join_neighbors()
-        self._probe(self._within_goal(~(self.known | self._has_probe()), PROBED))
-        return self._measure(self._within_goal(self._open(), min(BATCH, self.problem.remaining)))
+        self._probe(self._by_saving)
+        return self._measure(self._by_saving)
 
     def cheapest(self) -> tuple[float, Choices]:
         """Return the least first objective, relative to the all-exact design, of the measured designs that keep the goal, and that design."""
@@ -98,29 +89,43 @@ class _Shortlist:
 
     def _join_neighbors(self) -> None:
         """Let the most promising neighbors of the goal's cheapest design join the pool, once."""
-        _, choices = self.cheapest()
+        cost, choices = self.cheapest()
         if choices.tobytes() == self._around:
             return
         self._around = choices.tobytes()
         pool = {row.tobytes() for row in self.choices}
-        near = np.array([row for row in neighbors(self.problem.space, choices) if row.tobytes() not in pool], np.uint8)
-        if len(near):
-            gains = self._saving(*self.predictor.predict(near), self.problem.ratios(near))
-            self._add(near[np.argsort(-gains, kind="stable")[:NEIGHBORS]])
+        near = [row for row in neighbors(self.problem.space, choices) if row.tobytes() not in pool]
+        rows = np.array(near, np.uint8).reshape(len(near), len(choices))
+        ratios = self.problem.ratios(rows)
+        cheaper = ratios[:, 0] < cost
+        if cheaper.any():
+            rows, ratios = rows[cheaper], ratios[cheaper]
+            gains = self._savings(*self.predictor.predict(rows), ratios)
+            more = self._facts(rows[np.argsort(-gains, kind="stable")[:NEIGHBORS]])
+            old = self.choices, self._raw, self.ratios, self._parts, self.known
+            self.choices, self._raw, self.ratios, self._parts, self.known = (np.concatenate(pair) for pair in zip(old, more, strict=True))
 
-    def _within_goal(self, open_ones: NDArray[np.bool_], count: int) -> NDArray[np.intp]:
+    def _facts(self, choices: Choices) -> _Facts:
+        """Return `choices` (designs, units), and of each its composed drop, ratios, parts of effects, and whether it was measured."""
+        known = np.array([self.problem.is_known(row) for row in choices])
+        return choices, self.predictor.drops(choices), self.problem.ratios(choices), self.predictor.effects.parts(choices), known
+
+    def _by_saving(self, open_ones: NDArray[np.bool_], count: int, drops: NDArray[np.float64], sigmas: NDArray[np.float64]) -> NDArray[np.intp]:
         """Return indices of at most `count` of the `open_ones`: those that are expected to save most within the goal."""
-        gains = np.where(open_ones, self._saving(*self._estimates(), self.ratios), 0.0)
+        gains = np.where(open_ones, self._savings(drops, sigmas, self.ratios), 0.0)
         order = np.argsort(-gains, kind="stable")[:count]
         return order[gains[order] > 0]
 
-    def _saving(self, drops: NDArray[np.float64], sigmas: NDArray[np.float64], ratios: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _savings(self, drops: NDArray[np.float64], sigmas: NDArray[np.float64], ratios: NDArray[np.float64]) -> NDArray[np.float64]:
         assert self.problem.goal_drop is not None
         return feasible_improvement(drops, sigmas, ratios[:, 0], self.problem.goal_drop, self.cheapest()[0])
 
-    def _probe(self, picked: NDArray[np.intp]) -> bool:
+    def _probe(self, choose: _Choose) -> bool:
         """Probe designs of the pool; return whether there were any."""
-        if self.problem.probe is None or not len(picked):
+        if self.problem.probe is None:
+            return False
+        picked = choose(~(self.known | self._has_probe()), PROBED, *self._estimates())
+        if not len(picked):
             return False
         rows = self.choices[picked]
         images = deciding_images(self.predictor.effects, rows)
@@ -131,15 +136,15 @@ class _Shortlist:
         self.predictor.observe_probes(self._probes)
         return True
 
-    def _open(self) -> NDArray[np.bool_]:
-        """Return which designs may be measured next, (designs,): probed ones where there are probes."""
-        return ~self.known if self.problem.probe is None else ~self.known & self._has_probe()
-
-    def _measure(self, picked: NDArray[np.intp]) -> bool:
-        """Measure designs of the pool; return whether there were any."""
+    def _measure(self, choose: _Choose) -> bool:
+        """Measure designs of the pool, probed ones where there are probes; return whether there were any."""
+        open_ones = ~self.known
+        if self.problem.probe is not None:
+            open_ones &= self._has_probe()
+        drops, sigmas = self._estimates()
+        picked = choose(open_ones, min(BATCH, self.problem.remaining), drops, sigmas)
         if not len(picked):
             return False
-        drops, sigmas = self._estimates()
         if self._errors:  # an estimate is no surer than the earlier ones turned out to be
             sigmas = np.hypot(sigmas, np.sqrt(np.mean(np.square(self._errors))))
         baseline = 100.0 * self.problem.baseline_correct / self.problem.images
@@ -163,7 +168,7 @@ class _Shortlist:
             drops[self.probed], sigmas[self.probed] = self._probes.drops, self._probes.sigmas
         return drops, sigmas
 
-    def _select(self, open_ones: NDArray[np.bool_], count: int, drops: NDArray[np.float64], sigmas: NDArray[np.float64]) -> NDArray[np.intp]:
+    def _by_improvement(self, open_ones: NDArray[np.bool_], count: int, drops: NDArray[np.float64], sigmas: NDArray[np.float64]) -> NDArray[np.intp]:
         """Return indices of at most `count` of the `open_ones`: greedy expected improvement over the estimated front."""
         open_index = np.flatnonzero(open_ones)
         if not len(open_index):
