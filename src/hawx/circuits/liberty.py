@@ -112,12 +112,15 @@ class CellLibrary:
     name: str
     """Technology name: the file's library name without a `_stdcells`-like ending."""
     path: Path
-    sha256: str
-    """Of the Liberty text, uncompressed."""
-    content: Path | bytes
-    """The plain Liberty text as other tools read it: `path` itself, or what it unpacks to."""
+    content: bytes
+    """The Liberty text, uncompressed."""
     voltage: float
     cells: Mapping[str, LibraryCell]
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of `content`."""
+        return hashlib.sha256(self.content).hexdigest()
 
     @cached_property
     def full_adder(self) -> tuple[LibraryCell, Mapping[str, str]] | None:
@@ -131,13 +134,12 @@ class CellLibrary:
         return min(adders, key=lambda adder: adder[0].area_um2, default=None)
 
 
-def parse_liberty(data: bytes, path: Path, content: Path | bytes) -> CellLibrary:
+def parse_liberty(data: bytes, path: Path) -> CellLibrary:
     """Return the cells of a Liberty text.
 
     Args:
         data: the plain text.
         path: its file, for messages.
-        content: what other tools read: the file if it is plain, else `data`.
 
     Raises:
         InputError: it is not Liberty, or lacks combinational cells, timing tables or power tables.
@@ -162,7 +164,7 @@ def parse_liberty(data: bytes, path: Path, content: Path | bytes) -> CellLibrary
         raise InputError(f"Liberty file {str(path)!r} has no 'nom_voltage'; expected the supply voltage the power tables belong to.")
     name = re.sub(r"[^\w.-]", "_", root.name) or path.stem
     name = re.sub(r"_(stdcells|stdcell)$", "", name)
-    return CellLibrary(name=name, path=path, sha256=hashlib.sha256(data).hexdigest(), content=content, voltage=voltage, cells=cells)
+    return CellLibrary(name=name, path=path, content=data, voltage=voltage, cells=cells)
 
 
 @dataclass(frozen=True, slots=True)

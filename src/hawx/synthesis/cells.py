@@ -20,24 +20,33 @@ NAMED: Mapping[str, Path] = {DEFAULT: SKY130HD_PATH, "osu018": OSU018_PATH}
 
 
 def cell_library(choice: str | PathLike[str] | None = None) -> CellLibrary:
-    """Return a cell library.
-
-    Args:
-        choice: a name of `NAMED`, or the path of a Liberty file; None for the library that the package ships.
+    """Return a cell library; `choice` as of `liberty_path`.
 
     Raises:
         InputError: the file cannot be read or used.
         ToolMissingError: a named library is not installed.
     """
+    return read_liberty(liberty_path(choice))
+
+
+def liberty_path(choice: str | PathLike[str] | None = None) -> Path:
+    """Return the path of a cell library.
+
+    Args:
+        choice: a name of `NAMED`, or the path of a Liberty file; None for the library that the package ships.
+
+    Raises:
+        ToolMissingError: a named library is not installed.
+    """
     path = NAMED.get(str(choice or DEFAULT))
     if path is None:
-        return read_liberty(Path(str(choice)))
+        return Path(str(choice))
     if not path.exists():
         raise ToolMissingError(
             f"cell library {str(choice)!r} is not installed ({str(path)!r} is absent); "
             f"run `apt install qflow-tech-osu018`, or take {DEFAULT!r}, which the package ships, or a Liberty file."
         )
-    return read_liberty(path)
+    return path
 
 
 def present(technology: str | None) -> str | None:

@@ -32,8 +32,9 @@ from hawx.errors import InputError
 from hawx.formats import IntFormat
 from hawx.rtl import constant_lsbs
 from hawx.synthesis import cache, yosys
-from hawx.synthesis.cells import cell_library
+from hawx.synthesis.cells import liberty_path
 from hawx.synthesis.flow import FLOW_VERSION, Synthesis, modules_of, synthesize
+from hawx.synthesis.liberty import liberty_sha256, read_liberty
 
 READING = "circuits 1"
 """How ports and formats are read: figures kept under another reading are not taken."""
@@ -152,14 +153,15 @@ def characterize_text(
     use_cache: bool = True,
 ) -> Characterization:
     """Return the characterization of a Verilog text; arguments as of `characterize`, `source` is what messages call it."""
-    library = cell_library(liberty)
+    cells = liberty_path(liberty)
     wanted = None if formats is None else (IntFormat.parse(formats[0]), IntFormat.parse(formats[1]))
     key = cache.content_key(
-        READING, verilog, top or "", library.sha256, yosys.tool().version, str(FLOW_VERSION), "" if wanted is None else f"{wanted}"
+        READING, verilog, top or "", liberty_sha256(cells), yosys.tool().version, str(FLOW_VERSION), "" if wanted is None else f"{wanted}"
     )
     stored = cache.load("characterizations", key) if use_cache else None
     if stored is not None:
         return _from_stored(stored)
+    library = read_liberty(cells)
     synthesis = synthesize(verilog + _models_of(verilog, library), library, source=source, top=top)
     values = _measured(synthesis, library, source, wanted, verilog)
     result = _from_stored(values)

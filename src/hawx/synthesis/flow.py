@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import inf
-from pathlib import Path
 from typing import Any
 
 from hawx.circuits.liberty import CellLibrary
@@ -54,7 +53,7 @@ def synthesize(verilog: str, library: CellLibrary, *, source: str, top: str | No
         InputError: the text does not parse, holds latches, flip-flops or loops, or has no such module.
         ToolMissingError: there is no Yosys.
     """
-    files: dict[str, str | bytes | Path] = {yosys.SOURCE: verilog, "cells.lib": library.content, "adders.v": adder_map(library)}
+    files: dict[str, str | bytes] = {yosys.SOURCE: verilog, "cells.lib": library.content, "adders.v": adder_map(library)}
     halves = [["plain", "luts"]] if library.full_adder is None else [["adders-after-restructuring"], ["luts", "adders"]]
 
     def run(mappings: Sequence[str]) -> dict[str, str]:

@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,7 +117,7 @@ def synthesize_project(
         mappings = ["adders", "adders-after-restructuring"] if restructure else ["adders"]
     for name in (*project.sources, project.top, *project.parts):
         check_module_name(name.removesuffix(".sv"))
-    files: dict[str, str | bytes | Path] = {**project.sources, "cells.lib": library.content, "adders.v": adder_map(library)}
+    files: dict[str, str | bytes] = {**project.sources, "cells.lib": library.content, "adders.v": adder_map(library)}
 
     def run(mapping: str) -> dict[str, str]:
         script = _script(project, mapping, keep_lanes)

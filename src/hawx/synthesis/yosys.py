@@ -67,12 +67,12 @@ def tool() -> Tool:
     return Tool((program, "-Q", "-s", "flow.ys"), " ".join(said.split()[:2]) or "yosys (unknown version)")
 
 
-def run(script: str, files: Mapping[str, str | bytes | Path], wanted: Iterable[str], *, source: str, timeout_s: float = 300.0) -> dict[str, str]:
+def run(script: str, files: Mapping[str, str | bytes], wanted: Iterable[str], *, source: str, timeout_s: float = 300.0) -> dict[str, str]:
     """Run a script and return the text of the files it wrote.
 
     Args:
         script: Yosys commands; file names in it are those of `files` and `wanted`.
-        files: name in the folder -> content, or the path of a file to copy.
+        files: name in the folder -> content.
         wanted: names of files that the script writes.
         source: how messages call `input.v`: the user's file name.
         timeout_s: seconds until the process is ended.
@@ -85,12 +85,7 @@ def run(script: str, files: Mapping[str, str | bytes | Path], wanted: Iterable[s
     used = tool()
     with tempfile.TemporaryDirectory(prefix="hawx-yosys-") as folder:
         for name, content in files.items():
-            if isinstance(content, Path):
-                shutil.copyfile(content, Path(folder, name))
-            elif isinstance(content, bytes):
-                Path(folder, name).write_bytes(content)
-            else:
-                Path(folder, name).write_text(content, encoding="utf-8")
+            Path(folder, name).write_bytes(content if isinstance(content, bytes) else content.encode())
         Path(folder, "flow.ys").write_text(script, encoding="utf-8")
         environment = {**os.environ, "TMPDIR": folder}
         try:
