@@ -2,8 +2,8 @@
 
     python benchmarks/embed_sky130.py sky130_fd_sc_hd__tt_025C_1v80.lib
 
-Kept as they are, to the last figure: single-output gates, adders and the plain flip-flop in their smallest drive strengths. Left out: larger drives,
-clock, delay and level-shifting cells, latches, scan. Figures of multipliers differ by less than 1 % from those mapped to all 428 cells.
+Kept as they are, to the last figure: gates, adders and the plain flip-flop in their smallest drive strengths. Left out: larger drives, clock, delay
+and level-shifting cells, latches, scan. Five multipliers differ by at most 0.7 % in area and 1.2 % in energy from those mapped to all 428 cells.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import pytest
 from test_multiplier_rtl import simulated_table
 
 from hawx.circuits.verilog import evaluate_verilog
+from hawx.circuits.verilog_syntax import parse_verilog
 
 pytestmark = pytest.mark.eda
 
@@ -51,6 +52,6 @@ def test_random_expressions(seed, tmp_path):
         "endmodule",
     ]
     text = "\n".join(lines) + "\n"
-    _, raw = evaluate_verilog("dut.v", text, "dut")
+    _, raw = evaluate_verilog("dut.v", parse_verilog("dut.v", text), "dut")
     found = simulated_table(text, "dut", False, tmp_path)
     np.testing.assert_array_equal(raw, found, err_msg=text)

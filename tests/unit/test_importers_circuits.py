@@ -16,6 +16,7 @@ from hawx.blocks.families import Exact, OperandTruncated, builtin_families, from
 from hawx.circuits.c_source import evaluate_c
 from hawx.circuits.readings import from_patterns
 from hawx.circuits.verilog import evaluate_verilog
+from hawx.circuits.verilog_syntax import parse_verilog
 from hawx.errors import InputError
 from hawx.importers import Library, load_block
 from hawx.rtl.multipliers import verilog
@@ -49,9 +50,14 @@ EXTRA = [
 FAMILIES = [*builtin_families(), Exact(signed=False), *map(from_name, EXTRA)]
 
 
+def evaluate(path: str, text: str, stem: str):
+    netlist, raw = evaluate_verilog(path, parse_verilog(path, text), stem)
+    return netlist.name, raw
+
+
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.name)
 def test_the_rtl_of_every_family_evaluates_to_its_table(family):
-    name, raw = evaluate_verilog("rtl.sv", verilog(family), "rtl")
+    name, raw = evaluate("rtl.sv", verilog(family), "rtl")
     assert name == family.name
     np.testing.assert_array_equal(from_patterns(raw, family.formats), family.table())
 
@@ -92,7 +98,7 @@ def wrap_module(body: str, ports: str = "input [7:0] A, input [7:0] B, output [1
 
 
 def raw_of(body: str) -> np.ndarray:
-    return evaluate_verilog("m.v", wrap_module(body), "m")[1]
+    return evaluate("m.v", wrap_module(body), "m")[1]
 
 
 A = np.arange(256)[:, None] * np.ones(256, dtype=int)
@@ -200,15 +206,15 @@ def _signals(gates: int) -> list[str]:
 )
 def test_unusable_verilog_is_refused_with_file_and_line(text, message):
     with pytest.raises(InputError) as caught:
-        evaluate_verilog("m.v", text, "m")
+        evaluate("m.v", text, "m")
     assert str(caught.value) == f"'m.v' {message}"
 
 
 def test_two_top_modules_need_a_name():
     text = wrap_module("assign O = A;") + wrap_module("assign O = B;").replace("module m", "module n")
-    assert evaluate_verilog("n.v", text, "n")[0] == "n"
+    assert evaluate("n.v", text, "n")[0] == "n"
     with pytest.raises(InputError, match=r"^'x\.v' has top modules m, n; expected one, or one called 'x'\.$"):
-        evaluate_verilog("x.v", text, "x")
+        evaluate("x.v", text, "x")
 
 
 # ---------------------------------------------------------------- C against Python
@@ -293,7 +299,7 @@ def test_mutilated_circuits_are_refused_or_evaluated_but_never_a_traceback(seed,
             mutilated = mutilated[: rng.randrange(1, len(mutilated))]
         try:
             if suffix == ".v":
-                evaluate_verilog("m.v", "".join(mutilated), "mul8s_hand")
+                evaluate("m.v", "".join(mutilated), "mul8s_hand")
             else:
                 evaluate_c("m.c", "".join(mutilated))
         except InputError as error:
@@ -358,5 +364,5 @@ def test_every_circuit_of_a_checkout_loads_and_c_agrees_with_verilog(folder):
         if path.name not in seen:
             seen.add(path.name)
             twin = path.with_suffix(".v")
-            np.testing.assert_array_equal(evaluate_c(path.name, path.read_text())[1], evaluate_verilog(twin.name, twin.read_text(), path.stem)[1])
+            np.testing.assert_array_equal(evaluate_c(path.name, path.read_text())[1], evaluate(twin.name, twin.read_text(), path.stem)[1])
     assert len(seen) >= 49

@@ -90,10 +90,10 @@ class Tokens:
         return self.current.text in texts and self.current.kind != "quoted"
 
     def accept(self, *texts: str) -> bool:
-        if self.current.text in texts and self.current.kind != "quoted":
+        found = self.at(*texts)
+        if found:
             self.take()
-            return True
-        return False
+        return found
 
     def expect(self, text: str) -> Token:
         if not self.at(text):

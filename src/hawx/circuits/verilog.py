@@ -15,7 +15,7 @@ from hawx.circuits.logic import Expression, joined
 from hawx.circuits.netlist import ONE, ZERO, Cell, Gate, Netlist, evaluation_order, patterns
 from hawx.circuits.ports import is_multiplier, multiplier_ports, top_module
 from hawx.circuits.readings import Numbers
-from hawx.circuits.verilog_syntax import Assign, Instance, Module, Vector, parse_verilog
+from hawx.circuits.verilog_syntax import Assign, Instance, Module, Vector
 from hawx.errors import InputError
 
 _MOST_DRIVERS = 200_000
@@ -298,10 +298,10 @@ def netlist_of(path: str, modules: dict[str, Module], stem: str) -> Netlist:
     return Netlist(top.name, inputs, outputs, gates, (), circuit.cells, len(circuit.nets))
 
 
-def evaluate_verilog(path: str, text: str, stem: str) -> tuple[str, Numbers]:
-    """Return the top module's name and its 16-bit output patterns, (256, 256) over operand patterns 0..255.
+def evaluate_verilog(path: str, modules: dict[str, Module], stem: str) -> tuple[Netlist, Numbers]:
+    """Return the multiplier of a file, and its 16-bit output patterns, (256, 256) over operand patterns 0..255.
 
-    Arguments and errors as of `parse_verilog` and `netlist_of`.
+    Arguments and errors as of `netlist_of`.
     """
-    netlist = netlist_of(path, parse_verilog(path, text), stem)
-    return netlist.name, patterns(netlist, *netlist.inputs, *netlist.outputs)
+    netlist = netlist_of(path, modules, stem)
+    return netlist, patterns(netlist, *netlist.inputs, *netlist.outputs)

@@ -12,9 +12,8 @@ from typing import Any
 from hawx.blocks.block import Block
 from hawx.circuits import Pair, formats_of_circuit, from_patterns, parse_header, published_costs, signedness_hint
 from hawx.circuits.c_source import evaluate_c
-from hawx.circuits.netlist import patterns
 from hawx.circuits.tokens import MAX_CIRCUIT_BYTES
-from hawx.circuits.verilog import netlist_of
+from hawx.circuits.verilog import evaluate_verilog
 from hawx.circuits.verilog_syntax import parse_verilog
 from hawx.errors import HawxError, InputError, ToolMissingError
 from hawx.files import read_text
@@ -46,8 +45,8 @@ def load_circuit(path: Path, *, wish: Pair | None = None, library: str = "", ext
             modules = parse_verilog(shown, text)
         except InputError as ours:
             return _through_yosys(path, wish, ours, extra or {})
-        netlist = netlist_of(shown, modules, path.stem)
-        name, raw = netlist.name, patterns(netlist, *netlist.inputs, *netlist.outputs)
+        netlist, raw = evaluate_verilog(shown, modules, path.stem)
+        name = netlist.name
     header = parse_header(text)
     hint = wish or signedness_hint(name, text, path.suffix)
     formats = formats_of_circuit(raw, published=header.figures, hint=hint, where=repr(shown))

@@ -12,9 +12,8 @@ import numpy as np
 
 from hawx.blocks import Block, sign_magnitude
 from hawx.blocks.families import from_name
-from hawx.circuits.netlist import patterns
 from hawx.circuits.readings import from_patterns
-from hawx.circuits.verilog import netlist_of
+from hawx.circuits.verilog import evaluate_verilog
 from hawx.circuits.verilog_syntax import parse_verilog
 from hawx.errors import InputError
 from hawx.formats import U8
@@ -52,9 +51,8 @@ def from_file(block: Block, path: Path) -> Multiplier:
     """
     text = path.read_text(encoding="utf-8")
     modules = parse_verilog(str(path), text)
-    netlist = netlist_of(str(path), modules, path.stem)
+    netlist, raw = evaluate_verilog(str(path), modules, path.stem)
     name, inputs, (output,) = netlist.name, [*netlist.inputs], netlist.outputs
-    raw = patterns(netlist, *netlist.inputs, *netlist.outputs)
     for helper in modules:  # helper modules of two files may share a name
         if helper != name:
             text = re.sub(rf"(?<![\w$]){re.escape(helper)}(?![\w$])", f"{name}_{helper}", text)
