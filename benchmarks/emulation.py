@@ -37,7 +37,7 @@ from hawx.emulate.bench import BenchRow, bench, default_blocks
 from hawx.emulate.cost import Work
 from hawx.emulate.plan import native_engines
 from hawx.networks import zoo
-from hawx.store.calibration import calibrated_machine
+from hawx.store.kernel_costs import timed_machine
 
 CASES = 40
 
@@ -171,7 +171,7 @@ def main() -> None:
     parser.add_argument("--save", metavar="NAME", help="also write the figures to benchmarks/results/NAME.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    machine = calibrated_machine()
+    machine = timed_machine()
     emulate.use_machine(machine)
     signed = signed_blocks()
     blocks = [*(("signed", block) for block in signed), *default_blocks()]

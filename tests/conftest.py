@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep calibrations of the kernels out of the user's cache, and share one among the tests of a process."""
+    """Keep costs of the kernels out of the user's cache, and share one among the tests of a process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HAWX_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield

@@ -57,7 +57,7 @@ def test_the_run_folder_holds_the_contract(run_folder: Path) -> None:
 def test_the_kernels_are_timed_once_and_remembered(run_folder: Path) -> None:
     kept = list(Path(os.environ["HAWX_CACHE"]).glob(f"kernels-*-{active_target()}.json"))
     assert len(kept) == 1
-    assert json.loads(kept[0].read_text())["per_count"]
+    assert json.loads(kept[0].read_text())["coefficients"]
 
 
 def test_settings_are_complete_and_run_again(run_folder: Path, tmp_path: Path) -> None:

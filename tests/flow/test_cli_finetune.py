@@ -74,7 +74,7 @@ def test_a_run_cut_short_goes_on_to_the_same_network(design: Path, tuned: Path, 
     monkeypatch.undo()
     assert kept[-1] > 0
     assert main(["finetune", str(design), "--out", str(folder), *QUICK]) == 2  # not empty
-    assert main(["finetune", str(design), "--out", str(folder), *QUICK, "--resume", "--rate", "0.3"]) == 2  # another run
+    assert main(["finetune", str(design), "--out", str(folder), *QUICK, "--resume", "--rate", "0.3"]) == 2  # another training
     assert main(["finetune", str(design), "--out", str(folder), *QUICK, "--resume"]) == 0
     assert (folder / "network.safetensors").read_bytes() == (tuned / "network.safetensors").read_bytes()
 

@@ -10,7 +10,7 @@ import pytest
 from hawx.blocks.families import builtin_library
 from hawx.designs import Assignment
 from hawx.emulate import Machine, default_machine
-from hawx.emulate.cost import COUNTS, CostModel
+from hawx.emulate.cost import TERMS, CostModel
 from hawx.emulate.evaluator import Answers
 from hawx.errors import HawxError, InputError
 from hawx.execution import runner_for
@@ -51,7 +51,7 @@ def test_a_pool_answers_the_same(task: Task, assignments: list[Assignment], expe
 
 
 def test_workers_of_a_pool_know_what_kernels_cost_as_their_parent_does(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = CostModel(Machine("scalar").model.tier, dict.fromkeys(COUNTS, 1e-9))
+    model = CostModel(Machine("scalar").model.tier, dict.fromkeys(TERMS, 1e-9))
     monkeypatch.setattr("hawx.emulate.machine._default", Machine(model=model))
     with _pool(task, 1) as pool:
         assert pool.submit(default_machine).result().model == model

@@ -59,10 +59,10 @@ def test_values_go_with_their_owner() -> None:
 
 
 def test_owners_that_are_values_take_what_they_own_along() -> None:
-    """A layer composed for some blocks owns operands, which own parts: where the layer is forgotten, all of it goes."""
+    """A layer composed for some blocks owns constants, which own parts: where the layer is forgotten, all of it goes."""
     cache, layer = ByteCache(100), Owner()
     composed = cache.get(layer, "composed", lambda: Value(40))
-    cache.get(cache.get(composed, "operands", lambda: Value(10)), "part", lambda: Value(20))
+    cache.get(cache.get(composed, "constants", lambda: Value(10)), "part", lambda: Value(20))
     del composed
     cache.get(layer, "another", lambda: Value(50))
     assert (cache.nbytes, len(cache)) == (50, 1)

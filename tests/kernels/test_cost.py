@@ -1,4 +1,4 @@
-"""The cost model ranks engines from counts; calibration fits it, survives damaged caches and never changes a result."""
+"""The cost model ranks engines from amounts of work; timing fits it, survives damaged caches and never changes a result."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from blocks import exact, full_rank, low_rank
 from hawx import emulate
 from hawx.emulate import Machine
 from hawx.emulate.bench import bench
-from hawx.emulate.calibrate import calibrate
-from hawx.emulate.cost import COUNTS, CostModel, Effort, Tier, Work, built_in
+from hawx.emulate.cost import TERMS, CostModel, PairWork, Tier, Work, built_in
 from hawx.emulate.engine import AUTO, Engine
 from hawx.emulate.native import describe, extension
-from hawx.emulate.plan import choose
+from hawx.emulate.plan import select
+from hawx.emulate.timing import time_kernels
 from hawx.emulate.workloads import WORKLOADS
 from hawx.errors import InputError, UnknownNameError
-from hawx.store.calibration import calibrated_machine, read_model, write_model
+from hawx.store.kernel_costs import read_model, timed_machine, write_model
 
 WORK = Work(pixels=64000, reduction=576, filters=64, codes=4_096_000)
 
@@ -30,27 +30,27 @@ def tier(name: str) -> Tier:
 
 
 def test_counts_of_a_factored_layer() -> None:
-    model = CostModel(tier("scalar"), dict.fromkeys(COUNTS, 1.0))
+    model = CostModel(tier("scalar"), dict.fromkeys(TERMS, 1.0))
     work = Work(pixels=10, reduction=27, filters=17, codes=90)
     every = {"call": 1, "output": 10 * 17}
-    assert model.counts("factored", work, Effort(3)) == every | {"factored_mac": 10 * 27 * 32 * 3, "factored_code": 180}
-    assert model.counts("bytes", work, Effort(3)) == every | {"byte_mac": 10 * 27 * 32 * 3, "byte_code": 180}
+    assert model.amounts("factored", work, PairWork(3)) == every | {"factored_mac": 10 * 27 * 32 * 3, "factored_code": 180}
+    assert model.amounts("bytes", work, PairWork(3)) == every | {"byte_mac": 10 * 27 * 32 * 3, "byte_code": 180}
     split = {"byte_mac": 10 * 27 * 32 * 2, "byte_code": 225, "class_row": 10 * 27 * 64 * 1.5}
-    assert model.counts("residual", work, Effort(2, 1.5)) == every | split
-    assert model.counts("table", work, Effort(1)) == every | {"table_product": 10 * 27 * 32, "table_entry": 256 * 27 * 32}
-    assert model.counts("table", Work(pixels=4097, reduction=1, filters=1, codes=1), Effort(1))["table_entry"] == 2 * 256 * 16
-    assert model.counts("lookup", work, Effort(1)) == every | {"lookup_product": 10 * 27 * 17}
+    assert model.amounts("residual", work, PairWork(2, 1.5)) == every | split
+    assert model.amounts("table", work, PairWork(1)) == every | {"table_product": 10 * 27 * 32, "table_entry": 256 * 27 * 32}
+    assert model.amounts("table", Work(pixels=4097, reduction=1, filters=1, codes=1), PairWork(1))["table_entry"] == 2 * 256 * 16
+    assert model.amounts("lookup", work, PairWork(1)) == every | {"lookup_product": 10 * 27 * 17}
     deep = Work(pixels=10, reduction=9, filters=17, codes=90, depthwise=True)
-    assert model.counts("factored", deep, Effort(3)) == every | {"depthwise_mac": 10 * 9 * 17 * 4, "depthwise_code": 90}
-    assert model.counts("table", deep, Effort(3)) == every | {"depthwise_product": 10 * 9 * 17, "depthwise_plane": 90}
+    assert model.amounts("factored", deep, PairWork(3)) == every | {"depthwise_mac": 10 * 9 * 17 * 4, "depthwise_code": 90}
+    assert model.amounts("table", deep, PairWork(3)) == every | {"depthwise_product": 10 * 9 * 17, "depthwise_plane": 90}
 
 
 @pytest.mark.parametrize("target", ["scalar", "avx2", "avx512", "avx512_vnni"])
 def test_the_exact_block_is_factored_and_full_rank_is_not(target: str) -> None:
     if target != "scalar":  # where a multiplication costs as much as a lookup, either may win
         expected = Engine.BYTES if target == "avx512_vnni" else Engine.FACTORED
-        assert choose(exact(), WORK, built_in(tier(target)), AUTO).engine is expected
-    chosen = choose(full_rank(), WORK, built_in(tier(target)), AUTO)
+        assert select(exact(), WORK, built_in(tier(target)), AUTO).engine is expected
+    chosen = select(full_rank(), WORK, built_in(tier(target)), AUTO)
     assert chosen.engine in (Engine.TABLE, Engine.LOOKUP)
     assert not {Engine.FACTORED, Engine.BYTES, Engine.RESIDUAL} & chosen.seconds.keys()
     assert chosen.seconds[chosen.engine] == min(chosen.seconds.values())
@@ -58,36 +58,36 @@ def test_the_exact_block_is_factored_and_full_rank_is_not(target: str) -> None:
 
 def test_few_pixels_do_not_pay_for_expanding_a_table() -> None:
     few = Work(pixels=4, reduction=576, filters=64, codes=2304)
-    assert choose(full_rank(), few, built_in(tier("avx2")), AUTO).engine is Engine.LOOKUP
-    assert choose(full_rank(), WORK, built_in(tier("avx2")), AUTO).engine is Engine.TABLE
+    assert select(full_rank(), few, built_in(tier("avx2")), AUTO).engine is Engine.LOOKUP
+    assert select(full_rank(), WORK, built_in(tier("avx2")), AUTO).engine is Engine.TABLE
 
 
 def test_a_table_that_no_kernel_holds_runs_in_torch() -> None:
     table = np.random.default_rng(0).integers(0, 1 << 20, (256, 256))
-    assert choose(emulate.reference.Block.from_table(table, name="b"), WORK, built_in(tier("avx2")), AUTO).engine is Engine.TORCH
+    assert select(emulate.reference.Block.from_table(table, name="b"), WORK, built_in(tier("avx2")), AUTO).engine is Engine.TORCH
 
 
-def test_calibration_measures_this_machine_and_results_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timing_measures_this_machine_and_results_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine()
-    model = calibrate(machine, repeats=1)
+    model = time_kernels(machine, repeats=1)
     assert model.tier == machine.model.tier
-    assert set(model.per_count) == set(COUNTS)
-    assert all(0 < value < 1e-6 for name, value in model.per_count.items() if name != "call")
+    assert set(model.coefficients) == set(TERMS)
+    assert all(0 < value < 1e-6 for name, value in model.coefficients.items() if name != "call")
     a, w = np.random.default_rng(0).integers(-128, 128, (2, 30, 40)).astype(np.int8)
     before = emulate.matmul(a, w, low_rank(3))
-    slow = CostModel(model.tier, dict.fromkeys(COUNTS, 1e-9) | {"factored_mac": 1.0})
+    slow = CostModel(model.tier, dict.fromkeys(TERMS, 1e-9) | {"factored_mac": 1.0})
     monkeypatch.setattr("hawx.emulate.machine._default", Machine(model=slow))
     np.testing.assert_array_equal(emulate.matmul(a, w, low_rank(3)), before)
 
 
 def test_the_cache_is_kept_read_and_mistrusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = Machine().model.tier
-    model = CostModel(here, {name: 1e-9 * (i + 1) for i, name in enumerate(COUNTS)})
-    monkeypatch.setattr("hawx.store.calibration.calibrate", lambda _: model)
-    assert calibrated_machine(tmp_path).model is model
+    model = CostModel(here, {name: 1e-9 * (i + 1) for i, name in enumerate(TERMS)})
+    monkeypatch.setattr("hawx.store.kernel_costs.time_kernels", lambda _: model)
+    assert timed_machine(tmp_path).model is model
     (path,) = tmp_path.iterdir()
-    monkeypatch.setattr("hawx.store.calibration.calibrate", lambda _: pytest.fail("measured again although a good file exists"))
-    assert calibrated_machine(tmp_path).model == model
+    monkeypatch.setattr("hawx.store.kernel_costs.time_kernels", lambda _: pytest.fail("measured again although a good file exists"))
+    assert timed_machine(tmp_path).model == model
     good = json.loads(path.read_text())
     for damage in (
         "",
@@ -98,9 +98,9 @@ def test_the_cache_is_kept_read_and_mistrusted(tmp_path: Path, monkeypatch: pyte
         json.dumps({**good, "tier": {**good["tier"], "columns": [0, 16]}}),
         json.dumps({**good, "tier": []}),
         json.dumps({**good, "processor": "other"}),
-        json.dumps({**good, "per_count": {**good["per_count"], "factored_mac": -1}}),
-        json.dumps({**good, "per_count": {**good["per_count"], "factored_mac": "x"}}),
-        json.dumps({**good, "per_count": {**good["per_count"], "factored_mac": None}}),
+        json.dumps({**good, "coefficients": {**good["coefficients"], "factored_mac": -1}}),
+        json.dumps({**good, "coefficients": {**good["coefficients"], "factored_mac": "x"}}),
+        json.dumps({**good, "coefficients": {**good["coefficients"], "factored_mac": None}}),
     ):
         path.write_text(damage)
         assert read_model(path, here) is None, damage

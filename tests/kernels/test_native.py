@@ -16,7 +16,7 @@ from nanobind.stubgen import StubGen
 
 from hawx import emulate
 from hawx.emulate import Machine, native, reference
-from hawx.emulate.cost import COUNTS, CostModel
+from hawx.emulate.cost import TERMS, CostModel
 from hawx.emulate.selfcheck import WrongKernelError
 from hawx.errors import InputError, ToolMissingError
 
@@ -94,7 +94,7 @@ def test_a_missing_extension_is_one_clear_error(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_machine_travels_with_its_model_and_without_its_cache() -> None:
     tier = Machine("scalar").model.tier
-    machine = Machine(model=CostModel(tier, dict.fromkeys(COUNTS, 1.0)))
+    machine = Machine(model=CostModel(tier, dict.fromkeys(TERMS, 1.0)))
     machine.cache.get(tier.__class__, "key", lambda: np.zeros(9))
     other = pickle.loads(pickle.dumps(machine))
     assert (other.target, other.model, len(other.cache)) == ("scalar", machine.model, 0)
@@ -102,7 +102,7 @@ def test_a_machine_travels_with_its_model_and_without_its_cache() -> None:
 
 def test_a_model_of_another_target_is_refused() -> None:
     model = Machine("scalar").model
-    other = CostModel(replace(model.tier, name="avx9"), model.per_count)
+    other = CostModel(replace(model.tier, name="avx9"), model.coefficients)
     with pytest.raises(InputError, match=r"^a cost model of target 'avx9' does not fit target 'scalar'; expected one measured on it\.$"):
         Machine("scalar", model=other)
 

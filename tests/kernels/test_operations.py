@@ -17,7 +17,7 @@ from hawx.emulate import ENGINES, layers, reference
 from hawx.emulate.cost import Work
 from hawx.emulate.geometry import Geometry
 from hawx.emulate.groups import group_filters
-from hawx.emulate.layers import Operands
+from hawx.emulate.layers import LayerConstants
 from hawx.emulate.plan import native_engines
 from hawx.errors import InputError, UnknownNameError
 from hawx.formats import U8
@@ -149,17 +149,17 @@ def test_depthwise_layers_of_several_chunks_finish_as_codes(images: int, channel
     x = torch.from_numpy(codes((images, channels, size, size), rng=rng)).to(memory_format=torch.channels_last)
     w = torch.from_numpy(codes((channels, 1, 3, 3), rng=rng))
     block = BLOCKS["wide"]
-    operands = Operands(
+    constants = LayerConstants(
         weight=w,
         geometry=Geometry(padding=(1, 1, 1, 1), groups=channels, pad=-3),
-        constant=rng.integers(-5000, 5000, channels),
+        bias=rng.integers(-5000, 5000, channels),
         scale=rng.uniform(1e-4, 2e-4, channels).astype(np.float32),
     )
     sums = torch.from_numpy(reference.conv2d(x.numpy(), w.numpy(), [block] * channels, padding=(1, 1, 1, 1), groups=channels, pad=-3))
     for output in (CodesOutput(scale=0.05, zero_point=3, relu=True), CodesOutput(scale=0.03, format=U8), None, int):
-        expected = layers._finish(operands, sums, 0, output)
+        expected = layers._finish(constants, sums, 0, output)
         for threads in (1, 2):
-            found = emulate.default_machine().run(operands, x, group_filters([block] * channels), output, "lookup", threads)
+            found = emulate.default_machine().run(constants, x, group_filters([block] * channels), output, "lookup", threads)
             np.testing.assert_array_equal(found.numpy(), expected.numpy())
 
 
@@ -169,10 +169,10 @@ def test_codes_of_filters_that_lie_apart(share: float, target: str) -> None:
     rng = np.random.default_rng(11)
     x, w = codes((2, 6, 5, 3), rng=rng), codes((210, 6, 2, 2), rng=rng)
     chosen = [(BLOCKS["exact"], BLOCKS["pairs"])[int(v)] for v in rng.uniform(size=210) < share]
-    operands = Operands(
+    constants = LayerConstants(
         weight=torch.from_numpy(w),
         geometry=Geometry(),
-        constant=rng.integers(-5000, 5000, 210),
+        bias=rng.integers(-5000, 5000, 210),
         scale=rng.uniform(1e-4, 2e-4, 210).astype(np.float32),
     )
     sums = torch.from_numpy(reference.conv2d(x, w, chosen))
@@ -180,8 +180,8 @@ def test_codes_of_filters_that_lie_apart(share: float, target: str) -> None:
     for output in (CodesOutput(scale=0.05, zero_point=3, relu=True), CodesOutput(scale=0.03, format=U8), None, int):
         for engine in ("auto", "table", "lookup"):
             np.testing.assert_array_equal(
-                emulate.default_machine().run(operands, torch.from_numpy(x), groups, output, engine, 1).numpy(),
-                layers._finish(operands, sums, 0, output).numpy(),
+                emulate.default_machine().run(constants, torch.from_numpy(x), groups, output, engine, 1).numpy(),
+                layers._finish(constants, sums, 0, output).numpy(),
             )
 
 

@@ -11,18 +11,18 @@ from blocks import exact, full_rank, low_rank
 
 from hawx import emulate
 from hawx.emulate import reference
-from hawx.emulate.cost import COUNTS, CostModel, Tier
+from hawx.emulate.cost import TERMS, CostModel, Tier
 from hawx.emulate.engine import AUTO, SHARED_ENGINES, Engine
 from hawx.emulate.geometry import Geometry
 from hawx.emulate.groups import group_filters
-from hawx.emulate.layers import Operands
+from hawx.emulate.layers import LayerConstants
 from hawx.emulate.plan import make_plan
 
 BLOCKS = (exact(), low_rank(2), low_rank(3), full_rank())
 
 
 TIER = Tier(name="flat", columns=(32, 32), class_columns=64, table_pixels=4096, byte_products=False)
-MODEL = CostModel(TIER, dict.fromkeys(COUNTS, 0.0) | {"factored_mac": 1.0, "table_product": 4.0, "lookup_product": 9.0})
+MODEL = CostModel(TIER, dict.fromkeys(TERMS, 0.0) | {"factored_mac": 1.0, "table_product": 4.0, "lookup_product": 9.0})
 """Only multiply-accumulates of padded calls count: words one, products of tables four."""
 
 
@@ -30,8 +30,8 @@ def plan(counts: tuple[int, ...], engine: str = AUTO) -> list[tuple[list[int], E
     """Return the filters of every block in each call, for a layer with `counts` filters of each block in random order."""
     blocks = [BLOCKS[i] for i in np.random.default_rng(0).permutation(np.repeat(range(4), counts))]
     weight = torch.zeros((len(blocks), 4, 1, 1), dtype=torch.int8)
-    operands = Operands.plain(weight, Geometry())
-    found = make_plan(MODEL, operands, torch.zeros((1, 4, 8, 8), dtype=torch.int8), group_filters(blocks), engine)
+    constants = LayerConstants.plain(weight, Geometry())
+    found = make_plan(MODEL, constants, torch.zeros((1, 4, 8, 8), dtype=torch.int8), group_filters(blocks), engine)
     assert found is not None
     filters = np.concatenate([group.filters for groups, _ in found for group in groups])
     assert sorted(filters) == list(range(len(blocks)))
@@ -65,7 +65,7 @@ def test_split_groups_compute_the_same() -> None:
     blocks = [BLOCKS[i] for i in rng.permutation(np.repeat(range(4), (37, 66, 3, 20)))]
     a, w = (rng.integers(-128, 128, shape).astype(np.int8) for shape in ((9, 21), (len(blocks), 21)))
     before = emulate.default_machine()
-    emulate.use_machine(emulate.Machine(model=CostModel(replace(emulate.Machine("scalar").model.tier, columns=(32, 32)), MODEL.per_count)))
+    emulate.use_machine(emulate.Machine(model=CostModel(replace(emulate.Machine("scalar").model.tier, columns=(32, 32)), MODEL.coefficients)))
     try:
         np.testing.assert_array_equal(emulate.matmul(a, w, blocks), reference.matmul(a, w, blocks))
     finally:

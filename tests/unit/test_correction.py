@@ -1,4 +1,4 @@
-"""The calibration against scikit-learn's Gaussian process with the same kernel, mean, noise and priors, and against counts by hand."""
+"""The correction against scikit-learn's Gaussian process with the same kernel, mean, noise and priors, and against counts by hand."""
 
 from __future__ import annotations
 
@@ -112,8 +112,8 @@ def test_one_design_by_hand():
     # prior variance of its error: 0.5² + (0.3·0)² = 0.25; noise²: 2·1.71828 % of 10000 images = 3.4366e-6 of all, in points² 0.034366,
     # in compressed units over (1 + 1.71828)² = 7.38906: 0.0046509
     prior = Prior(amplitude=0.5, length=2.0)
-    calibration = Correction.fit(np.zeros(1), np.zeros((1, 0)), np.array([e - 1]), 10_000, priors=[prior])
-    drop, sigma = calibration.predict(np.array([0.0]), np.zeros((1, 0)), 10_000)
+    correction = Correction.fit(np.zeros(1), np.zeros((1, 0)), np.array([e - 1]), 10_000, priors=[prior])
+    drop, sigma = correction.predict(np.array([0.0]), np.zeros((1, 0)), 10_000)
     shift = 0.25 / (0.25 + 0.0046509)  # 0.98174
     assert drop[0] == pytest.approx(e**shift - 1, rel=1e-5)
     left = 0.25 - 0.25 * shift
@@ -125,7 +125,7 @@ def test_a_measurement_never_has_less_noise_than_one_image():
     # no loss in 100 images: one changed image is 1 point, as many the other way: sqrt(2)·1 point, compressed the same at 0;
     # prior variance 0.01, so the shift of an agreeing measurement is 0 and sigma² = 0.01·2/(0.01 + 2) + 2
     prior = Prior(amplitude=0.1, length=1.0)
-    calibration = Correction.fit(np.zeros(1), np.zeros((1, 0)), np.zeros(1), 100, priors=[prior])
-    drop, sigma = calibration.predict(np.zeros(1), np.zeros((1, 0)), 100)
+    correction = Correction.fit(np.zeros(1), np.zeros((1, 0)), np.zeros(1), 100, priors=[prior])
+    drop, sigma = correction.predict(np.zeros(1), np.zeros((1, 0)), 100)
     assert drop[0] == 0
     assert sigma[0] == pytest.approx(sqrt(0.01 * 2 / 2.01 + 2), rel=1e-12)

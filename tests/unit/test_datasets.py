@@ -198,20 +198,20 @@ def test_training_is_reproducible_and_learns() -> None:
 
 def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     from hawx.importers.training import Checkpoint
-    from hawx.networks.training import Progress, Recipe
+    from hawx.networks.training import Recipe, TrainingProgress
 
     data = zoo.calibration("lenet5").first(330)
     recipe = Recipe(epochs=3, batch=20, peak_rate=0.1, shift=1, mirror=True, average=0.9)
     checkpoint = Checkpoint.of(tmp_path / "w.safetensors", name="lenet5", recipe=recipe, seed=5, data=data)
 
-    def stop(progress: Progress) -> None:
+    def stop(progress: TrainingProgress) -> None:
         if progress.epoch > 1.4:
             raise KeyboardInterrupt
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        reports: list[Progress] = []
+        reports: list[TrainingProgress] = []
         whole = zoo.train("lenet5", data, seed=5, recipe=recipe, report=reports.append)
         with pytest.raises(KeyboardInterrupt):
             zoo.train("lenet5", data, seed=5, recipe=recipe, report=stop, keep=checkpoint.save)
@@ -226,7 +226,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path: Path) -> 
     assert all(report.seconds_left > 0 for report in reports[:-1])
 
     other = Checkpoint.of(tmp_path / "w.safetensors", name="lenet5", recipe=recipe, seed=6, data=data)
-    with pytest.raises(InputError, match=r"^checkpoint '.+w\.checkpoint' belongs to another run; expected one of the same .+\. Delete it, or .+\.$"):
+    with pytest.raises(InputError, match=r"^checkpoint '.+w\.checkpoint' belongs to another training; expected one of the same .+\. Delete it, or .+\.$"):
         other.load()
     checkpoint.path.write_bytes(b"damaged")
     with pytest.raises(InputError, match=r"^checkpoint '.+w\.checkpoint' cannot be read; expected .+\. Delete it to begin again\.$"):

@@ -12,8 +12,8 @@ from toy_result import toy_result
 from hawx.cli.front import front_lines
 from hawx.estimates import Measurement
 from hawx.report.page import report_html
-from hawx.results.choice import choose
 from hawx.results.front import Rival, ordered, rivals
+from hawx.results.recommendation import recommend
 from hawx.results.result import Result
 from hawx.store import load_run, save_run
 
@@ -52,11 +52,11 @@ def test_the_least_points_lost_come_first(result: Result) -> None:
 
 
 def test_the_design_put_forward_has_no_rival(result: Result) -> None:
-    choice = choose(replace(result, objectives=("energy_uj", "area_um2")))
-    assert choice is not None
-    assert choice.design.id == result.front[2].id  # of the two with 7 µJ the more accurate, wherever it stands
+    recommended = recommend(replace(result, objectives=("energy_uj", "area_um2")))
+    assert recommended is not None
+    assert recommended.design.id == result.front[2].id  # of the two with 7 µJ the more accurate, wherever it stands
     turned = replace(result, objectives=("energy_uj", "area_um2"), front=result.front[::-1])
-    assert turned.best(2.0).id == choice.design.id
+    assert turned.best(2.0).id == recommended.design.id
 
 
 def test_the_table_shows_the_useful_ones(result: Result, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from hawx.report.figures.front import beyond
 from hawx.report.gallery import gallery
 from hawx.report.page import report_html, space_size
 from hawx.report.style import standalone
-from hawx.results.choice import choose, exact_design, optimism
+from hawx.results.recommendation import exact_design, optimism, recommend
 from hawx.results.result import Result
 
 VOID = {"meta", "link", "br", "hr", "img", "circle", "line", "path", "polyline", "rect"}
@@ -79,13 +79,13 @@ def test_the_page_is_whole_and_needs_nothing_else(granularity: str) -> None:
 
 def test_headline_says_what_was_measured() -> None:
     result = toy_result()
-    choice = choose(result)
-    assert choice is not None
-    assert choice.design.measurement is not None
-    low, high = choice.design.measurement.interval
+    recommended = recommend(result)
+    assert recommended is not None
+    assert recommended.design.measurement is not None
+    low, high = recommended.design.measurement.interval
     words = Outline(report_html(result)).words
     assert f"measured on 2\u202f000 images, 95 %: {low:.2f} to {high:.2f}" in words
-    assert f"{100 * choice.design.mult_power_ratio:.1f}" in words
+    assert f"{100 * recommended.design.mult_power_ratio:.1f}" in words
     assert "out of a space of 7\u202f762 designs" in words
 
 
@@ -153,9 +153,9 @@ def test_front_figure_shows_every_front_design_once_or_counts_it() -> None:
 
 def test_goal_missed_is_said_first() -> None:
     result = replace(toy_result(), max_drop=0.0, front=toy_result().front[3:])
-    choice = choose(result)
-    assert choice is not None
-    assert not choice.met
+    recommended = recommend(result)
+    assert recommended is not None
+    assert not recommended.met
     assert "The goal is not met: no design loses at most 0 points" in Outline(report_html(result)).words
 
 

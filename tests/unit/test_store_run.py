@@ -13,7 +13,7 @@ from toy_result import toy_result
 
 from hawx.errors import InputError, UnknownNameError
 from hawx.estimates import Measurement
-from hawx.results.choice import choose
+from hawx.results.recommendation import recommend
 from hawx.store import load_run, save_run
 from hawx.store.design import load_design
 from hawx.store.figures import save_figures
@@ -109,11 +109,11 @@ def test_csv_keeps_every_bit() -> None:
 def test_designs_as_files(tmp_path: Path) -> None:
     result = toy_result(granularity="filter")
     save_run(result, tmp_path)
-    choice = choose(result)
-    assert choice is not None
+    recommended = recommend(result)
+    assert recommended is not None
     other = result.front[-1]
     save_design(result, other, tmp_path / "other.json")
-    assert load_design(tmp_path).found["id"] == choice.design.id
+    assert load_design(tmp_path).found["id"] == recommended.design.id
     saved = load_design(tmp_path / "other.json")
     assert saved.assignment == other.assignment.to_dict()
     assert saved.settings == result.settings

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hawx.designs.design import Design
-    from hawx.results.choice import Choice
+    from hawx.results.recommendation import Recommendation
     from hawx.results.result import Result
 
 ROWS = 24
 
 
-def front_lines(result: Result, choice: Choice | None) -> list[str]:
+def front_lines(result: Result, recommended: Recommendation | None) -> list[str]:
     """Return the useful part of the front as a table that fits the terminal, at 80 columns and more; what is left out is counted below."""
     from hawx.results.front import ordered, rivals
     from hawx.results.quantities import quantity, significant
@@ -31,13 +31,13 @@ def front_lines(result: Result, choice: Choice | None) -> list[str]:
     head += [f"{names[f]}\n{units[f][1]}" for f in fields]
     beaten = rivals(result)
     useful = [d for d in ordered(result) if d.id not in beaten or not beaten[d.id].beyond]
-    shown = _shown(useful, choice)
+    shown = _shown(useful, recommended)
     rows: list[list[str]] = []
     marked: int | None = None
     for design in shown:
         seen, claim = design.measurement, design.claim
         low, high = result.drop_interval(design)
-        if choice is not None and design.id == choice.design.id:
+        if recommended is not None and design.id == recommended.design.id:
             marked = len(rows)
         rows.append(
             [
@@ -61,22 +61,22 @@ def front_lines(result: Result, choice: Choice | None) -> list[str]:
     return lines
 
 
-def _shown(front: Sequence[Design], choice: Choice | None) -> list[Design]:
+def _shown(front: Sequence[Design], recommended: Recommendation | None) -> list[Design]:
     """Return at most ROWS designs, evenly along the front and with the chosen one."""
     if len(front) <= ROWS:
         return list(front)
     picks = {round(i * (len(front) - 1) / (ROWS - 1)) for i in range(ROWS)}
-    picks |= {i for i, design in enumerate(front) if choice is not None and design.id == choice.design.id}
+    picks |= {i for i, design in enumerate(front) if recommended is not None and design.id == recommended.design.id}
     return [front[i] for i in sorted(picks)]
 
 
-def choice_lines(result: Result, choice: Choice | None) -> list[str]:
+def recommended_lines(result: Result, recommended: Recommendation | None) -> list[str]:
     """Return what the marked design is and which block every layer of it uses."""
-    if choice is None:
+    if recommended is None:
         return ["Nothing was measured."]
-    assignment = choice.design.assignment
+    assignment = recommended.design.assignment
     said = [_blocks_of(row, assignment.blocks) for row in assignment.counts]
-    lines, start = [f"* {choice.design.id}: {choice.reason}."], 0
+    lines, start = [f"* {recommended.design.id}: {recommended.reason}."], 0
     for end in range(1, len(said) + 1):  # layers in a row that use the same blocks share a line
         if end == len(said) or said[end] != said[start]:
             first, last = assignment.layers[start], assignment.layers[end - 1]

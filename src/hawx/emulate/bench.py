@@ -16,7 +16,7 @@ from torch import Tensor
 from hawx.blocks import Block
 from hawx.emulate.engine import AUTO, Engine
 from hawx.emulate.groups import group_filters
-from hawx.emulate.layers import Operands
+from hawx.emulate.layers import LayerConstants
 from hawx.emulate.machine import Machine, default_machine
 from hawx.emulate.native import extension
 from hawx.emulate.plan import make_plan, products_of
@@ -185,17 +185,17 @@ def _alternate(calls: Sequence[Timed], repeats: int, threads: int) -> list[float
         for i, call in enumerate(calls):
             start = clock()
             call()
-            if round_:  # the first round prepares operands and warms caches
+            if round_:  # the first round prepares constants and warms caches
                 best[i] = min(best[i], clock() - start)
     return best
 
 
 def _ours(machine: Machine, shape: Shape, codes: Tensor, weight: Tensor, block: Block, engine: str, threads: int) -> tuple[Timed, str]:
-    operands, groups = Operands.plain(weight, shape.geometry, scale=1e-4), group_filters([block] * shape.filters)
-    plan = make_plan(machine.model, operands, codes, groups, engine)
+    constants, groups = LayerConstants.plain(weight, shape.geometry, scale=1e-4), group_filters([block] * shape.filters)
+    plan = make_plan(machine.model, constants, codes, groups, engine)
     chosen = Engine.TORCH if plan is None else plan[0][1]
     output = CodesOutput(scale=0.05, relu=True)
-    return (lambda: machine.run(operands, codes, groups, output, engine, threads)), chosen.value
+    return (lambda: machine.run(constants, codes, groups, output, engine, threads)), chosen.value
 
 
 def _float32(shape: Shape, codes: Tensor, weight: Tensor) -> list[Timed]:

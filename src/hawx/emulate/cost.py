@@ -1,4 +1,4 @@
-"""Cost model: predicted seconds of an engine on a layer. Linear in a few counts, with coefficients measured once per machine and tier.
+"""Cost model: predicted seconds of an engine on a layer. Linear in a few terms, with coefficients measured once per machine and tier.
 
 The model only ranks engines, and all engines agree to the bit: a wrong coefficient costs time, never a result.
 """
@@ -26,9 +26,9 @@ _NANOSECONDS = {
 }
 """Built-in figures of every tier: scalar and avx2 as measured on a Zen 3 core, the others scaled by vector width."""
 
-COUNTS = tuple(_NANOSECONDS)
-"""What is counted: calls and finished outputs of every engine; multiply-accumulates and mapped input codes of factored ones, in words and in
-bytes (a code counts half again for every product beyond the first), rows of remainders; added products and expanded entries of table ones,
+TERMS = tuple(_NANOSECONDS)
+"""What takes time: calls and finished outputs of every engine; multiply-accumulates and mapped input codes of factored ones, in words and in
+bytes (a code takes half again for every product beyond the first), rows of remainders; added products and expanded entries of table ones,
 products looked up one by one, input codes turned into planes."""
 
 
@@ -66,7 +66,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
+class PairWork:
     """What an engine does for every pair of codes of a block."""
 
     products: int = 1
@@ -77,51 +77,51 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class CostModel:
-    """Seconds per count on one thread.
+    """Seconds on one thread, by term.
 
     Attributes:
         tier: whose kernels the coefficients were measured on.
-        per_count: one of `COUNTS` -> seconds.
+        coefficients: one of `TERMS` -> seconds for one of it.
     """
 
     tier: Tier
-    per_count: Mapping[str, float]
+    coefficients: Mapping[str, float]
     origin: str = field(default="built-in figures", compare=False)
 
-    def counts(self, engine: str, work: Work, effort: Effort) -> dict[str, float]:
-        """Return how often each count occurs when `engine` does `work` with `effort` for every pair of codes."""
-        return {"call": 1.0, "output": float(work.pixels * work.filters), **self._counts(engine, work, effort)}
+    def amounts(self, engine: str, work: Work, pair: PairWork) -> dict[str, float]:
+        """Return how much of each term it takes when `engine` does `work`, with `pair` for every pair of codes."""
+        return {"call": 1.0, "output": float(work.pixels * work.filters), **self._amounts(engine, work, pair)}
 
-    def _counts(self, engine: str, work: Work, effort: Effort) -> dict[str, float]:
+    def _amounts(self, engine: str, work: Work, pair: PairWork) -> dict[str, float]:
         positions = work.pixels * work.reduction
         if work.depthwise:
             if engine == "factored":
-                even = effort.products + effort.products % 2
+                even = pair.products + pair.products % 2
                 return {"depthwise_mac": work.products * even, "depthwise_code": work.codes}
             return {"depthwise_product": work.products, "depthwise_plane": work.codes}
         if engine in ("factored", "bytes", "residual"):
             kind = "factored" if engine == "factored" else "byte"
-            laid_out = work.codes * (1 + effort.products) / 2  # a code is read once, whatever it is mapped to
-            counts: dict[str, float] = {
-                f"{kind}_mac": positions * _up(work.filters, self.tier.columns[0]) * effort.products,
+            laid_out = work.codes * (1 + pair.products) / 2  # a code is read once, whatever it is mapped to
+            amounts: dict[str, float] = {
+                f"{kind}_mac": positions * _up(work.filters, self.tier.columns[0]) * pair.products,
                 f"{kind}_code": laid_out,
             }
             if engine == "residual":
-                counts |= {"class_row": positions * _up(work.filters, self.tier.class_columns) * effort.rows, "byte_code": laid_out + work.codes}
-            return counts
+                amounts |= {"class_row": positions * _up(work.filters, self.tier.class_columns) * pair.rows, "byte_code": laid_out + work.codes}
+            return amounts
         if engine == "table":
             filters = _up(work.filters, self.tier.columns[1])
             expansions = -(-work.pixels // self.tier.table_pixels)
             return {"table_product": positions * filters, "table_entry": 256 * work.reduction * filters * expansions}
         return {"lookup_product": work.products}
 
-    def seconds(self, engine: str, work: Work, effort: Effort) -> float:
+    def seconds(self, engine: str, work: Work, pair: PairWork) -> float:
         """Return the predicted time on one thread."""
-        return sum(self.per_count[name] * count for name, count in self.counts(engine, work, effort).items())
+        return sum(self.coefficients[name] * amount for name, amount in self.amounts(engine, work, pair).items())
 
 
 def built_in(tier: Tier) -> CostModel:
-    """Return figures typical for processors with `tier`, for use until the machine is calibrated."""
+    """Return figures typical for processors with `tier`, for use until the kernels are timed on the machine."""
     return CostModel(tier, {name: figures[tier.name] * 1e-9 for name, figures in _NANOSECONDS.items()})
 
 

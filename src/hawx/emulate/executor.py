@@ -14,7 +14,7 @@ from hawx.designs.assignment import Assignment, BlockIndices
 from hawx.emulate.engine import AUTO, check_engine
 from hawx.emulate.geometry import Geometry
 from hawx.emulate.groups import group_indices
-from hawx.emulate.layers import Operands
+from hawx.emulate.layers import LayerConstants
 from hawx.emulate.machine import Machine, default_machine
 from hawx.networks.quantized import CodesOutput, QuantizedLayer
 
@@ -46,8 +46,8 @@ class BlockExecutor:
         machine = self.machine or default_machine()
         indices = self.assignment[layer.layer.name]
         chosen = self._on_blocks(machine, layer, indices)
-        operands = machine.cache.get(chosen, "operands", partial(_operands_of, chosen))
-        return machine.run(operands, codes, group_indices(indices, self._blocks), output, self.engine, self.threads)
+        constants = machine.cache.get(chosen, "constants", partial(_constants_of, chosen))
+        return machine.run(constants, codes, group_indices(indices, self._blocks), output, self.engine, self.threads)
 
     def _on_blocks(self, machine: Machine, layer: QuantizedLayer, indices: BlockIndices) -> QuantizedLayer:
         """Return the layer with the constants that its filters take on their blocks."""
@@ -66,11 +66,11 @@ def _bytes_of(layer: QuantizedLayer) -> int:
     return layer.weight.nbytes + layer.weight_scale.nbytes + layer.bias.nbytes
 
 
-def _operands_of(layer: QuantizedLayer) -> Operands:
+def _constants_of(layer: QuantizedLayer) -> LayerConstants:
     sums = layer.weight.flatten(1).sum(1, dtype=torch.int64)
-    return Operands(
+    return LayerConstants(
         weight=layer.weight.detach(),
         geometry=Geometry.of(layer.layer, layer.input_zero_point),
-        constant=np.asarray((layer.bias.to(torch.int64) - layer.input_zero_point * sums).numpy()),
+        bias=np.asarray((layer.bias.to(torch.int64) - layer.input_zero_point * sums).numpy()),
         scale=np.ascontiguousarray(layer.scale.numpy(), np.float32),
     )

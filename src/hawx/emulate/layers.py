@@ -1,4 +1,4 @@
-"""One layer as planned: prepares operands, runs kernels or PyTorch, and finishes as the requantization law says."""
+"""One layer as planned: prepares constants, runs kernels or PyTorch, and finishes as the requantization law says."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ Plan = list[tuple[list[FilterGroup], Engine]]
 
 
 @dataclass(eq=False)
-class Operands:
-    """The constant operands of one layer."""
+class LayerConstants:
+    """What does not change while a layer runs."""
 
     weight: Tensor
     """(filters, depth, kh, kw), int8 or uint8."""
     geometry: Geometry
-    constant: NDArray[np.int64]
-    """(filters,): bias minus zero-point correction, in accumulator units."""
+    bias: NDArray[np.int64]
+    """(filters,): minus the zero-point correction, in accumulator units."""
     scale: NDArray[np.float32]
     """(filters,)."""
 
     @classmethod
-    def plain(cls, weight: Tensor, geometry: Geometry, scale: float = 1.0) -> Operands:
-        """Return operands that add nothing, with one scale."""
-        return cls(weight=weight, geometry=geometry, constant=np.zeros(len(weight), np.int64), scale=np.full(len(weight), scale, np.float32))
+    def plain(cls, weight: Tensor, geometry: Geometry, scale: float = 1.0) -> LayerConstants:
+        """Return constants that add nothing, with one scale."""
+        return cls(weight=weight, geometry=geometry, bias=np.zeros(len(weight), np.int64), scale=np.full(len(weight), scale, np.float32))
 
     @property
     def nbytes(self) -> int:
         """Beside the weight, which is the layer's."""
-        return self.constant.nbytes + self.scale.nbytes
+        return self.bias.nbytes + self.scale.nbytes
 
     @property
     def reduction(self) -> int:
@@ -78,21 +78,21 @@ class Operands:
         )
 
 
-def in_kernels(kernels: Kernels, cache: ByteCache, operands: Operands, codes: Tensor, plan: Plan, output: Output, threads: int) -> Tensor:
+def in_kernels(kernels: Kernels, cache: ByteCache, constants: LayerConstants, codes: Tensor, plan: Plan, output: Output, threads: int) -> Tensor:
     """Return the layer's output, (N, filters, H', W'), of codes (N, C, H, W) on the CPU, any memory format; what is prepared is kept in `cache`.
 
     For `int` they are accumulators in int32, which must hold them.
     """
     finish_of, values = extension().Finish, codes.numpy()
-    filters, _, kh, kw = operands.weight.shape
-    size = operands.geometry.out_size(codes.shape[2], codes.shape[3], (kh, kw))
+    filters, _, kh, kw = constants.weight.shape
+    size = constants.geometry.out_size(codes.shape[2], codes.shape[3], (kh, kw))
     out = torch.empty((len(codes), *size, filters), dtype=_dtype_of(output))
     written, law = out.numpy(), _law_of(output)
     for groups, engine in plan:
-        for share in _shares(operands, groups):
-            part = cache.get(operands, share.key(engine), partial(_prepare, kernels, cache, operands, share, engine))
-            constant = (operands.constant[share.filters] + part.offset).astype(np.int32, casting="unsafe")  # modulo 2^32, as the kernels sum
-            finish = finish_of(filters=share.filters, constant=constant, scale=operands.scale[share.filters], out=written, **law)
+        for share in _shares(constants, groups):
+            part = cache.get(constants, share.key(engine), partial(_prepare, kernels, cache, constants, share, engine))
+            constant = (constants.bias[share.filters] + part.offset).astype(np.int32, casting="unsafe")  # modulo 2^32, as the kernels sum
+            finish = finish_of(filters=share.filters, constant=constant, scale=constants.scale[share.filters], out=written, **law)
             part.call(values[:, share.channels], finish, threads)
     return out.permute(0, 3, 1, 2)
 
@@ -110,18 +110,18 @@ def _law_of(output: Output) -> dict[str, float]:
     return {"inverse": inverse(output.scale), "zero_point": output.zero_point, "low": output.low, "high": output.format.max}
 
 
-def _shares(operands: Operands, groups: Sequence[FilterGroup]) -> list[Share]:
+def _shares(constants: LayerConstants, groups: Sequence[FilterGroup]) -> list[Share]:
     """Return what groups that run together give kernels: one share, or one per convolution group of a grouped (not depthwise) layer."""
     blocks, (filters, of) = tuple(group.block for group in groups), merge(groups)
-    if operands.depthwise or operands.geometry.groups == 1:
+    if constants.depthwise or constants.geometry.groups == 1:
         return [Share(blocks, of, filters, slice(0, None))]
-    depth, homes = operands.weight.shape[1], filters // (len(operands.weight) // operands.geometry.groups)
+    depth, homes = constants.weight.shape[1], filters // (len(constants.weight) // constants.geometry.groups)
     return [Share(blocks, of[homes == h], filters[homes == h], slice(h * depth, (h + 1) * depth)) for h in np.unique(homes).tolist()]
 
 
-def _prepare(kernels: Kernels, cache: ByteCache, operands: Operands, share: Share, engine: Engine) -> Part:
-    multiplier = len(operands.weight) // operands.geometry.groups if operands.depthwise else None
-    return prepare(kernels, cache, share, _weight_codes(operands.weight, share.filters), operands.geometry, engine, multiplier)
+def _prepare(kernels: Kernels, cache: ByteCache, constants: LayerConstants, share: Share, engine: Engine) -> Part:
+    multiplier = len(constants.weight) // constants.geometry.groups if constants.depthwise else None
+    return prepare(kernels, cache, share, _weight_codes(constants.weight, share.filters), constants.geometry, engine, multiplier)
 
 
 def _weight_codes(weight: Tensor, filters: NDArray[np.int32]) -> WeightCodes:
@@ -130,21 +130,21 @@ def _weight_codes(weight: Tensor, filters: NDArray[np.int32]) -> WeightCodes:
     return np.ascontiguousarray(chosen.view(torch.uint8).numpy() ^ (128 if weight.dtype == torch.int8 else 0))
 
 
-def in_torch(cache: ByteCache, operands: Operands, codes: Tensor, groups: Sequence[FilterGroup], bound: int, output: Output) -> Tensor:
+def in_torch(cache: ByteCache, constants: LayerConstants, codes: Tensor, groups: Sequence[FilterGroup], bound: int, output: Output) -> Tensor:
     """Return the layer's output, (N, filters, H', W'), on the device of `codes`; `output` `int` gives int64 where int32 does not hold `bound`."""
-    return _finish(operands, _accumulate(cache, operands, codes, groups), bound, output)
+    return _finish(constants, _accumulate(cache, constants, codes, groups), bound, output)
 
 
-def _accumulate(cache: ByteCache, operands: Operands, codes: Tensor, groups: Sequence[FilterGroup]) -> Tensor:
+def _accumulate(cache: ByteCache, constants: LayerConstants, codes: Tensor, groups: Sequence[FilterGroup]) -> Tensor:
     """Return int64 accumulators, without the constant, on the device of `codes`."""
-    weight = operands.weight.to(codes.device)
+    weight = constants.weight.to(codes.device)
     if len(groups) == 1:
-        return torch_engine.accumulate(codes, weight, groups[0].block, operands.geometry, cache)
+        return torch_engine.accumulate(codes, weight, groups[0].block, constants.geometry, cache)
     out: Tensor | None = None
     for group in groups:
         filters = torch.from_numpy(group.filters).to(codes.device)
-        whole = operands.geometry.groups > 1  # convolution groups stay whole: compute all filters, keep those of the block
-        part = torch_engine.accumulate(codes, weight if whole else weight[filters], group.block, operands.geometry, cache)
+        whole = constants.geometry.groups > 1  # convolution groups stay whole: compute all filters, keep those of the block
+        part = torch_engine.accumulate(codes, weight if whole else weight[filters], group.block, constants.geometry, cache)
         if out is None:
             out = part.new_empty((part.shape[0], len(weight), *part.shape[2:]))
         out[:, filters] = part[:, filters] if whole else part
@@ -152,12 +152,12 @@ def _accumulate(cache: ByteCache, operands: Operands, codes: Tensor, groups: Seq
     return out
 
 
-def _finish(operands: Operands, acc: Tensor, bound: int, output: Output) -> Tensor:
+def _finish(constants: LayerConstants, acc: Tensor, bound: int, output: Output) -> Tensor:
     """Add the constant and apply the requantization law of `hawx.networks.requantize`."""
-    total = acc + torch.from_numpy(operands.constant).to(acc.device).view(1, -1, 1, 1)
+    total = acc + torch.from_numpy(constants.bias).to(acc.device).view(1, -1, 1, 1)
     if output is int:
         return total if bound >= 1 << 31 else total.to(torch.int32)
-    real = total.to(torch.float32) * torch.from_numpy(operands.scale).to(acc.device).view(1, -1, 1, 1)
+    real = total.to(torch.float32) * torch.from_numpy(constants.scale).to(acc.device).view(1, -1, 1, 1)
     if not isinstance(output, CodesOutput):
         return real
     codes = real.mul_(inverse(output.scale)).round_().add_(output.zero_point).clamp_(output.low, output.format.max)

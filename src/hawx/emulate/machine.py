@@ -79,7 +79,7 @@ class Machine:
 
     def run(
         self,
-        operands: layers.Operands,
+        constants: layers.LayerConstants,
         codes: Tensor,
         groups: Sequence[FilterGroup],
         output: layers.Output,
@@ -95,12 +95,12 @@ class Machine:
             engine: one of `ENGINES` except the reference.
             threads: of the kernels; PyTorch's number if None.
         """
-        bound = magnitude_bound(operands.reduction, groups) + int(np.abs(operands.constant).max())
+        bound = magnitude_bound(constants.reduction, groups) + int(np.abs(constants.bias).max())
         torch_alone = bound >= 1 << 31 or not codes.is_cpu or engine == Engine.TORCH
-        plan = None if torch_alone else make_plan(self.model, operands, codes, groups, engine)
+        plan = None if torch_alone else make_plan(self.model, constants, codes, groups, engine)
         if plan is None:
-            return layers.in_torch(self.cache, operands, codes, groups, bound, output)
-        return layers.in_kernels(self.kernels, self.cache, operands, codes, plan, output, threads or torch.get_num_threads())
+            return layers.in_torch(self.cache, constants, codes, groups, bound, output)
+        return layers.in_kernels(self.kernels, self.cache, constants, codes, plan, output, threads or torch.get_num_threads())
 
     def worked(self, macs: int) -> None:
         """Count multiply-accumulates of work done; give memory back to the system when it was much."""

@@ -14,7 +14,7 @@ from hawx.emulate import reference
 from hawx.emulate.engine import AUTO, REFERENCE, check_engine
 from hawx.emulate.geometry import Geometry, Pair
 from hawx.emulate.groups import group_filters, magnitude_bound
-from hawx.emulate.layers import Operands
+from hawx.emulate.layers import LayerConstants
 from hawx.emulate.machine import default_machine
 from hawx.errors import InputError
 
@@ -98,7 +98,7 @@ def _convolve(x: Tensor, w: Tensor, blocks: Block | Sequence[Block], geometry: G
         exact = reference.conv2d(x.cpu().numpy(), w.cpu().numpy(), each, stride=g.stride, padding=g.padding, dilation=g.dilation, groups=g.groups)
         wide = magnitude_bound(w[0].numel(), group_filters(each)) >= 1 << 31
         return torch.from_numpy(exact if wide else exact.astype(np.int32)).to(x.device)
-    return default_machine().run(Operands.plain(w.detach(), geometry), x.detach(), group_filters(each), int, engine, threads)
+    return default_machine().run(LayerConstants.plain(w.detach(), geometry), x.detach(), group_filters(each), int, engine, threads)
 
 
 def _check(x: Tensor, w: Tensor, blocks: Sequence[Block], geometry: Geometry) -> None:

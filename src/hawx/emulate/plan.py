@@ -11,10 +11,10 @@ from torch import Tensor
 from hawx.blocks import Block
 from hawx.blocks.factorize import byte_factors, factorize
 from hawx.blocks.residual import residual
-from hawx.emulate.cost import CostModel, Effort, Tier, Work
+from hawx.emulate.cost import CostModel, PairWork, Tier, Work
 from hawx.emulate.engine import AUTO, SHARED_ENGINES, Engine
 from hawx.emulate.groups import FilterGroup
-from hawx.emulate.layers import Operands, Plan
+from hawx.emulate.layers import LayerConstants, Plan
 from hawx.errors import InputError
 
 _SWEEPS = 8
@@ -22,7 +22,7 @@ _SWEEPS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Selection:
     """An engine and why: the predicted seconds of every engine that applies."""
 
     engine: Engine
@@ -35,39 +35,39 @@ def products_of(block: Block) -> int | None:
     return None if factors is None else max(1, factors.products)
 
 
-def native_engines(block: Block, work: Work, tier: Tier) -> dict[Engine, Effort]:
+def native_engines(block: Block, work: Work, tier: Tier) -> dict[Engine, PairWork]:
     """Return the native engines of `tier` that can compute `block`, with what each does for one pair of codes."""
     engines = {}
     if (words := products_of(block)) is not None:
-        engines[Engine.FACTORED] = Effort(words)
+        engines[Engine.FACTORED] = PairWork(words)
     if tier.byte_products and not work.depthwise:
         if (factors := byte_factors(block)) is not None:
-            engines[Engine.BYTES] = Effort(max(1, factors.products))
+            engines[Engine.BYTES] = PairWork(max(1, factors.products))
         if (split := residual(block)) is not None:
-            engines[Engine.RESIDUAL] = Effort(split.factors.products, split.rows_per_product)
+            engines[Engine.RESIDUAL] = PairWork(split.factors.products, split.rows_per_product)
     low, high = block.extremes
     if high - low < 1 << 16:
-        engines |= {Engine.TABLE: Effort(), Engine.LOOKUP: Effort()}
+        engines |= {Engine.TABLE: PairWork(), Engine.LOOKUP: PairWork()}
     return engines
 
 
-def choose(block: Block, work: Work, model: CostModel, engine: str) -> Choice:
+def select(block: Block, work: Work, model: CostModel, engine: str) -> Selection:
     """Return the engine for one group of filters: the one asked for, or the cheapest that `model` predicts.
 
     Raises:
         InputError: the engine asked for cannot compute this block.
     """
-    seconds = {e: model.seconds(e.value, work, effort) for e, effort in native_engines(block, work, model.tier).items()}
+    seconds = {e: model.seconds(e.value, work, pair) for e, pair in native_engines(block, work, model.tier).items()}
     if engine == Engine.TORCH or (engine == AUTO and not seconds):
-        return Choice(Engine.TORCH, seconds)
+        return Selection(Engine.TORCH, seconds)
     if engine == AUTO:
-        return Choice(min(seconds, key=lambda e: seconds[e]), seconds)
+        return Selection(min(seconds, key=lambda e: seconds[e]), seconds)
     if Engine(engine) not in seconds:
         raise InputError(f"engine {engine!r} cannot compute block {block.name!r}; expected one of: {', '.join([*seconds, Engine.TORCH])}.")
-    return Choice(Engine(engine), seconds)
+    return Selection(Engine(engine), seconds)
 
 
-def make_plan(model: CostModel, operands: Operands, codes: Tensor, groups: Sequence[FilterGroup], engine: str) -> Plan | None:
+def make_plan(model: CostModel, constants: LayerConstants, codes: Tensor, groups: Sequence[FilterGroup], engine: str) -> Plan | None:
     """Return which groups run together on which engine, or None where only the torch engine can run them all.
 
     Table engines take filters of any blocks in one call, and every engine pays for filters in multiples of its own. So small groups share a call,
@@ -75,7 +75,7 @@ def make_plan(model: CostModel, operands: Operands, codes: Tensor, groups: Seque
     group in turn keeps as many filters to itself as is predicted to be cheapest, until none changes.
     """
     largest_first = sorted(groups, key=lambda group: -len(group.filters))
-    options = [_options(operands, codes, group, model, engine) for group in largest_first]
+    options = [_options(constants, codes, group, model, engine) for group in largest_first]
     if any(not option for option in options):
         return None
 
@@ -83,8 +83,8 @@ def make_plan(model: CostModel, operands: Operands, codes: Tensor, groups: Seque
     def together(count: int) -> tuple[float, Engine]:
         if count == 0:
             return 0.0, Engine.TABLE
-        work = operands.work(codes, count)
-        return min((model.seconds(e, work, Effort()), e) for e in (SHARED_ENGINES if engine == AUTO else (Engine(engine),)))
+        work = constants.work(codes, count)
+        return min((model.seconds(e, work, PairWork()), e) for e in (SHARED_ENGINES if engine == AUTO else (Engine(engine),)))
 
     def descend(kept: list[int]) -> tuple[float, list[int]]:
         shared = sum(len(group.filters) - keep for group, keep in zip(largest_first, kept, strict=True))
@@ -109,19 +109,19 @@ def make_plan(model: CostModel, operands: Operands, codes: Tensor, groups: Seque
     return [*plan, (left, together(sum(len(group.filters) for group in left))[1])] if left else plan
 
 
-def _options(operands: Operands, codes: Tensor, group: FilterGroup, model: CostModel, engine: str) -> dict[int, tuple[float, Engine]]:
+def _options(constants: LayerConstants, codes: Tensor, group: FilterGroup, model: CostModel, engine: str) -> dict[int, tuple[float, Engine]]:
     """Return, for each number of filters that `group` may keep to itself, the predicted seconds and the engine; nothing where it needs torch."""
     count = len(group.filters)
-    seconds = choose(group.block, operands.work(codes, count), model, engine).seconds
+    seconds = select(group.block, constants.work(codes, count), model, engine).seconds
     own = [e for e in seconds if e not in SHARED_ENGINES and engine in (AUTO, e)]
     shared = Engine.TABLE in seconds and engine in (AUTO, *SHARED_ENGINES)
     options = {0: (0.0, Engine.TABLE)} if shared else {}
     if not own:
         return options
     options[count] = min((seconds[e], e) for e in own)
-    if shared and not operands.depthwise:
+    if shared and not constants.depthwise:
         for multiple in {model.tier.columns[0], model.tier.class_columns}:
             if 0 < (keep := count - count % multiple) < count:
-                fewer = choose(group.block, operands.work(codes, keep), model, engine).seconds
+                fewer = select(group.block, constants.work(codes, keep), model, engine).seconds
                 options[keep] = min((fewer[e], e) for e in own)
     return options

@@ -45,10 +45,10 @@ def check_kernels(kernels: Kernels) -> None:
         w = rng.integers(-128, 128, (filters, channels // groups, 2, 3)).astype(np.int8)
         geometry = Geometry(padding=(1, 0, 0, 1), groups=groups)
         expected = reference.conv2d(x, w, [block] * filters, padding=geometry.padding, groups=groups)
-        operands, codes = layers.Operands.plain(torch.from_numpy(w), geometry), torch.from_numpy(x)
-        for engine in native_engines(block, operands.work(codes, filters), tier):
+        constants, codes = layers.LayerConstants.plain(torch.from_numpy(w), geometry), torch.from_numpy(x)
+        for engine in native_engines(block, constants.work(codes, filters), tier):
             plan = [([*group_filters([block] * filters)], engine)]
-            found = layers.in_kernels(kernels, cache, operands, codes, plan, int, 1).numpy()
+            found = layers.in_kernels(kernels, cache, constants, codes, plan, int, 1).numpy()
             if not np.array_equal(found, expected):
                 kind = "depthwise " if groups > 1 else ""
                 raise WrongKernelError(

@@ -1,6 +1,6 @@
 """The fine-tuning itself: distillation from the exact network through bit-exact approximate layers.
 
-A run is a function of its arguments and seed; with the same number of threads it is so to the last bit on one machine, also where it is
+A training is a function of its arguments and seed; with the same number of threads it is so to the last bit on one machine, also where it is
 interrupted and goes on from a snapshot.
 """
 
@@ -93,7 +93,7 @@ def finetune(
         recipe: default `TuningRecipe()`.
         seed: of order, augmentation and the choice of held-out images.
         device: where activations live, a name of PyTorch's. The emulation is as exact on a GPU; gradients there may differ in their last bits.
-        resume: a snapshot of a run with the same arguments: it goes on from there, to the same network.
+        resume: a snapshot of a training with the same arguments: it goes on from there, to the same network.
         keep: called with a snapshot several times an epoch.
 
     Raises:
@@ -104,8 +104,8 @@ def finetune(
     _check(network, begun, assignment, images, labels, recipe)
     begun = begun.on(assignment.labels(library.hashes))
     classes = None if labels is None else torch.from_numpy(labels)
-    run = _Run(network, begun, assignment, library, recipe, torch.from_numpy(images), classes, seed, torch.device(device))
-    return run.train(progress or SilentProgress(), resume, keep)
+    training = _Training(network, begun, assignment, library, recipe, torch.from_numpy(images), classes, seed, torch.device(device))
+    return training.train(progress or SilentProgress(), resume, keep)
 
 
 def _check(
@@ -128,7 +128,7 @@ def _check(
         raise InputError(f"{len(images)} training images are too few to fine-tune on; expected at least 20, better thousands.")
 
 
-class _Run:
+class _Training:
     """One fine-tuning under way."""
 
     def __init__(

@@ -24,7 +24,7 @@ _KEY = "hawx_training"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Where a run keeps its snapshot, and which run that is."""
+    """Where a training keeps its snapshot, and which training that is."""
 
     path: Path
     identity: str
@@ -32,7 +32,7 @@ class Checkpoint:
 
     @classmethod
     def of(cls, output: Path, *, name: str, recipe: Recipe | None, seed: int, data: Dataset) -> Checkpoint:
-        """Return the checkpoint of the run that trains `name` and will write `output`."""
+        """Return the checkpoint of the training of `name` and will write `output`."""
         digest = hashlib.sha256(f"{name} {recipe} {seed} {data.images.shape}".encode())
         digest.update(data.images.tobytes())
         digest.update(data.labels.tobytes())
@@ -40,14 +40,14 @@ class Checkpoint:
 
     @classmethod
     def beside(cls, output: Path, *parts: object) -> Checkpoint:
-        """Return the checkpoint of the run that `parts` decide, as their texts, and that will write `output`."""
+        """Return the checkpoint of the training that `parts` decide, as their texts, and that will write `output`."""
         return cls(output.with_suffix(".checkpoint"), hashlib.sha256(repr(parts).encode()).hexdigest())
 
     def load(self) -> Snapshot | None:
-        """Return the snapshot to go on from; None where the run has not begun.
+        """Return the snapshot to go on from; None where the training has not begun.
 
         Raises:
-            InputError: the file is damaged, or belongs to a run of another network, recipe, seed or data.
+            InputError: the file is damaged, or belongs to a training of another network, recipe, seed or data.
         """
         if not self.path.exists():
             return None
@@ -61,18 +61,18 @@ class Checkpoint:
             ) from error
         if identity != self.identity:
             raise InputError(
-                f"checkpoint {str(self.path)!r} belongs to another run; expected one of the same network, data, epochs and seed. "
+                f"checkpoint {str(self.path)!r} belongs to another training; expected one of the same network, data, epochs and seed. "
                 "Delete it, or choose another --out."
             )
         return snapshot
 
     def save(self, snapshot: Snapshot) -> None:
-        """Replace the file at once: a run killed while it writes leaves the one before."""
+        """Replace the file at once: a training killed while it writes leaves the one before."""
         with replacing(self.path) as draft:
             save_file(dict(snapshot), draft, metadata={_KEY: self.identity})
 
     def remove(self) -> None:
-        """Forget the run: it is done."""
+        """Forget the training: it is done."""
         self.path.unlink(missing_ok=True)
 
 

@@ -1,7 +1,7 @@
 """Train the small networks of the zoo, reproducibly, on a CPU.
 
 One recipe shape for all: SGD with Nesterov momentum, a learning rate that rises and falls linearly (L. N. Smith, arXiv 1803.09820),
-label smoothing, random shifts and mirror images, small images first where a full-size epoch is too dear. A run is a function of its
+label smoothing, random shifts and mirror images, small images first where a full-size epoch is too dear. A training is a function of its
 recipe, data and seed; with one thread it is so to the last bit on one machine, also where it is interrupted and goes on from a snapshot.
 """
 
@@ -19,7 +19,7 @@ from hawx.networks.datasets import Dataset
 from hawx.networks.preprocessing import Preprocessing
 
 Snapshot = Mapping[str, Tensor]
-"""All that a run needs to go on: step, order, generator, weights, average and momentum, as contiguous tensors on the CPU."""
+"""All that a training needs to go on: step, order, generator, weights, average and momentum, as contiguous tensors on the CPU."""
 
 SMALL_COST = 0.25
 """A step on images of half the size, in steps on whole images."""
@@ -52,15 +52,15 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """Where a training run stands."""
+class TrainingProgress:
+    """Where a training stands."""
 
     epoch: float
     epochs: float
     loss: float
     """Mean training loss since the last report."""
     seconds_left: float
-    """From the pace of this run so far."""
+    """From the pace of this training so far."""
 
 
 def train(
@@ -70,7 +70,7 @@ def train(
     recipe: Recipe,
     *,
     seed: int = 0,
-    report: Callable[[Progress], None] = lambda _: None,
+    report: Callable[[TrainingProgress], None] = lambda _: None,
     resume: Snapshot | None = None,
     keep: Callable[[Snapshot], None] = lambda _: None,
 ) -> dict[str, Tensor]:
@@ -83,7 +83,7 @@ def train(
         recipe: see `Recipe`.
         seed: of initialization, order and augmentation.
         report: called four times an epoch.
-        resume: a snapshot of a run with the same arguments: it goes on from there, to the same weights.
+        resume: a snapshot of a training with the same arguments: it goes on from there, to the same weights.
         keep: called with a snapshot before every report but the last.
     """
     images, labels = torch.from_numpy(data.images), torch.from_numpy(data.labels)
@@ -133,7 +133,7 @@ def train(
                 keep(_snapshot(step, order, module, average, optimizer, generator))
             pace = (perf_counter() - began) / (_cost(step, small) - _cost(first, small))
             left = pace * (_cost(total, small) - _cost(step, small))
-            report(Progress(epoch=step / per_epoch, epochs=recipe.epochs, loss=sum(losses) / len(losses), seconds_left=left))
+            report(TrainingProgress(epoch=step / per_epoch, epochs=recipe.epochs, loss=sum(losses) / len(losses), seconds_left=left))
             losses.clear()
     if average is not None:
         module.load_state_dict(average)

@@ -16,8 +16,8 @@ from hawx.report.markup import Markup, element, join, text
 from hawx.report.page import document, space_size
 from hawx.report.sections import Section, panel
 from hawx.report.tables import table
-from hawx.results.choice import choose, exact_design
 from hawx.results.quantities import quantity, seconds
+from hawx.results.recommendation import exact_design, recommend
 from hawx.results.result import Result
 
 REFERENCE_DROP = 10.0
@@ -57,8 +57,8 @@ class Comparison:
         best = max(run.volume for run in self.runs) or 1.0
         made = []
         for run in self.runs:
-            r, choice = run.result, choose(run.result)
-            chosen = [f"{r.drop(choice.design):.2f}", f"{100 * choice.design.mult_power_ratio:.1f}"] if choice else ["–", "–"]
+            r, recommended = run.result, recommend(run.result)
+            chosen = [f"{r.drop(recommended.design):.2f}", f"{100 * recommended.design.mult_power_ratio:.1f}"] if recommended else ["–", "–"]
             facts = [run.label, str(r.network.get("name")), r.granularity, r.searcher, str(r.seed), str(r.effort.evaluations)]
             made.append([*facts, seconds(r.effort.wall_s), f"{run.volume:.4f}", f"{100 * run.volume / best:.1f} %", *chosen])
         return made

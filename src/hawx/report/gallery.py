@@ -5,8 +5,8 @@ from __future__ import annotations
 from hawx.report.figures import Growth, draw_assignment, draw_filter_scores, draw_front, draw_hypervolume, draw_scores, draw_validation
 from hawx.report.figures.assignment import block_colors
 from hawx.report.markup import Markup
-from hawx.results.choice import choose
 from hawx.results.quantities import significant
+from hawx.results.recommendation import recommend
 from hawx.results.result import Result
 
 
@@ -24,11 +24,11 @@ def growths(result: Result, label: str) -> tuple[Growth, Growth]:
 
 def assignment_figure(result: Result, *, title: str) -> Markup | None:
     """Return the bars of the chosen design, None where nothing was measured."""
-    choice = choose(result)
-    if choice is None:
+    recommended = recommend(result)
+    if recommended is None:
         return None
     macs = {layer["name"]: int(layer.get("macs", 0)) for layer in result.network.get("layers", [])}
-    assignment = choice.design.assignment
+    assignment = recommended.design.assignment
     return draw_assignment(assignment, macs=macs, colors=block_colors(assignment.blocks, energies(result)), title=title)
 
 
@@ -49,8 +49,8 @@ def operator_figure(result: Result) -> Markup:
 
 def gallery(result: Result) -> dict[str, Markup]:
     """Return every figure of the report, file name without ending -> SVG without style sheet."""
-    choice = choose(result)
-    chosen = choice.design if choice else None
+    recommended = recommend(result)
+    chosen = recommended.design if recommended else None
     found: dict[str, Markup] = {}
     if result.front:
         for field in dict.fromkeys((*result.objectives, "mult_power_ratio")):

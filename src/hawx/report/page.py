@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hawx.report.markup import Markup, element, join, text
 from hawx.report.sections import Section, sections
 from hawx.report.style import page_css
-from hawx.results.choice import choose
+from hawx.results.recommendation import recommend
 from hawx.results.result import Result
 
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -21,7 +21,7 @@ def report_html(result: Result) -> Markup:
         f"{len(result.front)} designs on the front, out of a space of {space_size(result.space_log10)} designs; "
         f"{result.effort.evaluations} measured bit-exactly by the searcher “{result.searcher}”, seed {result.seed}."
     )
-    return document(f"HAWX: {name}", title, lead, sections(result, choose(result)))
+    return document(f"HAWX: {name}", title, lead, sections(result, recommend(result)))
 
 
 def document(tab: str, title: str, lead: str, parts: Sequence[Section]) -> Markup:

@@ -25,7 +25,7 @@ _ORIGINS = (
     ("Search and report images", "disjoint by construction: the search never sees a report image, and quoted accuracies are of report images only"),
     (
         "Estimated top-1",
-        "composition of the scores, calibrated on the designs measured so far; the estimate shown of a design was made before it was measured",
+        "composition of the scores, corrected by the designs measured so far; the estimate shown of a design was made before it was measured",
     ),
     ("Area, power, energy, latency", "predictions: the blocks' synthesized or published figures composed by the accelerator's cost law"),
     ("Multiplier power", "MAC-weighted sum of the blocks' energies under uniform operands, over that of the all-exact design"),

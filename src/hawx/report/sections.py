@@ -13,8 +13,8 @@ from hawx.report.gallery import assignment_figure, growths, layer_figure, operat
 from hawx.report.markup import Markup, element, join, text
 from hawx.report.provenance import provenance
 from hawx.report.tables import front_table, library_table
-from hawx.results.choice import Choice, blocks_of, exact_design, optimism_words, recovery_words
 from hawx.results.quantities import HARDWARE, quantity, seconds
+from hawx.results.recommendation import Recommendation, blocks_of, exact_design, optimism_words, recovery_words
 from hawx.results.result import Result
 
 
@@ -27,10 +27,10 @@ class Section:
     body: Markup
 
 
-def sections(result: Result, choice: Choice | None) -> list[Section]:
+def sections(result: Result, recommended: Recommendation | None) -> list[Section]:
     """Return every section that the result has something to say in."""
-    makers: list[Callable[[Result, Choice | None], Section | None]] = [_headline, _front, _chosen, _scores, _filters, _trust, _library]
-    made = [maker(result, choice) for maker in makers]
+    makers: list[Callable[[Result, Recommendation | None], Section | None]] = [_headline, _front, _chosen, _scores, _filters, _trust, _library]
+    made = [maker(result, recommended) for maker in makers]
     return [*(s for s in made if s is not None), Section("provenance", "Provenance", provenance(result))]
 
 
@@ -51,11 +51,11 @@ def card(what: str, value: str, unit: str, how: str, *, main: bool = False) -> M
     return element("div", {"class": "card main" if main else "card"}, *parts)
 
 
-def _headline(result: Result, choice: Choice | None) -> Section | None:
+def _headline(result: Result, recommended: Recommendation | None) -> Section | None:
     cards, body = [], []
-    if choice is not None:
-        design, exact = choice.design, exact_design(result)
-        if not choice.met:
+    if recommended is not None:
+        design, exact = recommended.design, exact_design(result)
+        if not recommended.met:
             body.append(
                 element(
                     "p",
@@ -102,10 +102,10 @@ def _float(result: Result) -> str:
     return "" if result.baseline.float_top1 is None else f"; float {result.baseline.float_top1:.2f} %"
 
 
-def _front(result: Result, choice: Choice | None) -> Section | None:
+def _front(result: Result, recommended: Recommendation | None) -> Section | None:
     if not result.front:
         return None
-    chosen = choice.design if choice else None
+    chosen = recommended.design if recommended else None
     fields = [*result.objectives, *(["mult_power_ratio"] if "mult_power_ratio" not in result.objectives else [])]
     figures = [panel(draw_front(result, field, chosen=chosen), heading=f"Accuracy against {quantity(field).label.lower()}") for field in fields]
     outside = beyond(result)
@@ -138,21 +138,21 @@ def _front(result: Result, choice: Choice | None) -> Section | None:
     return Section("front", "The front", join(parts))
 
 
-def _chosen(result: Result, choice: Choice | None) -> Section | None:
-    if choice is None:
+def _chosen(result: Result, recommended: Recommendation | None) -> Section | None:
+    if recommended is None:
         return None
-    design = choice.design
+    design = recommended.design
     drawn = assignment_figure(result, title=f"Blocks of design {design.id}")
     assert drawn is not None
     caption = (
         "Each bar is one layer, divided by the share of its filters that use a block; "
         "blocks are colored from the most energy (dark blue) to the least (warm)."
     )
-    words = element("p", {}, text("Design "), element("code", {}, text(design.id)), text(f": {choice.reason}."))
+    words = element("p", {}, text("Design "), element("code", {}, text(design.id)), text(f": {recommended.reason}."))
     return Section("design", "The chosen design", join([words, panel(drawn, caption=caption, least=720)]))
 
 
-def _scores(result: Result, choice: Choice | None) -> Section | None:
+def _scores(result: Result, recommended: Recommendation | None) -> Section | None:
     scores = result.scores
     if not scores.layers or not scores.blocks:
         return None
@@ -174,7 +174,7 @@ def _scores(result: Result, choice: Choice | None) -> Section | None:
     )
 
 
-def _filters(result: Result, choice: Choice | None) -> Section | None:
+def _filters(result: Result, recommended: Recommendation | None) -> Section | None:
     scores = result.scores
     if not scores.filter_margin:
         return None
@@ -199,7 +199,7 @@ def _filters(result: Result, choice: Choice | None) -> Section | None:
     return Section("filters", "Filter scores", join([element("p", {}, text(words)), *figures]))
 
 
-def _trust(result: Result, choice: Choice | None) -> Section | None:
+def _trust(result: Result, recommended: Recommendation | None) -> Section | None:
     v = result.validation
     parts = []
     if v.designs:
@@ -230,7 +230,7 @@ def _trust(result: Result, choice: Choice | None) -> Section | None:
     return Section("trust", "Can the predictions be trusted?", join([*parts, element("div", {"class": "grid2"}, *figures)]))
 
 
-def _library(result: Result, choice: Choice | None) -> Section | None:
+def _library(result: Result, recommended: Recommendation | None) -> Section | None:
     blocks = result.library.get("blocks", [])
     if not blocks:
         return None

@@ -14,8 +14,8 @@ from hawx.estimates import Estimate, Measurement
 from hawx.files import make_folder, read_text, write_bytes, write_text
 from hawx.networks.serialize import to_bytes, variants_to_bytes
 from hawx.report.page import report_html
-from hawx.results.choice import choose
 from hawx.results.front import rivals
+from hawx.results.recommendation import recommend
 from hawx.results.result import SCHEMA, Baseline, Effort, Validation
 from hawx.results.result import Result as Values
 from hawx.store.scores import load_scores, save_scores
@@ -63,9 +63,9 @@ def save_run(result: Values, folder: str | PathLike[str]) -> None:
         write_bytes(target / NETWORK, to_bytes(result.networks.shared))
         for name, network in result.networks.own.items():
             write_bytes(make_folder(target / OWN, "folder of designs") / f"{name}.safetensors", variants_to_bytes(network))
-    choice = choose(result)
-    if choice is not None:
-        save_design(result, choice.design, target / DESIGN)
+    recommended = recommend(result)
+    if recommended is not None:
+        save_design(result, recommended.design, target / DESIGN)
     write_text(target / "result.json", json_text(result.to_dict()) + "\n")
 
 

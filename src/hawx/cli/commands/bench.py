@@ -30,9 +30,9 @@ def run(arguments: Namespace) -> int:
         progress.stage("load")
         from hawx.emulate.bench import bench
         from hawx.emulate.workloads import WORKLOADS
-        from hawx.store.calibration import calibrated_machine
+        from hawx.store.kernel_costs import timed_machine
 
-        machine = calibrated_machine()
+        machine = timed_machine()
         networks = arguments.networks or list(WORKLOADS)
         progress.stage("bench", sum(len(WORKLOADS.get(name, ())) for name in networks))
         report = bench(

@@ -63,14 +63,14 @@ def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
         from hawx.flow import explore as explore_network
         from hawx.importers.accelerator import load_accelerator
         from hawx.store import SqliteStore, save_run
-        from hawx.store.calibration import calibrated_machine
+        from hawx.store.kernel_costs import timed_machine
 
         library = load_library(settings)
         library.costs()  # says which block has no figures, before anything long begins
         accelerator = load_accelerator(settings.accelerator)
         loaded = load_network(settings, library)
         search_images, report_images = split_sizes(settings)
-        use_machine(calibrated_machine())  # which kernel is fastest here: measured in about a second, once per machine
+        use_machine(timed_machine())  # which kernel is fastest here: measured in about a second, once per machine
         begin(folder, settings)
         with SqliteStore(folder / MEASUREMENTS) as store, runner_for(jobs=settings.jobs, dask=settings.dask) as runner:
             result = explore_network(
@@ -101,16 +101,16 @@ def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
 
 def report(result: Result, folder: Path, *, as_json: bool) -> None:
     """Print the outcome of a run."""
-    from hawx.cli.front import choice_lines, front_lines
+    from hawx.cli.front import front_lines, recommended_lines
     from hawx.report.page import space_size
-    from hawx.results.choice import choose, doubts, optimism_words, recovery_words
     from hawx.results.quantities import seconds
+    from hawx.results.recommendation import doubts, optimism_words, recommend, recovery_words
 
     if as_json:
         print_json(result.to_dict())
         return
-    choice, base, effort = choose(result), result.baseline, result.effort
-    sentences = (doubts(result, choice) if choice else None, recovery_words(result), optimism_words(result))
+    recommended, base, effort = recommend(result), result.baseline, result.effort
+    sentences = (doubts(result, recommended) if recommended else None, recovery_words(result), optimism_words(result))
     said = [words for words in sentences if words]
     float_top1 = "" if base.float_top1 is None else f"float {base.float_top1:.2f} %, "
     out(
@@ -120,9 +120,9 @@ def report(result: Result, folder: Path, *, as_json: bool) -> None:
         f"{effort.evaluations} designs measured in the search, {effort.evaluation_equivalents:.1f} evaluation-equivalents of other work, "
         f"{seconds(effort.wall_s)}",
         "",
-        *front_lines(result, choice),
+        *front_lines(result, recommended),
         "",
-        *choice_lines(result, choice),
+        *recommended_lines(result, recommended),
         "",
         *(line for words in said for line in (*textwrap.wrap(words, width()), "")),
         f"report   {folder / 'report.html'}",

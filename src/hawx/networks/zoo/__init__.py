@@ -13,7 +13,7 @@ from hawx.errors import InputError, UnknownNameError
 from hawx.networks.datasets import Dataset
 from hawx.networks.network import QuantizedNetwork
 from hawx.networks.preprocessing import Images
-from hawx.networks.training import Progress, Recipe, Snapshot
+from hawx.networks.training import Recipe, Snapshot, TrainingProgress
 from hawx.networks.zoo import embedded, weights
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def train(
     *,
     seed: int = 0,
     recipe: Recipe | None = None,
-    report: Callable[[Progress], None] = lambda _: None,
+    report: Callable[[TrainingProgress], None] = lambda _: None,
     resume: Snapshot | None = None,
     keep: Callable[[Snapshot], None] = lambda _: None,
 ) -> dict[str, Tensor]:

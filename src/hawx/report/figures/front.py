@@ -8,8 +8,8 @@ from hawx.designs.design import Design
 from hawx.report.markup import Markup, element, titled
 from hawx.report.plot import Axis, Entry, Plot, bar_y, callout, circle, diamond, square, steps
 from hawx.report.scale import span
-from hawx.results.choice import exact_design
 from hawx.results.quantities import quantity
+from hawx.results.recommendation import exact_design
 from hawx.results.result import Result
 
 MOST_SHOWN = 20.0

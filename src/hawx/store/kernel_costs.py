@@ -1,4 +1,4 @@
-"""Calibration on disk: what the kernels cost on this machine, measured once. A damaged or outdated file is measured again, never an error."""
+"""Costs of kernels on disk: what they take on this machine, measured once. A damaged or outdated file is measured again, never an error."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import platform
 from dataclasses import asdict
 from pathlib import Path
 
-from hawx.emulate.calibrate import calibrate
-from hawx.emulate.cost import COUNTS, CostModel, Tier
+from hawx.emulate.cost import TERMS, CostModel, Tier
 from hawx.emulate.machine import Machine
+from hawx.emulate.timing import time_kernels
 from hawx.files import cache_folder, read_cached, write_cached
 
-SCHEMA = 4
+SCHEMA = 5
 
 
-def calibrated_machine(folder: Path | None = None, *, again: bool = False) -> Machine:
+def timed_machine(folder: Path | None = None, *, again: bool = False) -> Machine:
     """Return a machine that knows what its kernels cost here: from `folder` (default: the user's cache), or measured and kept there.
 
     Args:
@@ -24,7 +24,7 @@ def calibrated_machine(folder: Path | None = None, *, again: bool = False) -> Ma
     path = (folder or cache_folder()) / f"kernels-{platform.node() or 'machine'}-{machine.target}.json"
     model = None if again else read_model(path, machine.model.tier)
     if model is None:
-        model = calibrate(machine)
+        model = time_kernels(machine)
         write_model(path, model)
     return Machine(model=model)
 
@@ -33,18 +33,18 @@ def read_model(path: Path, tier: Tier) -> CostModel | None:
     """Return the model in `path`, or None if there is none that can be used for `tier` on this processor."""
     try:
         data = read_cached(path) or {}
-        per_count = {name: float(data["per_count"][name]) for name in COUNTS}
+        coefficients = {name: float(data["coefficients"][name]) for name in TERMS}
         usable = data["schema"] == SCHEMA and data["processor"] == _processor() and data["tier"] == _tier_facts(tier)
     except (ValueError, KeyError, TypeError, IndexError):
         return None
-    if not usable or not all(0.0 < value < 1.0 for value in per_count.values()):
+    if not usable or not all(0.0 < value < 1.0 for value in coefficients.values()):
         return None
-    return CostModel(tier, per_count, f"calibrated, {path}")
+    return CostModel(tier, coefficients, f"timed, {path}")
 
 
 def write_model(path: Path, model: CostModel) -> None:
     """Write `model` to `path`, whole or not at all; a folder that cannot be written is passed over."""
-    data = {"schema": SCHEMA, "tier": _tier_facts(model.tier), "processor": _processor(), "per_count": dict(model.per_count)}
+    data = {"schema": SCHEMA, "tier": _tier_facts(model.tier), "processor": _processor(), "coefficients": dict(model.coefficients)}
     write_cached(path, data)
 
 

@@ -1,4 +1,4 @@
-"""Calibration: measures the coefficients of the cost model on this machine, in about a second."""
+"""Timing: measures the coefficients of the cost model on this machine, in about a second."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from hawx.blocks import Block
-from hawx.emulate.cost import COUNTS, CostModel, built_in
+from hawx.emulate.cost import TERMS, CostModel, built_in
 from hawx.emulate.engine import Engine
 from hawx.emulate.groups import group_filters
-from hawx.emulate.layers import Operands
+from hawx.emulate.layers import LayerConstants
 from hawx.emulate.machine import Machine
 from hawx.emulate.plan import native_engines
 from hawx.emulate.workloads import Shape
@@ -38,11 +38,11 @@ LOOKUP_PRODUCTS = 20_000_000
 """Lookups are timed on shapes of so many products at most: they are slow."""
 
 
-def calibrate(machine: Machine, *, repeats: int = 8, clock: Callable[[], float] = thread_time) -> CostModel:
+def time_kernels(machine: Machine, *, repeats: int = 8, clock: Callable[[], float] = thread_time) -> CostModel:
     """Return the cost model of the kernels of `machine`, measured on one thread.
 
     Every engine runs a few shapes; the coefficients are the non-negative least-squares fit of relative times (Lawson and Hanson, 1974).
-    A count that no measurement determines keeps its built-in figure.
+    A term that no measurement determines keeps its built-in figure.
     """
     tier = machine.model.tier
     model = built_in(tier)
@@ -52,17 +52,17 @@ def calibrate(machine: Machine, *, repeats: int = 8, clock: Callable[[], float] 
     for block, engines in _blocks(rng):
         for shape, images in SHAPES:
             codes = torch.from_numpy(rng.integers(0, 128, (images, shape.size, shape.size, shape.channels)).astype(np.int8)).permute(0, 3, 1, 2)
-            operands, groups = Operands.plain(shape.draw_weight(rng), shape.geometry), group_filters([block] * shape.filters)
-            work = operands.work(codes, shape.filters)
+            constants, groups = LayerConstants.plain(shape.draw_weight(rng), shape.geometry), group_filters([block] * shape.filters)
+            work = constants.work(codes, shape.filters)
             offered = native_engines(block, work, tier)
             for engine in engines:
                 if engine not in offered or (engine is Engine.LOOKUP and shape.macs * images > LOOKUP_PRODUCTS):
                     continue
-                best = _fastest(partial(machine.run, operands, codes, groups, output, engine, 1), repeats, clock)
-                counts = model.counts(engine, work, offered[engine])
-                rows.append([counts.get(name, 0.0) / best for name in COUNTS])
-    fitted = zip(COUNTS, _fit(np.array(rows)), strict=True)
-    return CostModel(tier, {name: seconds or model.per_count[name] for name, seconds in fitted}, "calibrated on this machine")
+                best = _fastest(partial(machine.run, constants, codes, groups, output, engine, 1), repeats, clock)
+                amounts = model.amounts(engine, work, offered[engine])
+                rows.append([amounts.get(name, 0.0) / best for name in TERMS])
+    fitted = zip(TERMS, _fit(np.array(rows)), strict=True)
+    return CostModel(tier, {name: seconds or model.coefficients[name] for name, seconds in fitted}, "timed on this machine")
 
 
 def _fastest(call: Callable[[], object], repeats: int, clock: Callable[[], float]) -> float:
@@ -75,11 +75,11 @@ def _fastest(call: Callable[[], object], repeats: int, clock: Callable[[], float
     return float(np.diff(times).min())
 
 
-def _fit(counts: NDArray[np.float64]) -> list[float]:
-    """Return the seconds of each count, zero where nothing tells, from (measurements, counts) over the seconds that each measurement took."""
-    scale = np.linalg.norm(counts, axis=0)
+def _fit(amounts: NDArray[np.float64]) -> list[float]:
+    """Return the seconds of each term, zero where nothing tells, from (measurements, terms) over the seconds that each measurement took."""
+    scale = np.linalg.norm(amounts, axis=0)
     scale[scale == 0] = 1.0
-    return [float(value) for value in nnls(counts / scale, np.ones(len(counts)))[0] / scale]
+    return [float(value) for value in nnls(amounts / scale, np.ones(len(amounts)))[0] / scale]
 
 
 def _blocks(rng: np.random.Generator) -> list[tuple[Block, tuple[Engine, ...]]]:

@@ -15,7 +15,7 @@ FLATTERED = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Recommendation:
     """One design of the front, why it, and whether the stated goal is met (True where none was stated)."""
 
     design: Design
@@ -23,7 +23,7 @@ class Choice:
     met: bool = True
 
 
-def choose(result: Result) -> Choice | None:
+def recommend(result: Result) -> Recommendation | None:
     """Return the design to put forward; None when nothing was measured.
 
     With a goal: the least of the first objective that meets it, else the closest. Without: the same with one point allowed.
@@ -38,17 +38,17 @@ def choose(result: Result) -> Choice | None:
     except GoalError:
         closest = min(result.front, key=result.claimed_drop)
         if result.max_drop is None:
-            return Choice(closest, "the most accurate design of the front; none loses at most one point")
-        return Choice(closest, f"the closest to the goal: no design loses at most {allowed:g} {points}", met=False)
+            return Recommendation(closest, "the most accurate design of the front; none loses at most one point")
+        return Recommendation(closest, f"the closest to the goal: no design loses at most {allowed:g} {points}", met=False)
     if result.max_drop is None:
-        return Choice(design, f"least {objective} that loses at most {allowed:g} {points} (no goal was stated)")
-    return Choice(design, f"least {objective} that loses at most {allowed:g} {points}, as asked")
+        return Recommendation(design, f"least {objective} that loses at most {allowed:g} {points} (no goal was stated)")
+    return Recommendation(design, f"least {objective} that loses at most {allowed:g} {points}, as asked")
 
 
-def doubts(result: Result, choice: Choice) -> str | None:
+def doubts(result: Result, recommended: Recommendation) -> str | None:
     """Return a sentence where the report images leave the goal open, or contradict that the chosen design meets it; None where they do neither."""
-    seen, goal = choice.design.measurement, result.max_drop
-    if goal is None or not choice.met or seen is None or seen.drop is None or seen.drop_interval is None:
+    seen, goal = recommended.design.measurement, result.max_drop
+    if goal is None or not recommended.met or seen is None or seen.drop is None or seen.drop_interval is None:
         return None
     low, high = seen.drop_interval
     if low > goal:
