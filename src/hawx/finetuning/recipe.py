@@ -39,7 +39,7 @@ class TuningRecipe:
     held_out: int = 1000
     """Images, at most a tenth, that are not trained on: the weights that do best on them are kept."""
     patience: int = 3
-    """Epochs without progress on the held-out images after which the training ends."""
+    """Epochs that gain nothing on the held-out images, after which the training ends."""
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
