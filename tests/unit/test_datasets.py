@@ -226,7 +226,9 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path: Path) -> 
     assert all(report.seconds_left > 0 for report in reports[:-1])
 
     other = Checkpoint.of(tmp_path / "w.safetensors", name="lenet5", recipe=recipe, seed=6, data=data)
-    with pytest.raises(InputError, match=r"^checkpoint '.+w\.checkpoint' belongs to another training; expected one of the same .+\. Delete it, or .+\.$"):
+    with pytest.raises(
+        InputError, match=r"^checkpoint '.+w\.checkpoint' belongs to another training; expected one of the same .+\. Delete it, .+\.$"
+    ):
         other.load()
     checkpoint.path.write_bytes(b"damaged")
     with pytest.raises(InputError, match=r"^checkpoint '.+w\.checkpoint' cannot be read; expected .+\. Delete it to begin again\.$"):

@@ -62,6 +62,20 @@ def test_the_exact_design_loses_nothing_and_a_pure_gain_costs_nothing() -> None:
     assert spread.drops(only)[0] == pytest.approx(0, abs=1e-3)
 
 
+@pytest.mark.parametrize("held", [1, 500, 1 << 20])
+def test_the_loss_of_a_design_is_the_same_whatever_else_is_asked(held: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hawx.predict.spread.CHUNK_VALUES", held)
+    spread = Spread(margins=np.array([1.0, 2.0]), shares=np.array([0.25, 0.75]), variance=np.array([[0.0, 1.0, 4.0]]))
+    half, one, two = 0.6914624612740131, 0.8413447460685429, 0.9772498680518208  # the normal law at 1/2, 1 and 2
+    rows = np.tile([[1], [2], [0]], (300, 1)).astype(np.uint8)
+    np.testing.assert_allclose(spread.drops(rows), np.tile([100 - 25 * one - 75 * two, 100 - 25 * half - 75 * one, 0.0], 300), rtol=1e-12)
+
+
+def test_a_margin_of_0_is_a_wrong_answer_that_scatter_may_turn_right() -> None:
+    spread = Spread(margins=np.array([0.0, 3.0]), shares=np.array([0.5, 0.5]), variance=np.array([[0.0]]))
+    assert spread.drops(np.zeros((1, 1), np.uint8)).tolist() == [-25.0]
+
+
 def test_spread_ranks_where_there_are_more_choices_than_images() -> None:
     world = World(3, granularity=Granularity.FILTER, filters=4, images=95)  # 12 units of 4 blocks: 24 bits
     assert isinstance(ranking_of(world.effects, world.space), Spread)
