@@ -129,3 +129,18 @@ def test_a_measurement_never_has_less_noise_than_one_image():
     drop, sigma = correction.predict(np.zeros(1), np.zeros((1, 0)), 100)
     assert drop[0] == 0
     assert sigma[0] == pytest.approx(sqrt(0.01 * 2 / 2.01 + 2), rel=1e-12)
+
+
+@pytest.mark.parametrize("drop", [0.25, 1.0, 3.0])
+def test_the_noise_of_a_measurement_may_be_told(drop: float) -> None:
+    """On 100 images d points are d answers lost and, as many changing in pairs, a variance of 2d; less than one image counts as one."""
+    raw, parts = np.array([2.0]), np.zeros((1, 0))
+    counted = Correction.fit(raw, parts, np.array([drop]), 100)
+    told = Correction.fit(raw, parts, np.array([drop]), 7, noises=np.sqrt([2 * max(drop, 1.0)]))
+    np.testing.assert_allclose(told.factor, counted.factor, rtol=1e-12)
+
+
+def test_endless_images_add_no_noise() -> None:
+    correction = Correction.fit(np.zeros(1), np.zeros((1, 0)), np.zeros(1), 100)
+    ask = (np.array([0.0, 2.0]), np.zeros((2, 0)))
+    np.testing.assert_allclose(correction.predict(*ask, None)[1], correction.predict(*ask, 10**12)[1], rtol=1e-6)
