@@ -1,7 +1,7 @@
 """SystemVerilog of every multiplier family: combinational gates, written so that what is left out costs nothing.
 
 Module name = block name; ports `input [7:0] A` (activation), `input [7:0] B` (weight), `output [15:0] O`, two's complement.
-Each text is exhaustively equal to the family's table (tests/unit/test_multiplier_rtl.py by evaluation, tests/eda by simulation).
+Each text is exhaustively equal to the family's table (tests/unit/test_importers_circuits.py by evaluation, tests/eda by simulation).
 """
 
 from __future__ import annotations
