@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
+from hawx.errors import InputError
 from hawx.predict import Effects, Predictor, Probes, Spread, deciding_images, ranking_of, validate
 from hawx.predict.probe import chances
 from hawx.score import EffectKind, Scored, ScoringSet
@@ -153,10 +156,61 @@ def test_sigma_is_of_a_measurement_on_the_search_images_and_a_claim_of_endless_o
         ([1.0, 2.0, 3.0, 4.0], [0.25] * 4, [1.0, 2.5, 4.0, 3.0], (0.8, 0.625, 0.5)),  # off by 0, 0.5, 1, 1; a rank correlation of 1 - 6·2/60
         ([1.0, 2.0], [1.0, 1.0], [1.0, 2.0], (None, 0.0, 1.0)),  # two tell no rank
         ([1.0, 1.5, 1.2], [1.0] * 3, [2.0, 2.2, 2.1], (1.0, 2.6 / 3, 1.0)),
-        ([1.0, 2.0, 3.0], [0.1] * 3, [2.0, 2.0, 2.0], (None, 2 / 3, 1 / 3)),
+        ([1.0, 2.0, 3.0], [0.4] * 3, [2.0, 2.0, 2.0], (None, 2 / 3, 1 / 3)),
     ],
 )
 def test_validation_on_paper(estimates: list[float], sigmas: list[float], measured: list[float], expected: tuple[float | None, float, float]) -> None:
     rank, error, share = validate(np.array(estimates), np.array(sigmas), np.array(measured))
     assert rank == (None if expected[0] is None else pytest.approx(expected[0]))
     assert (error, share) == (pytest.approx(expected[1]), pytest.approx(expected[2]))
+
+
+def test_parts_are_the_shares_of_units_on_blocks_that_do_something() -> None:
+    """Units 0 and 1 are of one layer, where block 1 does something; unit 2 is of another, where block 2 does."""
+    delta = np.zeros((3, 3, 1, 2), np.float32)
+    delta[0, 1] = delta[2, 2] = 1
+    effects = Effects(base=np.ones((1, 2), np.float32), delta=delta, weights=np.ones(2), groups=np.array([0, 0, 2]))
+    found = effects.parts(np.array([[1, 1, 2], [0, 1, 0], [2, 2, 1]], np.uint8))
+    assert found.tolist() == [[0, 1, 0, 0, 0, 1], [0, 0.5, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"delta": np.zeros((1, 2, 2, 3), np.float32)},
+        {"delta": np.zeros((2, 2, 2, 4), np.float32)},
+        {"weights": np.ones(3)},
+        {"groups": np.zeros(2, np.int64)},
+        {"delta": np.zeros((2, 2, 2, 4), np.float32), "groups": np.array([1, 0])},
+    ],
+)
+def test_effects_that_do_not_fit_are_refused(change: dict[str, np.ndarray]) -> None:
+    good = {"base": BASE, "delta": on_paper().delta, "weights": np.ones(4), "groups": np.zeros(1, np.int64)}
+    shapes = {name: value.shape for name, value in (good | change).items()}
+    message = (
+        f"effects have shapes base {shapes['base']}, delta {shapes['delta']}, weights {shapes['weights']}, groups {shapes['groups']}; "
+        "expected (competitors, images), (units, blocks, competitors, images), (images,), (units,) ascending."
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        Effects(**(good | change))
+
+
+def test_a_gain_of_small_margins_scatters_nothing() -> None:
+    """Margins of 1/2 that all shrink by half: the gain explains all of it. One that shrinks and one that grows: (1/4)² is left of it."""
+    delta = np.zeros((1, 3, 1, 2), np.float32)
+    delta[0, 1], delta[0, 2] = -0.25, [[-0.25, 0.25]]
+    effects = Effects(base=np.full((1, 2), 0.5, np.float32), delta=delta, weights=np.ones(2), groups=np.zeros(1, np.int64))
+    assert Spread.of(effects).variance.tolist() == [[0, 0, 0.0625]]
+
+
+def test_sure_probes_teach_more_than_unsure_ones_and_the_exact_design_is_sure() -> None:
+    world = World(4, images=200)
+    choices = np.eye(4, dtype=np.uint8)  # one layer each with a good block: small losses
+    found = []
+    for sigma in (0.01, 20.0):
+        predictor = Predictor(world.effects, 200)
+        alone = predictor.predict(choices)[0]
+        predictor.observe_probes(Probes(choices=choices, drops=alone + 2.0, sigmas=np.full(4, sigma)))
+        found.append((predictor.predict(choices)[0] - alone).mean())
+    assert found[0] > 2 * found[1]
+    assert Predictor(world.effects, 10**8).predict(0 * choices[:1])[1][0] < 0.01
