@@ -153,6 +153,8 @@ def test_figures_of_its_own_are_taken_where_they_are_missing_and_of_the_same_tab
     asked(monkeypatch, bare.with_costs(COSTS), there=False)
     assert characterized(bare, path) is bare
     assert not_free(known, path) is known
+    tiny = bare.with_costs(Costs(technology="t", area_um2=0.5, delay_ns=1, energy_fj=1, origin="o"))
+    assert not_free(tiny, path) is tiny
 
 
 def test_swapped_blocks_keep_all_but_the_order() -> None:
@@ -234,3 +236,11 @@ def test_a_circuit_serves_swapped_and_on_magnitudes(tmp_path: Path) -> None:
         first, second = ("first", "second") if of is block else ("second", "first")
         assert f".{first}(" in wrapped.verilog
         assert wrapped.verilog.index(f".{first}(") < wrapped.verilog.index(f".{second}(")
+
+
+def test_a_file_that_is_no_circuit_any_more_is_named(tmp_path: Path) -> None:
+    block = Block.from_table(256 * U[:, None] + U, name="b", formats=("u8", "u8"))
+    with pytest.raises(InputError, match=r"^'.*bad\.v' line 1: "):
+        from_file(block, write(tmp_path / "bad.v", "nothing"))
+    with pytest.raises(InputError, match=r"^'.*two\.v' has top modules p, q; "):
+        from_file(block, write(tmp_path / "two.v", WIRES.format(name="p", bits="A, B") + WIRES.format(name="q", bits="A, B")))
