@@ -421,3 +421,36 @@ def test_a_tuned_design_is_a_design_on_its_own_network(tmp_path: Path) -> None:
     again = load_design(tmp_path / "t")
     assert network_identity(network_of(again, zoo.load("lenet5"))) == network_identity(network)
     assert (tmp_path / "t" / "design.json").read_text(encoding="utf-8").endswith("}\n")
+
+
+def test_a_bare_design_that_was_tuned_says_all_of_itself(tmp_path: Path) -> None:
+    folder = tmp_path / "a#b"
+    folder.mkdir()
+    (folder / "bare.json").write_text('{"conv1": "exact"}', encoding="utf-8")
+    saved = load_design(folder / "bare.json")
+    save_tuned(saved, zoo.load("lenet5"), {}, {}, {"exact": SHA}, folder / "t")
+    values = json.loads((folder / "t" / "design.json").read_text(encoding="utf-8"))
+    assert list(values) == ["schema", "assignment", "settings", "library", "network_file", "network_identity"]
+    assert (values["schema"], values["assignment"], values["library"]) == ("hawx.design/1", {"conv1": "exact"}, {"exact": SHA})
+    assert load_design(folder / "t").source == str(folder / "t")
+    with pytest.raises(InputError, match=r"^design '.*none\.json' "):
+        load_design(tmp_path / "none.json")
+
+
+def test_designs_of_a_run_whose_folder_has_a_mark_and_of_figures_alone(tmp_path: Path) -> None:
+    folder, result = tmp_path / "a#b", small_result()
+    save_run(replace(result, library={"blocks": [{"name": name, "sha256": SHA} for name in BLOCKS]}), folder)
+    chosen = result.front[0]
+    found = load_design(f"{folder}#{chosen.id}")
+    assert (found.network, found.constants, dict(found.library)) == (None, None, {"exact": SHA, "rough": SHA})
+    with pytest.raises(UnknownNameError, match=r"\(run '.*a#b'\)$"):
+        load_design(f"{folder}#nothing")
+
+
+def test_damaged_constants_are_named(tmp_path: Path) -> None:
+    result = run_with_networks()
+    save_run(result, tmp_path)
+    exact = result.front[0]
+    (tmp_path / "designs" / f"{exact.id}.safetensors").write_bytes(b"damaged")
+    with pytest.raises(InputError, match=rf"^constants '.*{exact.id}\.safetensors' cannot be read; expected what HAWX saved "):
+        network_of(load_design(f"{tmp_path}#{exact.id}"), zoo.load("lenet5"))
