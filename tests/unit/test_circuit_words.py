@@ -58,3 +58,14 @@ def test_an_expression_as_verilog():
 def test_gates_stand_after_their_drivers_and_loops_are_left_out():
     gates = [Gate("g", (5,), (6,)), Gate("g", (2, 3), (5, -1)), Gate("g", (8,), (7,)), Gate("g", (7, 6), (8,)), Gate("g", (8,), (9,))]
     assert evaluation_order(gates) == [1, 0]
+
+
+def test_packed_bits_of_many_axes_are_counted_along_the_last() -> None:
+    bits = np.random.default_rng(0).integers(0, 2, (2, 3, 128)).astype(np.uint8)
+    words = pack(bits)
+    assert words.shape == (2, 3, 2)
+    np.testing.assert_array_equal(unpack(words), bits)
+    np.testing.assert_array_equal(ones(words), bits.sum(axis=-1))
+    planes = np.random.default_rng(1).integers(0, 2, (17, 64)).astype(np.uint8)
+    expected = [sum(int(bit) << place for place, bit in enumerate(column)) for column in planes.T]
+    assert numbers(pack(planes)).tolist() == expected
