@@ -82,3 +82,18 @@ def test_bad_declarations(tmp_path):
         load_accelerator(path)
     with pytest.raises(InputError, match=r"^accelerator file '.*nowhere\.toml' does not exist; did you mean '.*mine\.toml'\?$"):
         load_accelerator(tmp_path / "nowhere.toml")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, r"^accelerator has no 'kind'; "),
+        ({"kind": "spatial", "folding": 3}, r"^accelerator has folding = 3; expected a table of layers, each with pe and simd\.$"),
+        ({"kind": "spatial", "memory": 3}, r"^accelerator has memory = 3; expected a table with area_um2_per_bit, energy_fj_per_bit, .*\.$"),
+        ({"kind": "systolic", "rows": 1.5}, r"^accelerator has rows = 1\.5; expected a number\.$"),
+        ({"kind": "spatial", "name": 3}, r"^accelerator has name = 3; expected a text\.$"),
+    ],
+)
+def test_plain_values_that_cannot_be_used_are_named(values: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        accelerator_from_dict(values)

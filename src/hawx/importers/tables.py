@@ -139,9 +139,7 @@ def _read_header(text: str, where: str) -> Numbers:
     try:
         table = np.array([[int(cell, 0) for cell in row] for row in rows], dtype=np.int64)
     except ValueError as error:
-        raise InputError(
-            f"{where} holds {str(error).partition(': ')[2]}, which is not an integer; expected 256 rows of 256 integers."
-        ) from None
+        raise InputError(f"{where} holds {str(error).partition(': ')[2]}, which is not an integer; expected 256 rows of 256 integers.") from None
     return value_order(_checked(table, where))
 
 
