@@ -16,7 +16,7 @@ from torch import nn
 from hawx.errors import InputError
 from hawx.formats import IntFormat
 from hawx.importers.networks import load_network, quantize, save_network
-from hawx.importers.onnx_operators import OPERATORS
+from hawx.importers.onnx.table import OPERATORS
 from hawx.networks import requantize
 from hawx.networks.requantize import torch_dtype
 
@@ -51,7 +51,7 @@ def run_ort(path: Path | bytes, x: np.ndarray, *, optimize: bool = True) -> np.n
 
 @pytest.mark.parametrize("name", list(MODULES))
 def test_float_files_agree_with_onnxruntime(exported, name) -> None:
-    from hawx.importers.onnx_module import load_onnx
+    from hawx.importers.onnx.module import load_onnx
 
     expected = run_ort(exported[name], images(5))
     with torch.no_grad():
@@ -248,7 +248,7 @@ def build(case: str) -> onnx.ModelProto:
 
 @pytest.mark.parametrize("case", CASES)
 def test_operators_agree_with_onnxruntime(tmp_path, case) -> None:
-    from hawx.importers.onnx_module import load_onnx
+    from hawx.importers.onnx.module import load_onnx
     from hawx.networks.quantization.exporting import trace
 
     path = tmp_path / "case.onnx"
