@@ -172,7 +172,9 @@ def call_of(contract: Contract, node: OnnxNode, *, opset: int, source: str, used
     if given < least or (most is not None and given > most):
         raise call.refuse(f"{given} inputs", f"{least}" if least == most else f"{least} to {most or 'any number'}")
     if contract.outputs is not None and used > contract.outputs:
-        raise call.refuse(f"its output {node.outputs[used - 1]!r} in use", f"the first {contract.outputs} only" if contract.outputs > 1 else "the first only")
+        raise call.refuse(
+            f"its output {node.outputs[used - 1]!r} in use", f"the first {contract.outputs} only" if contract.outputs > 1 else "the first only"
+        )
     return call
 
 
@@ -224,10 +226,12 @@ def _check_tensor(call: Call, spec: Input, tensor: Tensor, types: dict[str, torc
 
 def as_tensor(array: Any) -> Tensor:
     """Return a NumPy array as a tensor; one of objects holds sizes, some of them symbolic."""
+    if array.dtype.name == "bfloat16":
+        return torch.from_numpy(np.array(array).view(np.int16)).view(torch.bfloat16)
     if array.dtype != object:
         return torch.from_numpy(np.array(array))
-    items = [item if isinstance(item, (int, torch.SymInt)) else torch.sym_int(item) for item in array.reshape(-1).tolist()]
-    return torch.stack([torch.scalar_tensor(item, dtype=torch.int64) for item in items]).reshape(array.shape)
+    numbers: list[Any] = array.reshape(-1).tolist()
+    return torch.stack([torch.scalar_tensor(number, dtype=torch.int64) for number in numbers]).reshape(array.shape)
 
 
 def type_name(dtype: torch.dtype) -> str:

@@ -71,23 +71,12 @@ def mean(_: Call, first: Value, *rest: Value) -> Value:
     return total / (1 + len(rest))
 
 
-def where(_: Call, condition: Tensor, x: Value, y: Value) -> Value:
-    return torch.where(condition, x, y)
-
-
-def compare(function: Callable[[Any, Any], Any]) -> Callable[..., Value]:
-    def operator(_: Call, x: Value, y: Value) -> Value:
-        return function(x, y)
-
-    return operator
-
-
 def is_infinite(call: Call, x: Tensor) -> Value:
     found = torch.zeros_like(x, dtype=torch.bool)
     if call["detect_positive"]:
-        found = found | (x == float("inf"))
+        found = torch.logical_or(found, x == float("inf"))
     if call["detect_negative"]:
-        found = found | (x == float("-inf"))
+        found = torch.logical_or(found, x == float("-inf"))
     return found
 
 
@@ -109,7 +98,9 @@ def leaky_relu(call: Call, x: Tensor) -> Value:
     return F.leaky_relu(x, call["alpha"])
 
 
-def prelu(_: Call, x: Tensor, slope: Tensor) -> Value:
+def prelu(call: Call, x: Tensor, slope: Tensor) -> Value:
+    if call.opset < 7 and slope.ndim == 1 and x.ndim > 1:  # a slope per channel
+        slope = slope.reshape([-1] + [1] * (x.ndim - 2))
     return torch.where(x < 0, x * slope, x)
 
 

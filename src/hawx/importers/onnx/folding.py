@@ -68,7 +68,7 @@ def _computed(node: OnnxNode, original: Any, given: dict[str, NDArray[Any]], pro
         ) from error
     arrays = {name: np.asarray(value) for name, value in zip(outputs, found, strict=True)}
     for name, array in arrays.items():
-        if array.dtype.kind not in "fiub":
+        if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
             raise InputError(f"network {source!r} computes {name!r} at ONNX {node} of type {array.dtype}; expected numbers.")
     return arrays
 

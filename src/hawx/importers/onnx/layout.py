@@ -77,23 +77,23 @@ def scatter_nd(call: Call, x: Tensor, index: Tensor, updates: Tensor) -> Value:
     return torch.scatter_reduce(flat, 0, places, given, reduction).reshape(x.shape)
 
 
-def cut(call: Call, x: Tensor, starts: Sizes | None = None, ends: Sizes | None = None, axes: Sizes | None = None, steps: Sizes | None = None) -> Value:
+def cut(call: Call, x: Tensor, starts: Any = None, ends: Any = None, axes: Any = None, steps: Any = None) -> Value:
     """Return the part of `x` between `starts` and `ends` along `axes`; a negative step runs backwards."""
     first = call["starts"] if starts is None else starts.tolist()
     last = call["ends"] if ends is None else ends.tolist()
     if first is None or last is None:
         raise call.refuse("no starts or ends", "both")
-    along = _axes(call, axes)
-    along = list(range(len(first))) if along is None else along
+    named = _axes(call, axes)
+    named = list(range(len(first))) if named is None else named
     stride = [1] * len(first) if steps is None else steps.tolist()
-    for start, end, axis, step in zip(first, last, along, stride, strict=True):
-        axis %= x.ndim
+    for start, end, axis, step in zip(first, last, named, stride, strict=True):
+        along = axis % x.ndim
         if step < 0:
-            places = np.arange(int(x.shape[axis]))[start:_backward(end, int(x.shape[axis])):step]
-            x = x.index_select(axis, torch.from_numpy(places.copy()))
+            places = np.arange(int(x.shape[along]))[start : _backward(end, int(x.shape[along])) : step]
+            x = x.index_select(along, torch.from_numpy(places.copy()))
             continue
         part: list[Any] = [slice(None)] * x.ndim
-        part[axis] = slice(start, None if isinstance(end, int) and end > 2**31 - 2 else end, step)
+        part[along] = slice(start, None if isinstance(end, int) and end > 2**31 - 2 else end, step)
         x = x[tuple(part)]
     return x
 
@@ -259,5 +259,3 @@ def sized(values: Any) -> Sizes:
     result = np.empty(len(items), dtype=object)
     result[:] = items
     return result if isinstance(values, list) else result.reshape(())
-
-

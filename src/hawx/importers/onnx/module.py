@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from hawx.errors import InputError
-from hawx.importers.onnx.contracts import Call, Value, arranged, as_tensor, call_of
+from hawx.importers.onnx.contracts import Call, Value, arranged, as_tensor, call_of, type_name
 from hawx.importers.onnx.elementwise import ELEMENT_TYPES
 from hawx.importers.onnx.quantization import dequantized_weight, is_dequantized_constant
 from hawx.importers.onnx.reader import OnnxGraph, OnnxInput, OnnxNode, read_onnx
@@ -28,7 +28,7 @@ _PRODUCTS = ("Gemm", "MatMul")
 
 
 class OnnxModule(nn.Module):
-    """The network of an ONNX file; `forward` takes its inputs, one (N, C, H, W) of an image network, and returns its output or outputs.
+    """The network of an ONNX file; `forward` takes its input, (N, C, H, W) of an image network, and returns its first output.
 
     Every node is held to the contract of its operator. Where the file says all sizes, the whole network is tried on tensors without
     numbers, so that what cannot be computed is refused here.
@@ -43,8 +43,8 @@ class OnnxModule(nn.Module):
         if unknown:
             others = f" (and {len({n.kind for n in unknown}) - 1} other kinds)" if len({n.kind for n in unknown}) > 1 else ""
             raise InputError(
-                f"network {graph.source!r} uses ONNX {unknown[0]}{others}, which is not known; expected one of: {', '.join(sorted(OPERATORS))}. "
-                "Export it with those, or ask for it."
+                f"network {graph.source!r} uses ONNX {unknown[0]}{others}, which is not known; expected one of the {len(OPERATORS)} operators "
+                "that docs/operators.md lists. Export it with those, or ask for it."
             )
         self.graph = graph
         self._tensors: dict[str, str] = {}
@@ -53,12 +53,15 @@ class OnnxModule(nn.Module):
         self._steps = tuple(self._step(node) for node in graph.nodes if not self._is_turned_weight(node))
         self._try()
 
-    def forward(self, *inputs: Tensor) -> Value:
+    def forward(self, x: Tensor) -> Tensor:
+        return self.outputs(x)[0]
+
+    def outputs(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return every output of the graph, given every input."""
         values: dict[str, Value] = dict(zip((given.name for given in self.graph.inputs), inputs, strict=True))
         for step in self._steps:
             self._run(step, values)
-        outputs = tuple(self._output(name, values) for name in self.graph.outputs)
-        return outputs[0] if len(outputs) == 1 else outputs
+        return tuple(self._output(name, values) for name in self.graph.outputs)
 
     def _run(self, step: _Step, values: dict[str, Value]) -> None:
         contract = OPERATORS[step.call.node.kind]
@@ -89,8 +92,8 @@ class OnnxModule(nn.Module):
                 except InputError:
                     raise
                 except Exception as error:  # PyTorch raises what its operators do
-                    reason = str(error).strip().split("\n")[0][:160]
-                    raise step.call.refuse(f"inputs that it cannot be computed on ({type(error).__name__}: {reason})", "others") from error
+                    reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"[:200]
+                    raise step.call.refuse(f"inputs that it cannot be computed on ({reason})", "inputs that fit each other") from error
 
     def _type(self, given: OnnxInput) -> torch.dtype:
         if given.code not in ELEMENT_TYPES:
@@ -110,7 +113,8 @@ class OnnxModule(nn.Module):
             if name in self.graph.constants:
                 spec = contract.inputs[min(position, len(contract.inputs) - 1)]
                 array = self.graph.constants[name]
-                small = spec.host or (spec.numbers and array.ndim == 0) or (contract.sizes is not None and array.ndim <= 1 and array.dtype.kind in "iub")
+                arithmetic = contract.sizes is not None and array.ndim <= 1 and array.dtype.kind in "iub"
+                small = spec.host or arithmetic or (spec.numbers and array.ndim == 0)
                 inputs[position] = _Known(array) if small else self._stored(call, name)
         weight = self._dequantizers.get(node.inputs[1]) if node.kind in _PRODUCTS else None
         if weight is not None and self._turns(node, self.graph.constants[weight.inputs[0]]):
@@ -144,7 +148,7 @@ class OnnxModule(nn.Module):
         array = self.graph.constants[name]
         if array.dtype.name not in _STORED:
             raise call.refuse(f"constant {name!r} of type {array.dtype}", f"{', '.join(sorted(_STORED))}")
-        return _Stored(self._register(name, name, torch.from_numpy(np.array(array))))
+        return _Stored(self._register(name, name, as_tensor(array)))
 
     def _register(self, key: str, name: str, tensor: Tensor) -> str:
         """Store a tensor under the path that its name spells (`layer1.0.conv1.weight`), once per key."""
@@ -174,7 +178,8 @@ class OnnxModule(nn.Module):
         return None if source is None else values[source]
 
 
-_STORED = frozenset(str(dtype).removeprefix("torch.") for dtype in ELEMENT_TYPES.values() if dtype != torch.bfloat16)
+_STORED = frozenset(type_name(dtype) for dtype in ELEMENT_TYPES.values())
+"""NumPy types of constants that are read."""
 
 
 def _sizes(given: OnnxInput) -> list[int]:

@@ -7,7 +7,7 @@ three-dimensional windows, windows that stick out) is put together from shifted 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (PyTorch's own idiom)
@@ -117,7 +117,8 @@ def max_pool(call: Call, x: Tensor) -> Value:
     ceil = bool(call["ceil_mode"])
     if not _one_operator(slides):
         widths = [side for w in reversed(slides) for side in (w.before, max(w.overhang, 0))]
-        x, slides, ceil = F.pad(x, widths, value=float("-inf")), [Window(w.size, w.kernel, w.stride, w.dilation, 0, 0, w.count) for w in slides], False
+        x, ceil = F.pad(x, widths, value=float("-inf")), False
+        slides = [replace(w, before=0, after=0) for w in slides]
     function = (F.max_pool1d, F.max_pool2d)[len(slides) - 1]
     pooled = function(x, [w.kernel for w in slides], [w.stride for w in slides], [w.before for w in slides], [w.dilation for w in slides], ceil)
     for axis, w in enumerate(slides, start=2):
@@ -194,5 +195,3 @@ def space_to_depth(call: Call, x: Tensor) -> Value:
     split = x.reshape(n, c, h // block, block, w // block, block)
     order = (0, 3, 5, 1, 2, 4) if call["mode"] == "DCR" else (0, 1, 3, 5, 2, 4)
     return split.permute(*order).reshape(n, c * block**2, h // block, w // block)
-
-

@@ -150,6 +150,8 @@ def attention(call: Call, query: Tensor, key: Tensor, value: Tensor, mask: Tenso
         key, value = (x.repeat_interleave(query.shape[1] // x.shape[1], dim=1) for x in (key, value))
     scale = call["scale"] if call["scale"] is not None else 1.0 / math.sqrt(query.shape[-1])
     logits = torch.matmul(query * math.sqrt(scale), key.transpose(-2, -1) * math.sqrt(scale))
+    if call["softcap"]:
+        logits = torch.tanh(logits / call["softcap"]) * call["softcap"]
     if call["is_causal"]:
         rows, columns = int(query.shape[2]), int(key.shape[2])
         logits = logits + torch.full((rows, columns), float("-inf"), dtype=query.dtype).triu(1)
@@ -157,9 +159,10 @@ def attention(call: Call, query: Tensor, key: Tensor, value: Tensor, mask: Tenso
         if mask.shape[-1] < key.shape[2]:
             raise call.refuse(f"a mask of {mask.shape[-1]} keys for {key.shape[2]}", "a mask of every key")
         logits = torch.where(mask, logits, float("-inf")) if mask.dtype == torch.bool else logits + mask
-    if call["softcap"]:
-        logits = torch.tanh(logits / call["softcap"]) * call["softcap"]
-    result = torch.matmul(F.softmax(logits, -1), value)
+    weights = F.softmax(logits, -1)
+    if mask is not None:  # a query that may look at no key takes nothing
+        weights = torch.where(torch.amax(logits, -1, keepdim=True) == float("-inf"), 0.0, weights)
+    result = torch.matmul(weights, value)
     return result.transpose(1, 2).flatten(2) if joined else result
 
 
@@ -167,7 +170,7 @@ def _heads(call: Call, x: Tensor, name: str) -> Tensor:
     """Return (N, heads, positions, size) of (N, positions, heads · size)."""
     if call[name] is None:
         raise call.refuse(f"inputs of rank 3 and no {name}", f"{name}")
-    return x.unflatten(-1, (call[name], -1)).transpose(1, 2)
+    return x.reshape([*x.shape[:-1], call[name], x.shape[-1] // call[name]]).transpose(1, 2)
 
 
 def rotary_embedding(call: Call, x: Tensor, cosine: Tensor, sine: Tensor, positions: Tensor | None = None) -> Value:

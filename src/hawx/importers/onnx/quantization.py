@@ -64,8 +64,8 @@ def dequantized_weight(call: Call, constants: Mapping[str, NDArray[Any]], *, tra
         raise call.refuse(f"{codes.dtype} codes", "int8, uint8 or int32")
     scale = _constant(call, constants, 1)
     zero_point = _constant(call, constants, 2) if len(node.inputs) > 2 and node.inputs[2] else np.zeros(scale.shape, codes.dtype)
-    if scale.dtype != np.float32 or zero_point.shape != scale.shape:
-        raise call.refuse(f"scales {scale.dtype} {scale.shape} and zero points {zero_point.shape}", "float32 scales and as many zero points")
+    if scale.dtype != np.float32 or zero_point.size != scale.size:
+        raise call.refuse(f"scales {scale.dtype} {scale.shape} and {zero_point.size} zero points", "float32 scales and as many zero points")
     if codes.dtype == np.uint8 and np.all(zero_point == 128):  # int8 codes, shifted
         codes, zero_point = (codes.astype(np.int16) - 128).astype(np.int8), np.zeros_like(zero_point, np.int8)
     if transpose:

@@ -208,4 +208,3 @@ def _check_order(nodes: list[OnnxNode], known: set[str], outputs: list[str], sou
     lost = [name for name in outputs if name not in known]
     if lost:
         raise InputError(f"network {source!r} returns {lost[0]!r}, which nothing computes; expected the output of a node.")
-

@@ -110,18 +110,22 @@ def coordinates(call: Call, axis: Axis) -> Reals:
             return axis.size / 2 * (1 - axis.count / whole) + centered
         case "tf_crop_and_resize":
             last, part = axis.size - 1, axis.high - axis.low
-            step = part * last * (place / (axis.count - 1) if axis.count > 1 else 0.5)
-            return axis.low * last + step
-    return centered
+            share = place / (axis.count - 1) if axis.count > 1 else place + 0.5
+            return (axis.low + part * share) * last
+        case _:
+            return centered
 
 
 def _nearest(call: Call, x: Tensor, axis: Axis, places: Reals) -> Tensor:
-    rounded = {
-        "round_prefer_floor": lambda p: np.ceil(p - 0.5),
-        "round_prefer_ceil": lambda p: np.floor(p + 0.5),
-        "floor": np.floor,
-        "ceil": np.ceil,
-    }[call["nearest_mode"]](places)
+    match call["nearest_mode"]:
+        case "round_prefer_floor":
+            rounded = np.ceil(places - 0.5)
+        case "round_prefer_ceil":
+            rounded = np.floor(places + 0.5)
+        case "floor":
+            rounded = np.floor(places)
+        case _:
+            rounded = np.ceil(places)
     return x.index_select(axis.index, torch.from_numpy(np.clip(rounded, 0, axis.size - 1).astype(np.int64)))
 
 
@@ -140,7 +144,7 @@ def _weighted(call: Call, x: Tensor, axis: Axis, places: Reals) -> Tensor:
     index = torch.from_numpy(np.clip(taps, 0, axis.size - 1).astype(np.int64))
     factors = torch.from_numpy(weights).to(x.dtype).reshape([len(offsets), -1] + [1] * (x.ndim - 1 - axis.index))
     parts = [x.index_select(axis.index, row) * factor for row, factor in zip(index, factors, strict=True)]
-    total = parts[0]
+    total = x.new_zeros(()) if not parts else parts[0]
     for part in parts[1:]:
         total = total + part
     return total

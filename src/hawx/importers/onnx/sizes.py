@@ -9,10 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from hawx.importers.onnx.contracts import Call
+from hawx.importers.onnx.contracts import Call, type_name
 from hawx.importers.onnx.elementwise import element_type
 from hawx.importers.onnx.layout import sized
 
@@ -31,9 +30,11 @@ def settled(array: Any) -> Sizes:
     return result
 
 
-def elementwise(function: Callable[[Any, Any], Any]) -> Callable[..., Sizes]:
-    def operator(_: Call, x: Sizes, y: Sizes) -> Sizes:
-        return settled(function(x, y))
+def plain(function: Callable[..., Any]) -> Callable[..., Sizes]:
+    """Return an operator without attributes: `function` of its inputs."""
+
+    def operator(_: Call, *inputs: Sizes) -> Sizes:
+        return settled(function(*inputs))
 
     return operator
 
@@ -47,25 +48,16 @@ def divide(_: Call, x: Sizes, y: Sizes) -> Sizes:
     return np.asarray(np.trunc(x / y).astype(x.dtype))
 
 
-def negative(_: Call, x: Sizes) -> Sizes:
-    return settled(-x)
-
-
-def unchanged(_: Call, x: Sizes) -> Sizes:
-    return x
-
-
 def cast(call: Call, x: Sizes) -> Sizes:
     if x.dtype == object:
         whole = not element_type(call, call["to"]).is_floating_point
         result = np.empty(x.size, dtype=object)
-        result[:] = [item if whole else torch.sym_float(item) for item in x.reshape(-1).tolist()]
+        result[:] = [item if whole else item * 1.0 for item in x.reshape(-1).tolist()]
         return result.reshape(x.shape)
-    return np.asarray(torch.from_numpy(np.array(x)).to(element_type(call, call["to"])).numpy())
-
-
-def where(_: Call, condition: Sizes, x: Sizes, y: Sizes) -> Sizes:
-    return settled(np.where(condition, x, y))
+    wanted = type_name(element_type(call, call["to"]))
+    if wanted == "bfloat16":
+        raise call.refuse("sizes as bfloat16", "integers, or float32")
+    return x.astype(wanted)
 
 
 def gather(call: Call, x: Sizes, index: Sizes) -> Sizes:
@@ -99,9 +91,18 @@ def reshape(_: Call, x: Sizes, shape: Sizes) -> Sizes:
     return x.reshape([x.shape[i] if n == 0 else n for i, n in enumerate(shape.tolist())])
 
 
-def product(call: Call, x: Sizes, axes: Any = None) -> Sizes:
-    along = call["axes"] if axes is None else axes.tolist()
-    return settled(np.multiply.reduce(x, None if along is None else tuple(along), keepdims=bool(call["keepdims"])))
+def reduce(function: np.ufunc) -> Callable[..., Sizes]:
+    """Return an operator that joins the numbers along `axes`; along all where none is given."""
+
+    def operator(call: Call, x: Sizes, axes: Any = None) -> Sizes:
+        along = call["axes"] if axes is None else axes.tolist()
+        return settled(function.reduce(x, tuple(along) if along else None, keepdims=bool(call["keepdims"])))
+
+    return operator
+
+
+def expand(_: Call, x: Sizes, shape: Sizes) -> Sizes:
+    return np.broadcast_to(x, np.broadcast_shapes(x.shape, tuple(shape.tolist())))
 
 
 def span(_: Call, start: Sizes, limit: Sizes, delta: Sizes) -> Sizes:

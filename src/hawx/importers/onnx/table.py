@@ -34,17 +34,17 @@ def _unary(kinds: str, types: str, **attributes: Any) -> dict[str, Contract]:
 _FLAG, _SET, _UNSET = (0, 1), (1, 0), (0,)
 _INTS = list
 _AUTO_PAD = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
-_BROADCAST = {"broadcast": _FLAG}
+_BROADCAST: Mapping[str, Any] = {"broadcast": _FLAG}
 """Before opset 7, whether shapes are matched from the end (the only way that is read)."""
 _WINDOW: Mapping[str, Any] = {"auto_pad": _AUTO_PAD, "strides": _INTS, "pads": _INTS}
-_REDUCE = {"axes": _INTS, "keepdims": _SET, "noop_with_empty_axes": _FLAG}
-_ROUND = {"round_mode": ("up",), "saturate": (1,)}
-_OLD_TRAINING = {"is_test": _FLAG}
+_REDUCE: Mapping[str, Any] = {"axes": _INTS, "keepdims": _SET, "noop_with_empty_axes": _FLAG}
+_ROUND: Mapping[str, Any] = {"round_mode": ("up",), "saturate": (1,)}
+_OLD_TRAINING: Mapping[str, Any] = {"is_test": _FLAG}
 
 
 def _pair(function: Callable[[Any, Any], Any], types: str, on_sizes: Callable[..., Any] | None = None, **attributes: Any) -> Contract:
-    arithmetic = None if on_sizes is None else sizes.elementwise(on_sizes)
-    return _row(elementwise.compare(function), f"x! {types}", f"y! {types}", on_sizes=arithmetic, **attributes)
+    arithmetic = None if on_sizes is None else sizes.plain(on_sizes)
+    return _row(plain(function), f"x! {types}", f"y! {types}", on_sizes=arithmetic, **attributes)
 
 
 def _reduction(function: elementwise.Reduction, types: str = "number", on_sizes: Callable[..., Value] | None = None) -> Contract:
@@ -53,12 +53,14 @@ def _reduction(function: elementwise.Reduction, types: str = "number", on_sizes:
 
 OPERATORS: Mapping[str, Contract] = {
     # Every number alone
-    **_unary("Exp Log Sqrt Erf Reciprocal Sigmoid Tanh Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh", "float"),
-    **_unary("Ceil Round IsNaN", "float"),
+    **_unary("Exp Log Erf Reciprocal Sigmoid Tanh Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh", "float"),
+    **_unary("Round IsNaN", "float"),
     **_unary("Abs Sign Relu", "number"),
-    "Floor": _row(plain(torch.floor), "x float"),
-    "Neg": _row(plain(torch.neg), "x number", on_sizes=sizes.negative),
-    "Not": _row(plain(torch.logical_not), "x bool"),
+    "Floor": _row(plain(torch.floor), "x float", on_sizes=sizes.plain(np.floor)),
+    "Ceil": _row(plain(torch.ceil), "x float", on_sizes=sizes.plain(np.ceil)),
+    "Sqrt": _row(plain(torch.sqrt), "x float", on_sizes=sizes.plain(np.sqrt)),
+    "Neg": _row(plain(torch.neg), "x number", on_sizes=sizes.plain(np.negative)),
+    "Not": _row(plain(torch.logical_not), "x bool", on_sizes=sizes.plain(np.logical_not)),
     "BitwiseNot": _row(plain(torch.bitwise_not), "x integer"),
     "IsInf": _row(elementwise.is_infinite, "x float", detect_positive=_SET, detect_negative=_SET),
     "Softplus": _row(plain(F.softplus), "x float"),
@@ -78,37 +80,37 @@ OPERATORS: Mapping[str, Contract] = {
     "Clip": _row(elementwise.clip, "x number", "low?! number", "high?! number", min=float, max=float),
     "Cast": _row(elementwise.cast, "x any", on_sizes=sizes.cast, to=Required(int), **_ROUND),
     "CastLike": _row(elementwise.cast_like, "x any", "like pattern", **_ROUND),
-    "Identity": _row(plain(lambda x: x), "x any", on_sizes=sizes.unchanged),
+    "Identity": _row(plain(lambda x: x), "x any", on_sizes=plain(lambda x: x)),
     "Dropout": _row(products.dropout, "x float", "ratio? constant", "training? constant", outputs=2, ratio=0.5, seed=int, **_OLD_TRAINING),
     # Pairs of numbers
     "Add": _pair(op.add, "number", np.add, **_BROADCAST),
     "Sub": _pair(op.sub, "number", np.subtract, **_BROADCAST),
     "Mul": _pair(op.mul, "number", np.multiply, **_BROADCAST),
     "Div": _row(elementwise.divide, "x! number", "y! number", on_sizes=sizes.divide, **_BROADCAST),
-    "Mod": _row(elementwise.modulo, "x! number", "y! number", on_sizes=sizes.elementwise(np.mod), fmod=_FLAG),
+    "Mod": _row(elementwise.modulo, "x! number", "y! number", on_sizes=sizes.plain(np.mod), fmod=_FLAG),
     "Pow": _row(elementwise.power, "x! number", "y! exponent", **_BROADCAST),
     "Equal": _pair(op.eq, "any", np.equal),
     "Less": _pair(op.lt, "number", np.less),
     "Greater": _pair(op.gt, "number", np.greater),
     "LessOrEqual": _pair(op.le, "number", np.less_equal),
     "GreaterOrEqual": _pair(op.ge, "number", np.greater_equal),
-    "And": _row(plain(torch.logical_and), "x bool", "y bool"),
-    "Or": _row(plain(torch.logical_or), "x bool", "y bool"),
+    "And": _row(plain(torch.logical_and), "x bool", "y bool", on_sizes=sizes.plain(np.logical_and)),
+    "Or": _row(plain(torch.logical_or), "x bool", "y bool", on_sizes=sizes.plain(np.logical_or)),
     "Xor": _row(plain(torch.logical_xor), "x bool", "y bool"),
     "BitwiseAnd": _row(plain(torch.bitwise_and), "x integer", "y integer"),
     "BitwiseOr": _row(plain(torch.bitwise_or), "x integer", "y integer"),
     "BitwiseXor": _row(plain(torch.bitwise_xor), "x integer", "y integer"),
-    "Where": _row(elementwise.where, "condition bool", "x! any", "y! any", on_sizes=sizes.where),
+    "Where": _row(plain(torch.where), "condition bool", "x! any", "y! any", on_sizes=sizes.plain(np.where)),
     "Min": _row(elementwise.folded(elementwise.smaller), "values*! number", on_sizes=elementwise.folded(np.minimum)),
     "Max": _row(elementwise.folded(elementwise.larger), "values*! number", on_sizes=elementwise.folded(np.maximum)),
     "Sum": _row(elementwise.folded(op.add), "values* float"),
     "Mean": _row(elementwise.mean, "values* float"),
     # Along axes
     "ReduceMean": _reduction(elementwise.reduce_mean, "float"),
-    "ReduceSum": _reduction(elementwise.reduce_sum),
-    "ReduceMax": _reduction(elementwise.reduce_max, "any"),
-    "ReduceMin": _reduction(elementwise.reduce_min, "any"),
-    "ReduceProd": _reduction(elementwise.reduce_product, on_sizes=sizes.product),
+    "ReduceSum": _reduction(elementwise.reduce_sum, on_sizes=sizes.reduce(np.add)),
+    "ReduceMax": _reduction(elementwise.reduce_max, "any", on_sizes=sizes.reduce(np.maximum)),
+    "ReduceMin": _reduction(elementwise.reduce_min, "any", on_sizes=sizes.reduce(np.minimum)),
+    "ReduceProd": _reduction(elementwise.reduce_product, on_sizes=sizes.reduce(np.multiply)),
     "ReduceL1": _reduction(elementwise.reduce_l1),
     "ReduceL2": _reduction(elementwise.reduce_l2, "float"),
     "ReduceSumSquare": _reduction(elementwise.reduce_squares),
@@ -138,6 +140,7 @@ OPERATORS: Mapping[str, Contract] = {
     "Attention": _row(
         products.attention, "query float32 3-4", "key float32 3-4", "value float32 3-4", "mask? pattern",
         is_causal=_FLAG, kv_num_heads=int, q_num_heads=int, scale=float, softcap=0.0, softmax_precision=(1,), qk_matmul_output_mode=(0, 1, 2, 3),
+        left_window_size=(-1,), right_window_size=(-1,),
     ),
     "RotaryEmbedding": _row(
         products.rotary_embedding, "x float 3-4", "cosine float 2-3", "sine float 2-3", "positions? index 2",
@@ -193,7 +196,7 @@ OPERATORS: Mapping[str, Contract] = {
     "Transpose": _row(layout.transpose, "x any", perm=_INTS),
     "Squeeze": _row(layout.squeeze, "x any", "axes? sizes", on_sizes=sizes.squeeze, axes=_INTS),
     "Unsqueeze": _row(layout.unsqueeze, "x any", "axes? sizes", on_sizes=sizes.unsqueeze, axes=_INTS),
-    "Expand": _row(layout.expand, "x any", "shape sizes"),
+    "Expand": _row(layout.expand, "x any", "shape sizes", on_sizes=sizes.expand),
     "Tile": _row(layout.tile, "x any", "repeats sizes"),
     "Concat": _row(layout.concat, "values* any", on_sizes=sizes.concat, axis=Required(int)),
     "Split": _row(layout.split, "x any", "sizes? sizes", outputs=None, axis=0, num_outputs=int, split=_INTS),
