@@ -48,6 +48,9 @@ TYPES: Mapping[str, tuple[torch.dtype, ...]] = {
 }
 """Words for types. `exponent` and `pattern` are second groups, for inputs whose type need not be that of the first."""
 
+LARGEST = 1 << 28
+"""Numbers of the largest tensor that a network computes for one image, or two."""
+
 _HOST = ("sizes", "constant")
 _INPUT = re.compile(r"(?P<name>\w+)(?P<mark>[?*!]*) (?P<kind>\w+)(?: (?P<low>\d)(?:-(?P<high>\d))?)?")
 
@@ -110,6 +113,11 @@ class Call:
         return InputError(
             f"network {self.source!r} has ONNX {self.node} with {found}; expected {expected}. Export the network without that, or replace the node."
         )
+
+    def limit(self, count: Any) -> None:
+        """Raise `InputError` where a node would make more than `LARGEST` numbers."""
+        if isinstance(count, int) and count > LARGEST:
+            raise self.refuse(f"a result of {count:,} numbers", f"at most {LARGEST:,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -109,6 +109,8 @@ def elu(call: Call, x: Tensor) -> Value:
 
 
 def celu(call: Call, x: Tensor) -> Value:
+    if not call["alpha"]:
+        raise call.refuse("alpha=0", "another number")
     return F.celu(x, call["alpha"])
 
 

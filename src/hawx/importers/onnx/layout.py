@@ -176,12 +176,14 @@ def constant_of_shape(call: Call, shape: Sizes) -> Value:
 def eye_like(call: Call, x: Tensor) -> Value:
     dtype = x.dtype if call["dtype"] is None else element_type(call, call["dtype"])
     rows, columns = (int(n) for n in x.shape)
+    call.limit(rows * columns)
     return torch.from_numpy(np.eye(rows, columns, call["k"])).to(dtype)
 
 
 def trilu(call: Call, x: Tensor, diagonal: Sizes | None = None) -> Value:
     k = 0 if diagonal is None else int(diagonal.reshape(-1)[0])
     rows, columns = int(x.shape[-2]), int(x.shape[-1])
+    call.limit(rows * columns)
     ones = np.ones((rows, columns), np.bool_)
     kept = torch.from_numpy(np.triu(ones, k) if call["upper"] else np.tril(ones, k))
     return torch.where(kept, x, torch.zeros_like(x))
@@ -189,6 +191,7 @@ def trilu(call: Call, x: Tensor, diagonal: Sizes | None = None) -> Value:
 
 def one_hot(call: Call, index: Tensor, depth: Sizes, values: Tensor) -> Value:
     size = int(depth.reshape(-1)[0])
+    call.limit(size)
     axis = call["axis"] % (index.ndim + 1)
     places = torch.arange(size).reshape([-1 if a == axis else 1 for a in range(index.ndim + 1)])
     index = torch.where(index < 0, index + size, index).unsqueeze(axis)
@@ -214,6 +217,7 @@ def pad(call: Call, x: Tensor, pads: Sizes | None = None, value: Value = None, a
             if before < 0 or after < 0:
                 raise call.refuse(f"mode {call['mode']} and pads {given}", "pads of at least 0")
             size = int(x.shape[axis])
+            call.limit(size + before + after)
             places: Any = np.pad(np.arange(size), (before, after), call["mode"])
             x = x.index_select(axis, torch.from_numpy(places))
     return x
@@ -223,6 +227,7 @@ def center_crop_pad(call: Call, x: Tensor, shape: Sizes) -> Value:
     """Return `x` cut or padded with zeros to `shape`, about its center."""
     axes = call["axes"] if call["axes"] is not None else list(range(x.ndim))
     for axis, wanted in zip((a % x.ndim for a in axes), shape.tolist(), strict=True):
+        call.limit(wanted)
         size = int(x.shape[axis])
         if wanted < size:
             x = x.narrow(axis, (size - wanted) // 2, wanted)
@@ -235,6 +240,8 @@ def center_crop_pad(call: Call, x: Tensor, shape: Sizes) -> Value:
 def reverse_sequence(call: Call, x: Tensor, lengths: Sizes) -> Value:
     """Return `x` with the first `lengths[b]` positions of every batch entry `b` in reverse order."""
     time, batch = call["time_axis"], call["batch_axis"]
+    if lengths.shape != (x.shape[batch],) or lengths.min(initial=0) < 0 or lengths.max(initial=0) > x.shape[time]:
+        raise call.refuse(f"lengths {lengths.tolist()} for axes of {tuple(x.shape[:2])}", "one for each of the batch, 0 to all positions")
     steps = np.arange(int(x.shape[time]))[:, None]
     places = np.where(steps < lengths[None, :], lengths[None, :] - 1 - steps, steps)
     places = places if (time, batch) == (0, 1) else places.T

@@ -5,6 +5,7 @@ Weights keep the names of their initializers, so that a network gets the same la
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from hawx.errors import InputError
-from hawx.importers.onnx.contracts import Call, Value, arranged, as_tensor, call_of, type_name
+from hawx.importers.onnx.contracts import LARGEST, Call, Value, arranged, as_tensor, call_of, type_name
 from hawx.importers.onnx.elementwise import ELEMENT_TYPES
 from hawx.importers.onnx.quantization import dequantized_weight, is_dequantized_constant
 from hawx.importers.onnx.reader import OnnxGraph, OnnxInput, OnnxNode, read_onnx
@@ -85,15 +86,37 @@ class OnnxModule(nn.Module):
         if any(given.shape is None or None in given.shape[1:] for given in self.graph.inputs):
             return  # sizes are left to the images: tried when the network is traced
         with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
-            values: dict[str, Value] = {given.name: torch.empty(_sizes(given), dtype=self._type(given)) for given in self.graph.inputs}
+            values: dict[str, Value] = {given.name: self._example(given) for given in self.graph.inputs}
             for step in self._steps:
                 try:
+                    self._check_places(step, values)
                     self._run(step, values)
+                    for name in step.call.node.outputs:
+                        if isinstance(values.get(name), Tensor):
+                            step.call.limit(values[name].numel())
                 except InputError:
                     raise
                 except Exception as error:  # PyTorch raises what its operators do
                     reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"[:200]
                     raise step.call.refuse(f"inputs that it cannot be computed on ({reason})", "inputs that fit each other") from error
+
+    def _check_places(self, step: _Step, values: Mapping[str, Value]) -> None:
+        """Raise `InputError` where a constant indexes beyond the axis that it counts on."""
+        call, node = step.call, step.call.node
+        for spec, name, source in zip(OPERATORS[node.kind].inputs, node.inputs, step.inputs, strict=False):
+            if spec.kind != "index" or "axis" not in call.attributes or not isinstance(source, (_Stored, _Known)):
+                continue
+            places, shape = self.graph.constants[name], self._value(step.inputs[0], values).shape
+            size = shape[call["axis"]]
+            if places.size and isinstance(size, int) and not (-size <= places.min() and places.max() < size):
+                raise call.refuse(f"indices {places.min()} to {places.max()}", f"{-size} to {size - 1}")
+
+    def _example(self, given: OnnxInput) -> Tensor:
+        """Return the tensor that an input is tried with; a free batch is one of two."""
+        sizes = [2 if size is None else size for size in given.shape or ()]
+        if math.prod(sizes) > LARGEST:
+            raise InputError(f"network {self.graph.source!r} takes input {given.name!r} of {sizes}; expected at most {LARGEST:,} numbers.")
+        return torch.empty(sizes, dtype=self._type(given))
 
     def _type(self, given: OnnxInput) -> torch.dtype:
         if given.code not in ELEMENT_TYPES:
@@ -124,7 +147,7 @@ class OnnxModule(nn.Module):
 
     def _call(self, node: OnnxNode) -> Call:
         used = max((i + 1 for i, name in enumerate(node.outputs) if name in self._read), default=1)
-        single = self.graph.input_shape[:1] == (1,)
+        single = bool(self.graph.inputs) and self.graph.input_shape[:1] == (1,)
         return call_of(OPERATORS[node.kind], node, opset=self.graph.opset, source=self.graph.source, used=used, single=single)
 
     def _is_turned_weight(self, node: OnnxNode) -> bool:
@@ -180,11 +203,6 @@ class OnnxModule(nn.Module):
 
 _STORED = frozenset(type_name(dtype) for dtype in ELEMENT_TYPES.values())
 """NumPy types of constants that are read."""
-
-
-def _sizes(given: OnnxInput) -> list[int]:
-    """Return the sizes that an input is tried with; a free batch is one of two."""
-    return [2 if size is None else size for size in given.shape or ()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,9 @@ from torch import Tensor
 
 from hawx.importers.onnx.contracts import Call, Value
 
+_FAR = 1 << 16
+"""Largest kernel, stride, dilation or pad that is read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -56,8 +59,8 @@ def windows(call: Call, sizes: list[int], kernel: list[int]) -> list[Window]:
     pads = call["pads"] or [0] * 2 * dims
     if not (len(kernel) == len(strides) == len(dilations) == dims and len(pads) == 2 * dims):
         raise call.refuse(f"a window of {len(kernel)} axes on an image of {dims}", "kernel_shape, strides, dilations and pads for every axis")
-    if min(*kernel, *strides, *dilations, 1) < 1 or min(*pads, 0) < 0:
-        raise call.refuse(f"kernel {kernel}, strides {strides}, dilations {dilations}, pads {pads}", "positive numbers, and pads of at least 0")
+    if min(*kernel, *strides, *dilations, 1) < 1 or min(*pads, 0) < 0 or max(*kernel, *strides, *dilations, *pads, 1) > _FAR:
+        raise call.refuse(f"kernel {kernel}, strides {strides}, dilations {dilations}, pads {pads}", f"numbers from 1 (pads 0) to {_FAR}")
     result = []
     for axis, (n, k, s, d) in enumerate(zip(sizes, kernel, strides, dilations, strict=True)):
         before, after = pads[axis], pads[dims + axis]

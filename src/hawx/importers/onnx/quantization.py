@@ -24,7 +24,7 @@ _RANGES = {"int8": (-128, 127, torch.int8), "uint8": (0, 255, torch.uint8), "int
 
 
 def is_dequantized_constant(node: OnnxNode, constants: Mapping[str, NDArray[Any]]) -> bool:
-    return node.kind == "DequantizeLinear" and node.inputs[0] in constants
+    return node.kind == "DequantizeLinear" and bool(node.inputs) and node.inputs[0] in constants
 
 
 @dataclass(frozen=True, slots=True)

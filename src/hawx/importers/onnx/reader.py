@@ -163,7 +163,8 @@ def _node(node: Any, index: int, source: str) -> OnnxNode:
     name = node.name or f"{node.op_type}_{index}"
     if node.domain not in ("", "ai.onnx"):
         where = node.name or f"#{index}"
-        raise InputError(f"network {source!r} uses {node.domain}::{node.op_type} at node {where!r}; expected standard ONNX operators.")
+        kind = f"{node.domain}::{node.op_type}" if f"{node.domain}{node.op_type}".isprintable() else repr(f"{node.domain}::{node.op_type}")
+        raise InputError(f"network {source!r} uses {kind} at node {where!r}; expected standard ONNX operators.")
     attributes = {attribute.name: _attribute(attribute, f"node {name!r} ({node.op_type})", source) for attribute in node.attribute}
     return OnnxNode(node.op_type, name, tuple(node.input), tuple(node.output), attributes)
 
@@ -198,6 +199,8 @@ def _attribute(attribute: Any, place: str, source: str) -> Any:
 def _check_order(nodes: list[OnnxNode], known: set[str], outputs: list[str], source: str) -> None:
     """Raise `InputError` where something is read before it is computed, or never computed, or computed twice."""
     for node in nodes:
+        if not any(node.outputs):
+            raise InputError(f"network {source!r} has ONNX {node} without an output; expected one. Remove the node.")
         missing = [name for name in node.inputs if name and name not in known]
         if missing:
             raise InputError(f"network {source!r} reads {missing[0]!r} at {node}, which nothing before it computes; expected nodes in order.")

@@ -19,6 +19,9 @@ from hawx.importers.onnx.contracts import Call, Value
 
 Reals = NDArray[np.float64]
 
+_MOST = 1 << 16
+"""Output positions of the longest axis."""
+
 
 @dataclass(frozen=True, slots=True)
 class Axis:
@@ -85,9 +88,11 @@ def _axes(call: Call, x: Tensor, roi: Any, scales: Any, sizes: Any) -> list[Axis
             count = int(given[position]) if common is None else int(np.floor(common * n + 0.5))
         else:
             scale = float(given[position])
+            if not 0 < scale < _MOST:
+                raise call.refuse(f"scale {scale:g}", "a positive number")
             count = int(np.floor(np.float32(n) * (np.float32(high) - np.float32(low)) * np.float32(scale)))
-        if scale <= 0 or count < 1:
-            raise call.refuse(f"scale {scale:g} on {n} positions", "at least one position")
+        if not scale > 0 or not 1 <= count <= _MOST:
+            raise call.refuse(f"scale {scale:g} on {n} positions", f"1 to {_MOST} positions")
         found.append(Axis(a, n, count, scale, low, high))
     return found
 

@@ -5,6 +5,7 @@ Sizes stay symbolic where the network is traced for any number of images: such a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -101,17 +102,21 @@ def reduce(function: np.ufunc) -> Callable[..., Sizes]:
     return operator
 
 
-def expand(_: Call, x: Sizes, shape: Sizes) -> Sizes:
-    return np.broadcast_to(x, np.broadcast_shapes(x.shape, tuple(shape.tolist())))
+def expand(call: Call, x: Sizes, shape: Sizes) -> Sizes:
+    wanted = np.broadcast_shapes(x.shape, tuple(shape.tolist()))
+    call.limit(math.prod(wanted))
+    return np.broadcast_to(x, wanted)
 
 
-def span(_: Call, start: Sizes, limit: Sizes, delta: Sizes) -> Sizes:
+def span(call: Call, start: Sizes, limit: Sizes, delta: Sizes) -> Sizes:
     """Return the numbers from `start` to before `limit`, `delta` apart."""
+    call.limit(int((limit.item() - start.item()) / delta.item()))
     return np.arange(start.item(), limit.item(), delta.item(), dtype=start.dtype)
 
 
 def constant_of_shape(call: Call, shape: Sizes) -> Sizes:
     value = np.zeros(1, np.float32) if call["value"] is None else call["value"].reshape(-1)
+    call.limit(math.prod(shape.tolist()))
     return np.full(shape.tolist(), value[0])
 
 
