@@ -155,11 +155,15 @@ def element_type(call: Call, code: int) -> torch.dtype:
         InputError: it is a string, a complex number, or narrower or wider than PyTorch computes with.
     """
     if code not in ELEMENT_TYPES:
-        from onnx import TensorProto
-
-        known = code in TensorProto.DataType.values()
-        raise call.refuse(f"type {TensorProto.DataType.Name(code) if known else code}", ", ".join(type_name(t) for t in ELEMENT_TYPES.values()))
+        raise call.refuse(f"type {onnx_type(code)}", ", ".join(type_name(t) for t in ELEMENT_TYPES.values()))
     return ELEMENT_TYPES[code]
+
+
+def onnx_type(code: int) -> str:
+    """Return what ONNX calls an element type."""
+    from onnx import TensorProto
+
+    return str(TensorProto.DataType.Name(code)) if code in TensorProto.DataType.values() else f"type {code}"
 
 
 ELEMENT_TYPES = {
@@ -177,6 +181,8 @@ def reduce(function: Reduction) -> Callable[..., Value]:
 
     def operator(call: Call, x: Tensor, axes: Value = None) -> Value:
         found = reduced_axes(call, x, axes)
+        if function in _NO_NEUTRAL and any(x.shape[axis] == 0 for axis in found):
+            raise call.refuse(f"nothing to reduce in a shape of {tuple(x.shape)}", "at least one number")
         if not found and x.ndim:
             return x if function in _LEAVES else function(x.unsqueeze(-1), [x.ndim], False)
         return function(x, found, bool(call["keepdims"]))
@@ -233,6 +239,9 @@ def reduce_log_sum(x: Tensor, axes: list[int], keep: bool) -> Tensor:
 def reduce_log_sum_exp(x: Tensor, axes: list[int], keep: bool) -> Tensor:
     return torch.logsumexp(x, axes, keepdim=keep)
 
+
+_NO_NEUTRAL: tuple[Reduction, ...] = (reduce_max, reduce_min)
+"""What has no value for no numbers."""
 
 _LEAVES: tuple[Reduction, ...] = (reduce_mean, reduce_sum, reduce_max, reduce_min, reduce_product)
 """What leaves a single number as it is."""

@@ -112,7 +112,9 @@ def split(call: Call, x: Tensor, sizes: Sizes | None = None) -> Value:
     given = call["split"] if sizes is None else sizes.tolist()
     if given is not None:
         return torch.split(x, given, call["axis"])
-    parts = call["num_outputs"] or len(call.node.outputs)
+    parts = len(call.node.outputs)
+    if call["num_outputs"] not in (None, parts):
+        raise call.refuse(f"num_outputs={call['num_outputs']} and {parts} outputs", "the same number")
     size = int(x.shape[call["axis"]])
     if call.opset < 18 and size % parts:
         raise call.refuse(f"{parts} parts of {size} positions", "equal parts")

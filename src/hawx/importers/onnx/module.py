@@ -5,9 +5,11 @@ Weights keep the names of their initializers, so that a network gets the same la
 
 from __future__ import annotations
 
+import logging
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from hawx.errors import InputError
 from hawx.importers.onnx.contracts import LARGEST, Call, Value, arranged, as_tensor, call_of, type_name
-from hawx.importers.onnx.elementwise import ELEMENT_TYPES
+from hawx.importers.onnx.elementwise import ELEMENT_TYPES, onnx_type
 from hawx.importers.onnx.quantization import dequantized_weight, is_dequantized_constant
 from hawx.importers.onnx.reader import OnnxGraph, OnnxInput, OnnxNode, read_onnx
 from hawx.importers.onnx.table import OPERATORS
@@ -69,13 +71,15 @@ class OnnxModule(nn.Module):
         inputs = tuple(self._value(source, values) for source in step.inputs)
         if step.stored:
             result = inputs[0]
-        elif contract.sizes is not None and all(value is None or isinstance(value, np.ndarray) for value in inputs):
+        elif contract.sizes is not None and _known(inputs):
             result = contract.sizes(step.call, *inputs)
         else:
             constant = tuple(isinstance(source, (_Stored, _Known)) for source in step.inputs)
             result = contract.function(step.call, *arranged(contract, step.call, inputs, constant))
-        names = step.call.node.outputs
-        values.update(zip(names, result if isinstance(result, (tuple, list)) else (result,), strict=False))
+        names, results = step.call.node.outputs, result if isinstance(result, (tuple, list)) else (result,)
+        if len(results) < step.call.used:
+            raise step.call.refuse(f"{len(names)} outputs", f"{len(results)}")
+        values.update(zip(names, results, strict=False))
 
     def _output(self, name: str, values: Mapping[str, Value]) -> Tensor:
         value = values[name] if name in values else self.graph.constants[name]
@@ -85,7 +89,7 @@ class OnnxModule(nn.Module):
         """Run the network on tensors without numbers, and say at which node that fails."""
         if any(given.shape is None or None in given.shape[1:] for given in self.graph.inputs):
             return  # sizes are left to the images: tried when the network is traced
-        with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
+        with _quiet(), FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
             values: dict[str, Value] = {given.name: self._example(given) for given in self.graph.inputs}
             for step in self._steps:
                 try:
@@ -121,8 +125,8 @@ class OnnxModule(nn.Module):
     def _type(self, given: OnnxInput) -> torch.dtype:
         if given.code not in ELEMENT_TYPES:
             raise InputError(
-                f"network {self.graph.source!r} takes input {given.name!r} of ONNX type {given.code}; expected numbers of 8 to 64 bits. "
-                "Export it with an input of float32."
+                f"network {self.graph.source!r} takes {onnx_type(given.code)} as input {given.name!r}; expected one of "
+                f"{', '.join(type_name(dtype) for dtype in ELEMENT_TYPES.values())}. Export it with an input of float32."
             )
         return ELEMENT_TYPES[given.code]
 
@@ -203,6 +207,22 @@ class OnnxModule(nn.Module):
 
 _STORED = frozenset(type_name(dtype) for dtype in ELEMENT_TYPES.values())
 """NumPy types of constants that are read."""
+
+
+def _known(inputs: tuple[Value, ...]) -> bool:
+    """Whether all inputs are known without the image."""
+    return isinstance(inputs[0], np.ndarray) and all(value is None or isinstance(value, np.ndarray) for value in inputs)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the log of PyTorch's tensors without numbers: what they say is told in one line."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 @dataclass(frozen=True, slots=True)

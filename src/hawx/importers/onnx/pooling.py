@@ -169,10 +169,6 @@ def global_max_pool(_: Call, x: Tensor) -> Value:
     return x.amax(_image_axes(x), keepdim=True)
 
 
-def global_lp_pool(call: Call, x: Tensor) -> Value:
-    return _root(torch.sum(_power(x, call["p"]), _image_axes(x), keepdim=True), call["p"])
-
-
 def local_response_normalization(call: Call, x: Tensor) -> Value:
     """Return `x / (bias + alpha / size · Σ x²)^beta`, the sum over `size` neighboring channels."""
     size = call["size"]

@@ -34,6 +34,8 @@ def conv_transpose(call: Call, x: Tensor, weight: Tensor, bias: Tensor | None = 
     dims = len(kernel)
     strides, dilations = call["strides"] or [1] * dims, call["dilations"] or [1] * dims
     extra = call["output_padding"] or [0] * dims
+    if any(not 0 <= e < max(s, d) for e, s, d in zip(extra, strides, dilations, strict=True)):
+        raise call.refuse(f"output_padding {extra}", "less than the stride or the dilation")
     whole = [(n - 1) * s + (k - 1) * d + 1 for n, s, k, d in zip(image_sizes(x), strides, kernel, dilations, strict=True)]
     before, after = _transposed_pads(call, image_sizes(x), whole, strides, extra)
     function = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[dims - 1]

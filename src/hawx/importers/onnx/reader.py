@@ -13,7 +13,7 @@ from hawx.errors import InputError, ToolMissingError
 from hawx.files import existing
 from hawx.importers.onnx.folding import fold
 
-OLDEST_OPSET, NEWEST_OPSET = 6, 28
+OLDEST_OPSET, NEWEST_OPSET = 1, 28
 """Opsets whose operators are known."""
 
 
@@ -153,7 +153,7 @@ def _check_names(graph: Any, source: str) -> None:
 def _input(value: Any, source: str) -> OnnxInput:
     if not value.type.HasField("tensor_type"):
         kind = value.type.WhichOneof("value") or "value without a type"
-        raise InputError(f"network {source!r} takes a {kind.removesuffix('_type')} as input {value.name!r}; expected tensors.")
+        raise InputError(f"network {source!r} has the input {value.name!r} of kind {kind.removesuffix('_type')}; expected tensors.")
     tensor = value.type.tensor_type
     sizes = tuple(int(d.dim_value) if d.HasField("dim_value") and d.dim_value >= 0 else None for d in tensor.shape.dim)
     return OnnxInput(value.name, tensor.elem_type, sizes if tensor.HasField("shape") else None)

@@ -6,7 +6,7 @@ and a sum (linear, cubic) per axis; what PyTorch's own bilinear interpolation do
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,9 +41,7 @@ class Axis:
 def resize(call: Call, x: Tensor, roi: Any = None, scales: Any = None, sizes: Any = None) -> Value:
     """Return `x` with its axes resized to `sizes`, or by `scales`."""
     if call.opset < 11:
-        roi, scales = None, roi  # the second input was the scales
-    if call.attributes.get("scales") is not None:
-        scales = np.array(call["scales"], np.float32)
+        return upsample(call, x, roi)  # the second input was the scales
     axes = [axis for axis in _axes(call, x, roi, scales, sizes) if (axis.size, axis.low, axis.high) != (axis.count, 0.0, 1.0) or axis.scale != 1.0]
     if _as_pytorch(call, x, axes):
         corners = call["coordinate_transformation_mode"] == "align_corners"
@@ -52,11 +50,26 @@ def resize(call: Call, x: Tensor, roi: Any = None, scales: Any = None, sizes: An
     outside = None
     for axis in axes:
         places = coordinates(call, axis)
+        if not np.isfinite(places).all():
+            raise call.refuse(f"roi {axis.low:g} to {axis.high:g} and scale {axis.scale:g}", "finite numbers")
         x = _nearest(call, x, axis, places) if call["mode"] == "nearest" else _weighted(call, x, axis, places)
         if call["coordinate_transformation_mode"] == "tf_crop_and_resize":
             beyond = torch.from_numpy((places < 0) | (places > axis.size - 1)).reshape([-1] + [1] * (x.ndim - 1 - axis.index))
             outside = beyond if outside is None else outside | beyond
     return x if outside is None else torch.where(outside, call["extrapolation_value"], x)
+
+
+def upsample(call: Call, x: Tensor, scales: Any = None) -> Value:
+    """Return `x` resized as before opset 11: by scales, an attribute or an input, at positions counted from the first."""
+    given = scales if scales is not None else call.attributes.get("scales")
+    factors = np.array([] if given is None else given, np.float32)
+    return resize(replace(call, opset=11, attributes={**_BEFORE_11, "mode": call["mode"]}), x, None, factors)
+
+
+_BEFORE_11 = {
+    "antialias": 0, "axes": None, "cubic_coeff_a": -0.75, "exclude_outside": 0, "extrapolation_value": 0.0, "nearest_mode": "floor",
+    "coordinate_transformation_mode": "asymmetric", "keep_aspect_ratio_policy": "stretch",
+}  # fmt: skip
 
 
 def _as_pytorch(call: Call, x: Tensor, axes: list[Axis]) -> bool:

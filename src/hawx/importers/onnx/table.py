@@ -1,6 +1,6 @@
 """The table: every ONNX operator that is read, with all that it takes. What is not in it is refused, by node name, when a file is read.
 
-`contracts` says how a row is written; docs/operators.md is made from this table. Semantics: onnx.ai/onnx/operators, opsets 6 to 28; the
+`contracts` says how a row is written; docs/operators.md is made from this table. Semantics: onnx.ai/onnx/operators, opsets 1 to 28; the
 operator tests of the package `onnx` and onnxruntime are the oracles.
 """
 
@@ -172,7 +172,6 @@ OPERATORS: Mapping[str, Contract] = {
     "LpPool": _row(pooling.lp_pool, "x single 3-5", **_WINDOW, ceil_mode=_FLAG, dilations=_INTS, kernel_shape=Required(list), p=2),
     "GlobalAveragePool": _row(pooling.global_average_pool, "x single 3-8"),
     "GlobalMaxPool": _row(pooling.global_max_pool, "x single 3-8"),
-    "GlobalLpPool": _row(pooling.global_lp_pool, "x single 3-8", p=2),
     "DepthToSpace": _row(pooling.depth_to_space, "x any 4", blocksize=Required(int), mode=("DCR", "CRD")),
     "SpaceToDepth": _row(pooling.space_to_depth, "x any 4", blocksize=Required(int), mode=("DCR", "CRD")),
     "Resize": _row(
@@ -184,6 +183,7 @@ OPERATORS: Mapping[str, Contract] = {
         keep_aspect_ratio_policy=("stretch", "not_larger", "not_smaller"),
         nearest_mode=("round_prefer_floor", "round_prefer_ceil", "floor", "ceil"),
     ),
+    "Upsample": _row(resize.upsample, "x single 1-8", "scales? constant", mode=("nearest", "linear"), scales=_INTS),
     "GridSample": _row(
         products.grid_sample, "x single 4-5", "grid single 4-5", align_corners=_FLAG,
         mode=("bilinear", "linear", "nearest", "bicubic", "cubic"), padding_mode=("zeros", "border", "reflection"),
