@@ -37,7 +37,6 @@ TYPES: Mapping[str, tuple[torch.dtype, ...]] = {
     "single": (torch.float32, torch.float64),
     "float32": (torch.float32,),
     "integer": INTEGERS,
-    "byte": (torch.uint8,),
     "codes": (torch.int8, torch.uint8, torch.int32),
     "index": (torch.int64, torch.int32),
     "number": FLOATS + INTEGERS,

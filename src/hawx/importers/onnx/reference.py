@@ -14,8 +14,9 @@ _HEAD = f"""# ONNX operators
 
 <!-- Written by `python -m hawx.importers.onnx.reference docs/operators.md` from `hawx.importers.onnx.table`. -->
 
-The {len(OPERATORS)} operators that are read, opsets {OLDEST_OPSET} to {NEWEST_OPSET}, and all that each of them takes. **Everything else is refused when the
-file is read**, in one line that names the node: another attribute or value, another type or rank, another number of inputs, an output in
+The {len(OPERATORS)} operators that are read, opsets {OLDEST_OPSET} to {NEWEST_OPSET}, and all that each of them takes.
+**Everything else is refused when the file is read**,
+in one line that names the node: another attribute or value, another type or rank, another number of inputs, an output in
 use beyond those computed, sizes that depend on the image, more than {LARGEST:,} numbers. Nodes on constants alone are computed by ONNX's own
 reference implementation, whatever their operator. Where a file leaves sizes free (other than the batch), they are checked with the first images.
 

@@ -19,6 +19,9 @@ from hawx.importers.onnx.contracts import Call, Value
 
 Reals = NDArray[np.float64]
 
+_AMBIGUOUS = ("align_corners", "tf_crop_and_resize")
+"""Modes that ONNX's reference implementation and onnxruntime read differently where a scale does not give a whole number of positions."""
+
 _MOST = 1 << 16
 """Output positions of the longest axis."""
 
@@ -85,7 +88,8 @@ def _axes(call: Call, x: Tensor, roi: Any, scales: Any, sizes: Any) -> list[Axis
         raise call.refuse("neither scales nor sizes", "one of them")
     if given.size != len(named):
         raise call.refuse(f"{given.size} sizes for {len(named)} axes", "one for each")
-    crops = call["coordinate_transformation_mode"] == "tf_crop_and_resize"
+    mode = call["coordinate_transformation_mode"]
+    crops = mode == "tf_crop_and_resize"
     if crops and (roi is None or roi.size != 2 * len(named)):
         raise call.refuse("tf_crop_and_resize without roi", "a start and an end for every axis")
     moving = [(position, a) for position, a in enumerate(named) if isinstance(x.shape[a], int)]  # the others are traced for any number of images
@@ -104,6 +108,8 @@ def _axes(call: Call, x: Tensor, roi: Any, scales: Any, sizes: Any) -> list[Axis
             if not 0 < scale < _MOST:
                 raise call.refuse(f"scale {scale:g}", "a positive number")
             count = int(np.floor(np.float32(n) * (np.float32(high) - np.float32(low)) * np.float32(scale)))
+            if mode in _AMBIGUOUS and abs(scale * n * (high - low) - count) > 1e-4 * count:
+                raise call.refuse(f"{mode} and scale {scale:g} on {n} positions", "sizes, or a scale that gives a whole number of them")
         if not scale > 0 or not 1 <= count <= _MOST:
             raise call.refuse(f"scale {scale:g} on {n} positions", f"1 to {_MOST} positions")
         found.append(Axis(a, n, count, scale, low, high))
@@ -113,19 +119,18 @@ def _axes(call: Call, x: Tensor, roi: Any, scales: Any, sizes: Any) -> list[Axis
 def coordinates(call: Call, axis: Axis) -> Reals:
     """Return where each output position lies on the input axis, float64 (count,)."""
     place = np.arange(axis.count, dtype=np.float64)
-    whole = axis.scale * axis.size
     centered = (place + 0.5) / axis.scale - 0.5
     match call["coordinate_transformation_mode"]:
         case "align_corners":
-            return place * 0 if whole == 1 else place * (axis.size - 1) / (whole - 1)
+            return place * (axis.size - 1) / max(axis.count - 1, 1)
         case "asymmetric":
             return place / axis.scale
         case "pytorch_half_pixel":
-            return centered if whole > 1 else place * 0 - 0.5
+            return centered if axis.count > 1 else place * 0
         case "tf_half_pixel_for_nn":
             return (place + 0.5) / axis.scale
         case "half_pixel_symmetric":
-            return axis.size / 2 * (1 - axis.count / whole) + centered
+            return axis.size / 2 * (1 - axis.count / (axis.scale * axis.size)) + centered
         case "tf_crop_and_resize":
             last, part = axis.size - 1, axis.high - axis.low
             share = place / (axis.count - 1) if axis.count > 1 else place + 0.5
