@@ -266,7 +266,7 @@ CASES = {
     "resize_crop": (
         13,
         [("Resize", ["x", "r", "", "n"], {"mode": "linear", "coordinate_transformation_mode": "tf_crop_and_resize", "extrapolation_value": 7.0})],
-        {"r": F32(0, 0, 0.1, -0.2, 1, 1, 0.8, 0.7), "n": I64(2, 3, 9, 10)},
+        {"r": F32(0, 0, 0.1, -0.25, 1, 1, 0.8, 0.7), "n": I64(2, 3, 9, 10)},
     ),
     "depth_to_space_old": (13, [("Concat", ["x", "x", "x", "x"], {"axis": 1}), ("DepthToSpace", ["t0"], {"blocksize": 2})], {}),
     "space_to_depth": (13, [("SpaceToDepth", ["x"], {"blocksize": 2})], {}),
