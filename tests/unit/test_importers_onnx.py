@@ -264,9 +264,15 @@ CASES = {
     "resize_ceil": (13, [("Resize", ["x", "", "s"], {"nearest_mode": "ceil"})], {"s": F32(1, 1, 1.7, 0.6)}),
     "resize_sizes": (18, [("Resize", ["x", "", "", "n"], {"axes": [3, 2], "mode": "linear"})], {"n": I64(5, 13)}),
     "resize_crop": (
-        13,
-        [("Resize", ["x", "r", "", "n"], {"mode": "linear", "coordinate_transformation_mode": "tf_crop_and_resize", "extrapolation_value": 7.0})],
-        {"r": F32(0, 0, 0.1, -0.25, 1, 1, 0.8, 0.7), "n": I64(2, 3, 9, 10)},
+        18,
+        [
+            (
+                "Resize",
+                ["x", "r", "", "n"],
+                {"mode": "linear", "axes": [2, 3], "coordinate_transformation_mode": "tf_crop_and_resize", "extrapolation_value": 7.0},
+            )
+        ],
+        {"r": F32(0.1, -0.25, 0.8, 0.7), "n": I64(9, 10)},
     ),
     "depth_to_space_old": (13, [("Concat", ["x", "x", "x", "x"], {"axis": 1}), ("DepthToSpace", ["t0"], {"blocksize": 2})], {}),
     "space_to_depth": (13, [("SpaceToDepth", ["x"], {"blocksize": 2})], {}),
