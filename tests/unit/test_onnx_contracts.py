@@ -62,6 +62,8 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "two types": (model([node("Add", "x", "c")], c=np.ones((3, 1, 1), np.float64)), r"float64 input y beside float32; expected one type"),
     "too many inputs": (model([node("Relu", "x", "x")]), r"2 inputs; expected 1"),
     "too few inputs": (model([node("Add", "x")]), r"1 inputs; expected 2"),
+    "no inputs": (model([helper.make_node("DequantizeLinear", [], ["y"], "it")]), r"0 inputs; expected 2 to 3"),
+    "nothing to copy": (model([helper.make_node("Identity", [], ["y"], "it")]), r"0 inputs; expected 1"),
     "left out input": (model([node("Conv", "x", "", "b")], b=np.ones(4, np.float32)), r"no input weight; expected one"),
     "used output": (
         model([node("MaxPool", outputs=["p", "places"], kernel_shape=[2, 2]), helper.make_node("Cast", ["places"], ["y"], "cast", to=FLOAT)]),
