@@ -98,6 +98,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
         model([node("ConvTranspose", "x", "w", output_padding=[2, 0])], w=W.transpose(1, 0, 2, 3)),
         r"output_padding \[2, 0\]; expected less than the stride or the dilation",
     ),
+    "sizes": (
+        model([helper.make_node("Shape", ["x"], ["n"], "shape"), node("Div", "n", "z")], z=np.array([0])),
+        r"inputs that it cannot be computed on \(FloatingPointError: [^\n]+\); expected inputs that fit each other",
+    ),
     "memory": (
         model([node("Tile", "x", "r")], r=np.array([1, 1 << 10, 1 << 10, 1 << 10])),
         r"a result of [\d,]+ numbers; expected at most 268,435,456",
@@ -183,6 +187,16 @@ def test_sizes_left_to_the_images_are_checked_when_they_are_known(tmp_path: Path
     assert load_onnx(tmp_path / "open.onnx")(torch.zeros(1, 3, 9, 9)).shape == (1, 3, 1, 1)
     with pytest.raises(InputError, match=r"^network '[^']*open\.onnx' has ONNX node 'it' \(MaxPool\) with a window of 9 on 8 positions"):
         quantize(tmp_path / "open.onnx", np.zeros((4, 3, 8, 8), np.float32))
+
+
+def test_a_network_takes_float32(tmp_path: Path) -> None:
+    onnx.save(model([node("Cast", to=FLOAT)], kind=onnx.TensorProto.UINT8, shape=("N", 3, "H", "W")), tmp_path / "pixels.onnx")
+    with pytest.raises(
+        InputError,
+        match=r"^network '[^']*pixels\.onnx' takes UINT8 as input 'x'; expected FLOAT \(float32\), pixels after preprocessing\. Export it with an "
+        r"input of float32\.$",
+    ):
+        load_onnx(tmp_path / "pixels.onnx")
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])

@@ -11,6 +11,7 @@ import torch.nn.functional as F  # noqa: N812 (PyTorch's own idiom)
 from torch import Tensor
 
 from hawx.importers.onnx.contracts import Call, Value, type_name
+from hawx.importers.onnx.reader import onnx_type
 
 
 def plain(function: Callable[..., Value]) -> Callable[..., Value]:
@@ -157,13 +158,6 @@ def element_type(call: Call, code: int) -> torch.dtype:
     if code not in ELEMENT_TYPES:
         raise call.refuse(f"type {onnx_type(code)}", ", ".join(type_name(t) for t in ELEMENT_TYPES.values()))
     return ELEMENT_TYPES[code]
-
-
-def onnx_type(code: int) -> str:
-    """Return what ONNX calls an element type."""
-    from onnx import TensorProto
-
-    return str(TensorProto.DataType.Name(code)) if code in TensorProto.DataType.values() else f"type {code}"
 
 
 ELEMENT_TYPES = {

@@ -22,9 +22,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from hawx.errors import InputError
 from hawx.importers.onnx.contracts import LARGEST, Call, Value, arranged, as_tensor, call_of, type_name
-from hawx.importers.onnx.elementwise import ELEMENT_TYPES, onnx_type
+from hawx.importers.onnx.elementwise import ELEMENT_TYPES
 from hawx.importers.onnx.quantization import dequantized_weight, is_dequantized_constant
-from hawx.importers.onnx.reader import OnnxGraph, OnnxInput, OnnxNode, read_onnx
+from hawx.importers.onnx.reader import OnnxGraph, OnnxInput, OnnxNode, onnx_type, read_onnx
 from hawx.importers.onnx.table import OPERATORS
 
 _PRODUCTS = ("Gemm", "MatMul")
@@ -72,7 +72,8 @@ class OnnxModule(nn.Module):
         if step.stored:
             result = inputs[0]
         elif contract.sizes is not None and _known(inputs):
-            result = contract.sizes(step.call, *inputs)
+            with np.errstate(divide="raise", invalid="raise"):
+                result = contract.sizes(step.call, *inputs)
         else:
             constant = tuple(isinstance(source, (_Stored, _Known)) for source in step.inputs)
             result = contract.function(step.call, *arranged(contract, step.call, inputs, constant))
@@ -87,6 +88,8 @@ class OnnxModule(nn.Module):
 
     def _try(self) -> None:
         """Run the network on tensors without numbers, and say at which node that fails."""
+        for given in self.graph.inputs:
+            self._type(given)
         if any(given.shape is None or None in given.shape[1:] for given in self.graph.inputs):
             return  # sizes are left to the images: tried when the network is traced
         with _quiet(), FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():

@@ -70,7 +70,7 @@ def read_onnx(path: str | Path) -> OnnxGraph:
     """Return the graph of an ONNX file of one input and one output, its constant operators folded.
 
     Raises:
-        InputError: the file is missing or damaged, its external data is missing, or it has several inputs or outputs.
+        InputError: the file is missing or damaged, its external data is missing, it has several inputs or outputs, or takes no float32.
         ToolMissingError: the package `onnx` is not installed.
     """
     try:
@@ -107,6 +107,11 @@ def read_onnx(path: str | Path) -> OnnxGraph:
             f"network {source!r} has {len(graph.inputs)} inputs ({', '.join(v.name for v in graph.inputs)}) and {len(graph.outputs)} outputs; "
             "expected one image tensor and one tensor of logits."
         )
+    if graph.inputs[0].code != onnx.TensorProto.FLOAT:
+        raise InputError(
+            f"network {source!r} takes {onnx_type(graph.inputs[0].code)} as input {graph.inputs[0].name!r}; expected FLOAT (float32), "
+            "pixels after preprocessing. Export it with an input of float32."
+        )
     return graph
 
 
@@ -134,6 +139,13 @@ def graph_of(proto: Any, source: str) -> OnnxGraph:
     kept = fold(nodes, constants, proto, source)
     outputs = tuple(value.name for value in graph.output)
     return OnnxGraph(source=source, nodes=tuple(kept), constants=constants, inputs=inputs, outputs=outputs, opset=opset)
+
+
+def onnx_type(code: int) -> str:
+    """Return what ONNX calls an element type."""
+    from onnx import TensorProto
+
+    return str(TensorProto.DataType.Name(code)) if code in TensorProto.DataType.values() else f"type {code}"
 
 
 def _check_names(graph: Any, source: str) -> None:
