@@ -89,8 +89,9 @@ def cut(call: Call, x: Tensor, starts: Any = None, ends: Any = None, axes: Any =
     for start, end, axis, step in zip(first, last, named, stride, strict=True):
         along = axis % x.ndim
         if step < 0:
-            places = np.arange(int(x.shape[along]))[start : _backward(end, int(x.shape[along])) : step]
-            x = x.index_select(along, torch.from_numpy(places.copy()))
+            places = range(int(x.shape[along]))[start : _backward(end, int(x.shape[along])) : step]
+            order = torch.arange(places.start, places.stop, places.step) if places else torch.arange(0)
+            x = x.index_select(along, order)
             continue
         part: list[Any] = [slice(None)] * x.ndim
         part[along] = slice(start, None if isinstance(end, int) and end > 2**31 - 2 else end, step)
