@@ -16,7 +16,6 @@ from torch import nn
 from hawx.errors import InputError
 from hawx.formats import IntFormat
 from hawx.importers.networks import load_network, quantize, save_network
-from hawx.importers.onnx_operators import OPERATORS
 from hawx.networks import requantize
 from hawx.networks.requantize import torch_dtype
 
@@ -51,7 +50,7 @@ def run_ort(path: Path | bytes, x: np.ndarray, *, optimize: bool = True) -> np.n
 
 @pytest.mark.parametrize("name", list(MODULES))
 def test_float_files_agree_with_onnxruntime(exported, name) -> None:
-    from hawx.importers.onnx_module import load_onnx
+    from hawx.importers.onnx.module import load_onnx
 
     expected = run_ort(exported[name], images(5))
     with torch.no_grad():
@@ -223,6 +222,102 @@ CASES = {
         {"w": np.ascontiguousarray(W.transpose(1, 0, 2, 3))},
     ),
     "expand_tile": (13, [("ReduceMean", ["x"], {"axes": [1], "keepdims": 1}), ("Tile", ["t0", "r"], {})], {"r": I64(1, 2, 1, 1)}),
+    "avg_pool_same": (17, [("AveragePool", ["x"], {"kernel_shape": [3, 2], "strides": [2, 2], "auto_pad": "SAME_UPPER"})], {}),
+    "avg_pool_same_counts": (
+        17,
+        [("AveragePool", ["x"], {"kernel_shape": [3, 3], "strides": [2, 1], "auto_pad": "SAME_LOWER", "count_include_pad": 1})],
+        {},
+    ),
+    "avg_pool_dilated": (19, [("AveragePool", ["x"], {"kernel_shape": [2, 3], "dilations": [3, 2], "pads": [1, 0, 1, 1]})], {}),
+    "avg_pool_ceil": (19, [("AveragePool", ["x"], {"kernel_shape": [3, 3], "strides": [3, 2], "ceil_mode": 1, "pads": [1, 0, 1, 1]})], {}),
+    "max_pool_far": (17, [("MaxPool", ["x"], {"kernel_shape": [3, 3], "pads": [2, 2, 2, 2], "strides": [2, 3]})], {}),
+    "max_pool_dilated": (17, [("MaxPool", ["x"], {"kernel_shape": [2, 2], "dilations": [3, 2], "pads": [1, 0, 0, 1], "ceil_mode": 1})], {}),
+    "lp_pool": (18, [("LpPool", ["x"], {"kernel_shape": [2, 3], "p": 3, "pads": [1, 1, 0, 1]})], {}),
+    "prelu_channels": (17, [("PRelu", ["x", "s"], {})], {"s": RNG.normal(size=(3, 1, 8)).astype(np.float32)}),
+    "clip_open": (17, [("Clip", ["x"], {}), ("Clip", ["t0", "", "hi"], {})], {"hi": np.float32(0.5)}),
+    "gather_negative": (17, [("Gather", ["x", "i"], {"axis": 1}), ("Gather", ["t0", "j"], {"axis": -1})], {"i": I64(-1, 0), "j": np.int64(-2)}),
+    "gather_matrix": (17, [("Gather", ["x", "i"], {"axis": 2})], {"i": np.array([[0, -1], [3, 2]], np.int64)}),
+    "slice_backward": (17, [("Slice", ["x", "s", "e", "ax", "st"], {})], {"s": I64(-1), "e": I64(-100), "ax": I64(-2), "st": I64(-3)}),
+    "gemm_scalar": (
+        17,
+        [("Flatten", ["x"], {"axis": -3}), ("Gemm", ["t0", "m", "b"], {})],
+        {"m": RNG.normal(size=(192, 5)).astype(np.float32), "b": np.float32(3)},
+    ),
+    "expand_fewer": (17, [("Expand", ["x", "s"], {})], {"s": I64(8, 1)}),
+    "conv_transpose_sides": (
+        17,
+        [("ConvTranspose", ["x", "w", "b"], {"strides": [3, 2], "pads": [0, 1, 2, 1], "output_padding": [2, 1]})],
+        {"w": np.ascontiguousarray(W.transpose(1, 0, 2, 3)), "b": F32(1, 2, 3, 4)},
+    ),
+    "conv_transpose_shape": (
+        17,
+        [("ConvTranspose", ["x", "w"], {"strides": [2, 2], "output_shape": [15, 18], "output_padding": [0, 1], "auto_pad": "SAME_UPPER"})],
+        {"w": np.ascontiguousarray(W.transpose(1, 0, 2, 3))},
+    ),
+    "resize_align": (
+        13,
+        [("Resize", ["x", "", "s"], {"mode": "linear", "coordinate_transformation_mode": "align_corners"})],
+        {"s": F32(1, 1, 1.25, 2)},
+    ),
+    "resize_cubic": (13, [("Resize", ["x", "", "s"], {"mode": "cubic", "cubic_coeff_a": -0.5, "exclude_outside": 1})], {"s": F32(1, 1, 1.7, 0.6)}),
+    "resize_antialias": (18, [("Resize", ["x", "", "s"], {"mode": "linear", "antialias": 1})], {"s": F32(1, 1, 0.6, 0.5)}),
+    "resize_ceil": (13, [("Resize", ["x", "", "s"], {"nearest_mode": "ceil"})], {"s": F32(1, 1, 1.7, 0.6)}),
+    "resize_sizes": (18, [("Resize", ["x", "", "", "n"], {"axes": [3, 2], "mode": "linear"})], {"n": I64(5, 13)}),
+    "resize_crop": (
+        18,
+        [
+            (
+                "Resize",
+                ["x", "r", "", "n"],
+                {"mode": "linear", "axes": [2, 3], "coordinate_transformation_mode": "tf_crop_and_resize", "extrapolation_value": 7.0},
+            )
+        ],
+        {"r": F32(0.1, -0.25, 0.8, 0.7), "n": I64(9, 10)},
+    ),
+    "depth_to_space_old": (13, [("Concat", ["x", "x", "x", "x"], {"axis": 1}), ("DepthToSpace", ["t0"], {"blocksize": 2})], {}),
+    "space_to_depth": (13, [("SpaceToDepth", ["x"], {"blocksize": 2})], {}),
+    "pad_wide": (13, [("Pad", ["x", "p"], {"mode": "edge"})], {"p": I64(0, 2, 9, 0, 0, 0, 1, 3)}),
+    "pad_cut": (13, [("Pad", ["x", "p"], {})], {"p": I64(0, 0, -1, 2, 0, 0, 0, -3)}),
+    "lrn": (17, [("LRN", ["x"], {"size": 3, "alpha": 0.5, "beta": 0.7, "bias": 1.5})], {}),
+    "top_k": (17, [("TopK", ["x", "k"], {"axis": 1, "largest": 0}, 2), ("Cast", ["t0b"], {"to": 1}), ("Add", ["t0", "t1"], {})], {"k": I64(2)}),
+    "cumulative": (17, [("CumSum", ["x", "a"], {"reverse": 1, "exclusive": 1})], {"a": np.int64(-1)}),
+    "trilu": (17, [("Trilu", ["x", "k"], {"upper": 0})], {"k": np.int64(-1)}),
+    "norms": (17, [("LpNormalization", ["x"], {"axis": 1, "p": 1}), ("MeanVarianceNormalization", ["t0"], {})], {}),
+    "layer_norm_outputs": (
+        17,
+        [("LayerNormalization", ["x", "a"], {"axis": 2}, 2), ("Add", ["t0", "t0b"], {})],
+        {"a": RNG.normal(size=(8, 8)).astype(np.float32)},
+    ),
+    "dropout_mask": (17, [("Dropout", ["x"], {}, 2), ("Where", ["t0b", "t0", "z"], {})], {"z": np.float32(0)}),
+    "integers": (
+        17,
+        [
+            ("Mul", ["x", "h"], {}),
+            ("Cast", ["t0"], {"to": 7}),
+            ("Div", ["t1", "d"], {}),
+            ("Mod", ["t1", "d"], {}),
+            ("Pow", ["t2", "two"], {}),
+            ("Add", ["t3", "t4"], {}),
+            ("Cast", ["t5"], {"to": 1}),
+        ],
+        {"h": np.float32(9), "d": np.array(3, np.int64), "two": np.array(2, np.int64)},
+    ),
+    "arg_max": (17, [("ArgMax", ["x"], {"axis": 2, "select_last_index": 1}), ("Cast", ["t0"], {"to": 1})], {}),
+    "sizes_of_halves": (
+        17,
+        [
+            ("Shape", ["x"], {}),
+            ("Slice", ["t0", "two", "four"], {}),
+            ("Cast", ["t1"], {"to": 1}),
+            ("Mul", ["t2", "factor"], {}),
+            ("Floor", ["t3"], {}),
+            ("Cast", ["t4"], {"to": 7}),
+            ("Slice", ["t0", "zero", "two"], {}),
+            ("Concat", ["t6", "t5"], {"axis": 0}),
+            ("Resize", ["x", "", "", "t7"], {"mode": "linear"}),
+        ],
+        {"zero": I64(0), "two": I64(2), "four": I64(4), "factor": np.float32(1.3)},
+    ),
     "folded": (
         13,
         [("Mul", ["c", "c"], {}), ("Sub", ["t0", "c"], {}), ("Add", ["x", "t1"], {})],
@@ -248,7 +343,7 @@ def build(case: str) -> onnx.ModelProto:
 
 @pytest.mark.parametrize("case", CASES)
 def test_operators_agree_with_onnxruntime(tmp_path, case) -> None:
-    from hawx.importers.onnx_module import load_onnx
+    from hawx.importers.onnx.module import load_onnx
     from hawx.networks.quantization.exporting import trace
 
     path = tmp_path / "case.onnx"
@@ -264,15 +359,6 @@ def test_operators_agree_with_onnxruntime(tmp_path, case) -> None:
     other = np.random.default_rng(2).normal(size=(3, 3, 8, 8)).astype(np.float32)
     with torch.no_grad():
         np.testing.assert_allclose(graph(torch.from_numpy(other)).numpy(), run_ort(path, other, optimize=False), rtol=2e-5, atol=2e-6)
-
-
-def test_every_operator_is_tried() -> None:
-    tried = {kind for _, nodes, _ in CASES.values() for kind, *_ in nodes}
-    trivial = {"Relu", "Sigmoid", "Tanh", "Exp", "Log", "Abs", "Floor", "Ceil", "Reciprocal", "Softplus", "Softsign", "Mish", "Sin", "Cos", "Sign"}
-    trivial |= {"Round", "Not", "Neg", "Equal", "Less", "Mod", "LogSoftmax", "Identity", "Dropout", "Cast", "ReduceSum", "ReduceMax"}
-    elsewhere = {"QuantizeLinear", "DequantizeLinear", "GroupNormalization", "ConstantOfShape", "Range", "Expand", "Upsample"}
-    assert set(OPERATORS) - tried - trivial - elsewhere == set()
-    assert len(OPERATORS) >= 55
 
 
 def test_a_file_made_for_one_image_takes_any_number(tmp_path) -> None:
@@ -305,8 +391,8 @@ def test_bad_files(tmp_path, exported) -> None:
     onnx.save(small_onnx([helper.make_node("Det", ["x"], ["y"], "the_node")], {}), unknown)
     with pytest.raises(
         InputError,
-        match=r"^network '.*unknown\.onnx' uses ONNX node 'the_node' \(Det\), which is not known; expected one of: Abs, Add, .+\. "
-        r"Export it with those, or ask for it\.$",
+        match=r"^network '.*unknown\.onnx' uses ONNX node 'the_node' \(Det\), which is not known; expected one of the \d+ operators "
+        r"that docs/operators\.md lists\. Export it with those, or ask for it\.$",
     ):
         quantize(unknown, images(4))
     custom = tmp_path / "custom.onnx"
@@ -314,8 +400,8 @@ def test_bad_files(tmp_path, exported) -> None:
     with pytest.raises(InputError, match=r"^network '.*custom\.onnx' uses my\.ops::Thing at node 'n'; expected standard ONNX operators\.$"):
         quantize(custom, images(4))
     old = tmp_path / "old.onnx"
-    onnx.save(small_onnx([helper.make_node("Relu", ["x"], ["y"], "n")], {}, opset=7), old)
-    with pytest.raises(InputError, match=r"^network '.*old\.onnx' uses ONNX opset 7; expected 11 to 25\. Use onnx\.version_converter\.$"):
+    onnx.save(small_onnx([helper.make_node("Relu", ["x"], ["y"], "n")], {}, opset=99), old)
+    with pytest.raises(InputError, match=r"^network '.*old\.onnx' uses ONNX opset 99; expected 1 to 28\. Use onnx\.version_converter\.$"):
         quantize(old, images(4))
 
 

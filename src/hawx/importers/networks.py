@@ -59,7 +59,7 @@ def quantize(
 
             module = load_pt2(path)
         elif path.suffix == ".onnx":
-            from hawx.importers.onnx_module import load_onnx
+            from hawx.importers.onnx.module import load_onnx
 
             module = load_onnx(path)
             if module.graph.quantized:

@@ -3,8 +3,8 @@
 Two kinds, chosen so that results do not depend on batch size, thread count, memory format or vector width:
 
 * `EXACT`: data movement and operators that IEEE 754 defines to the last bit (add, multiply, maximum, …), called as they are;
-* `ROUNDED`: sums and transcendental functions, computed in float64 and rounded once to float32. Their float64 result may differ by a
-  few units in its own last place from one vector width to another, some 2^-50 relative, which the rounding to float32 removes.
+* `ROUNDED`: sums and transcendental functions, computed in float64 and rounded once to the type of their operands. Their float64 result
+  may differ by a few units in its own last place from one vector width to another, some 2^-50 relative, which the rounding to float32 removes.
 
 A program names operators; it never carries code. A name outside the table is refused when the program is built.
 """
@@ -28,18 +28,21 @@ Value = Any
 EXACT: frozenset[str] = operators(
     """
     add.Tensor add.Scalar sub.Tensor sub.Scalar rsub.Scalar mul.Tensor mul.Scalar div.Tensor div.Scalar neg.default abs.default sqrt.default
+    div.Tensor_mode div.Scalar_mode remainder.Tensor remainder.Scalar fmod.Tensor fmod.Scalar
     reciprocal.default square.default relu.default relu6.default hardtanh.default clamp.default clamp.Tensor clamp_min.default clamp_max.default
     maximum.default minimum.default leaky_relu.default prelu.default sign.default floor.default ceil.default round.default
     max_pool1d.default max_pool2d.default avg_pool1d.default avg_pool2d.default amax.default amin.default
+    argmax.default argmin.default sort.stable isnan.default
     view.default reshape.default _unsafe_view.default flatten.using_ints unflatten.int permute.default transpose.int t.default numpy_T.default
     unsqueeze.default squeeze.default squeeze.dim squeeze.dims expand.default expand_as.default repeat.default tile.default
     cat.default stack.default slice.Tensor select.int narrow.default split.Tensor split_with_sizes.default chunk.default unbind.int
     constant_pad_nd.default pad.default reflection_pad2d.default replication_pad2d.default
     clone.default contiguous.default detach.default alias.default to.dtype _to_copy.default lift_fresh_copy.default
     roll.default flip.default pixel_shuffle.default pixel_unshuffle.default channel_shuffle.default upsample_nearest2d.default upsample_nearest2d.vec
-    index_select.default index.Tensor gather.default embedding.default where.self masked_fill.Scalar
+    index_select.default index.Tensor gather.default scatter.src embedding.default repeat_interleave.self_int where.self masked_fill.Scalar
     eq.Scalar ne.Scalar gt.Scalar ge.Scalar lt.Scalar le.Scalar eq.Tensor gt.Tensor ge.Tensor lt.Tensor le.Tensor
-    logical_not.default logical_and.default logical_or.default bitwise_not.default
+    logical_not.default logical_and.default logical_or.default logical_xor.default
+    bitwise_not.default bitwise_and.Tensor bitwise_or.Tensor bitwise_xor.Tensor
     arange.default arange.start arange.start_step full.default full_like.default zeros.default zeros_like.default ones.default ones_like.default
     new_zeros.default new_full.default scalar_tensor.default sym_size.int
     """
@@ -48,14 +51,17 @@ EXACT: frozenset[str] = operators(
 ROUNDED: frozenset[str] = operators(
     """
     mean.dim mean.default sum.dim_IntList sum.default var.dim var.correction std.dim std.correction cumsum.default
+    prod.dim_int cumprod.default logsumexp.default scatter_reduce.two
     adaptive_avg_pool1d.default adaptive_avg_pool2d.default softmax.int _softmax.default _safe_softmax.default log_softmax.int
     sigmoid.default tanh.default exp.default log.default erf.default pow.Tensor_Scalar pow.Tensor_Tensor pow.Scalar rsqrt.default sin.default
-    cos.default     gelu.default silu.default mish.default elu.default selu.default celu.default softplus.default softsign.default log_sigmoid.default
+    cos.default tan.default asin.default acos.default atan.default sinh.default cosh.default asinh.default acosh.default atanh.default
+    gelu.default silu.default mish.default elu.default selu.default celu.default softplus.default softsign.default log_sigmoid.default
     layer_norm.default group_norm.default instance_norm.default batch_norm.default rms_norm.default linalg_vector_norm.default norm.ScalarOpt_dim
     linear.default matmul.default mm.default bmm.default addmm.default baddbmm.default einsum.default
-    conv1d.default conv2d.default conv3d.default conv2d.padding conv1d.padding conv_transpose2d.input convolution.default
-    scaled_dot_product_attention.default
+    conv1d.default conv2d.default conv3d.default conv2d.padding conv1d.padding conv_transpose1d.default conv_transpose2d.input conv_transpose3d.input
+    convolution.default scaled_dot_product_attention.default
     upsample_bilinear2d.default upsample_bilinear2d.vec upsample_bicubic2d.default upsample_bicubic2d.vec
+    grid_sampler.default
     """
 )
 
@@ -151,7 +157,8 @@ OWN: Mapping[str, Callable[..., Value]] = {
 MULTIPLYING: frozenset[str] = operators(
     """
     linear.default matmul.default mm.default bmm.default addmm.default baddbmm.default einsum.default conv1d.default conv2d.default conv3d.default
-    conv2d.padding conv1d.padding conv_transpose2d.input convolution.default scaled_dot_product_attention.default
+    conv2d.padding conv1d.padding conv_transpose1d.default conv_transpose2d.input conv_transpose3d.input convolution.default
+    scaled_dot_product_attention.default
     """
 )
 """Operators that multiply and accumulate: where one remains as glue, the network's coverage list names it."""
@@ -178,22 +185,28 @@ def operator_of(op: str) -> Callable[..., Value]:
 
 
 def _rounded(function: Callable[..., Value]) -> Callable[..., Value]:
-    def wide(value: Value) -> Value:
-        if isinstance(value, Tensor):
-            return value.to(torch.float64) if value.dtype == torch.float32 else value
+    def wide(value: Value, found: set[torch.dtype]) -> Value:
+        if isinstance(value, Tensor) and value.is_floating_point():
+            found.add(value.dtype)
+            return value.to(torch.float64)
         if isinstance(value, (list, tuple)):
-            return type(value)(wide(item) for item in value)
+            return type(value)(wide(item, found) for item in value)
         return torch.float64 if value is torch.float32 else value
 
-    def narrow(value: Value) -> Value:
+    def narrow(value: Value, dtype: torch.dtype) -> Value:
         if isinstance(value, Tensor):
-            return value.to(torch.float32) if value.dtype == torch.float64 else value
-        return tuple(narrow(item) for item in value) if isinstance(value, (list, tuple)) else value
+            return value.to(dtype) if value.dtype == torch.float64 else value
+        return tuple(narrow(item, dtype) for item in value) if isinstance(value, (list, tuple)) else value
 
     def rounded(*args: Value, **kwargs: Value) -> Value:
-        return narrow(function(*(wide(a) for a in args), **{k: wide(v) for k, v in kwargs.items()}))
+        found: set[torch.dtype] = set()
+        result = function(*(wide(a, found) for a in args), **{k: wide(v, found) for k, v in kwargs.items()})
+        return narrow(result, next((dtype for dtype in _WIDEST_FIRST if dtype in found), torch.float32))
 
     return rounded
+
+
+_WIDEST_FIRST = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
 def resolve(value: Any, values: Mapping[str, Value]) -> Any:

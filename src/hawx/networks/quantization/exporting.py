@@ -38,6 +38,8 @@ def trace(module: nn.Module, example: Tensor, *, name: str) -> GraphModule:
     try:
         with quiet(), torch.no_grad():
             program = torch.export.export(module, (example,), dynamic_shapes=({0: Dim.DYNAMIC},))
+    except InputError:
+        raise
     except Exception as error:  # the user's forward and the tracer may raise anything
         raise InputError(_explain(name, error)) from error
     finally:
