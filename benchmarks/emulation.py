@@ -62,7 +62,7 @@ def e1() -> dict[str, object]:
             w = rng.integers(-128, 128, (groups * per_group, depth, *kernel)).astype(np.int8)
             expected = reference.conv2d(x, w, [block] * len(w), stride=stride, padding=(1, 2, 0, 1), groups=groups)
             work = Work(pixels=1, reduction=1, filters=1, codes=1, depthwise=groups > 1 and depth == 1)
-            for engine in native_engines(block, work, machine.model.tier):
+            for engine in native_engines(block, machine.knowledge.of(block), work, machine.model.tier):
                 found = emulate.conv2d(x, w, block, stride=stride, padding=(1, 2, 0, 1), groups=groups, engine=engine)
                 if not np.array_equal(found, expected):
                     raise SystemExit(f"E1 fails: {engine} on {target}")

@@ -10,13 +10,15 @@ import pytest
 from blocks import exact, full_rank, low_rank
 
 from hawx import emulate
+from hawx.blocks import Block
+from hawx.blocks.decompositions import decompose
 from hawx.emulate import Machine
 from hawx.emulate.bench import bench
 from hawx.emulate.calibrate import calibrate
 from hawx.emulate.cost import COUNTS, CostModel, Effort, Tier, Work, built_in
 from hawx.emulate.engine import AUTO, Engine
 from hawx.emulate.native import describe, extension
-from hawx.emulate.plan import choose
+from hawx.emulate.plan import Choice, choose
 from hawx.emulate.workloads import WORKLOADS
 from hawx.errors import InputError, UnknownNameError
 from hawx.store.calibration import calibrated_machine, read_model, write_model
@@ -27,6 +29,10 @@ WORK = Work(pixels=64000, reduction=576, filters=64, codes=4_096_000)
 def tier(name: str) -> Tier:
     """A tier that was compiled, whether it runs here or not."""
     return next(describe(kernels) for kernels in extension().tiers() if kernels.name == name)
+
+
+def chosen_for(block: Block, work: Work, model: CostModel, engine: str) -> Choice:
+    return choose(block, decompose(block), work, model, engine)
 
 
 def test_counts_of_a_factored_layer() -> None:
@@ -49,8 +55,8 @@ def test_counts_of_a_factored_layer() -> None:
 def test_the_exact_block_is_factored_and_full_rank_is_not(target: str) -> None:
     if target != "scalar":  # where a multiplication costs as much as a lookup, either may win
         expected = Engine.BYTES if target == "avx512_vnni" else Engine.FACTORED
-        assert choose(exact(), WORK, built_in(tier(target)), AUTO).engine is expected
-    chosen = choose(full_rank(), WORK, built_in(tier(target)), AUTO)
+        assert chosen_for(exact(), WORK, built_in(tier(target)), AUTO).engine is expected
+    chosen = chosen_for(full_rank(), WORK, built_in(tier(target)), AUTO)
     assert chosen.engine in (Engine.TABLE, Engine.LOOKUP)
     assert not {Engine.FACTORED, Engine.BYTES, Engine.RESIDUAL} & chosen.seconds.keys()
     assert chosen.seconds[chosen.engine] == min(chosen.seconds.values())
@@ -58,13 +64,13 @@ def test_the_exact_block_is_factored_and_full_rank_is_not(target: str) -> None:
 
 def test_few_pixels_do_not_pay_for_expanding_a_table() -> None:
     few = Work(pixels=4, reduction=576, filters=64, codes=2304)
-    assert choose(full_rank(), few, built_in(tier("avx2")), AUTO).engine is Engine.LOOKUP
-    assert choose(full_rank(), WORK, built_in(tier("avx2")), AUTO).engine is Engine.TABLE
+    assert chosen_for(full_rank(), few, built_in(tier("avx2")), AUTO).engine is Engine.LOOKUP
+    assert chosen_for(full_rank(), WORK, built_in(tier("avx2")), AUTO).engine is Engine.TABLE
 
 
 def test_a_table_that_no_kernel_holds_runs_in_torch() -> None:
     table = np.random.default_rng(0).integers(0, 1 << 20, (256, 256))
-    assert choose(emulate.reference.Block.from_table(table, name="b"), WORK, built_in(tier("avx2")), AUTO).engine is Engine.TORCH
+    assert chosen_for(Block.from_table(table, name="b"), WORK, built_in(tier("avx2")), AUTO).engine is Engine.TORCH
 
 
 def test_calibration_measures_this_machine_and_results_stay(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from hawx import emulate
 from hawx.blocks import Block
+from hawx.blocks.knowledge import common_knowledge
 from hawx.emulate import ENGINES, layers, reference
 from hawx.emulate.cost import Work
 from hawx.emulate.geometry import Geometry
@@ -69,7 +70,7 @@ BLOCKS = {
 def computes(engine: str, block: Block, target: str, *, depthwise: bool = False) -> bool:
     """Whether the tier offers `engine` for `block` (of which the reference asks nothing)."""
     work = Work(pixels=1, reduction=1, filters=1, codes=1, depthwise=depthwise)
-    return engine in (*native_engines(block, work, emulate.Machine(target).model.tier), "auto", "torch", "reference")
+    return engine in (*native_engines(block, common_knowledge().of(block), work, emulate.Machine(target).model.tier), "auto", "torch", "reference")
 
 
 def test_remainders_are_added_where_the_processor_has_dot_products_of_bytes(target: str) -> None:

@@ -19,7 +19,7 @@ from hawx.emulate.groups import group_filters
 from hawx.emulate.layers import Operands
 from hawx.emulate.machine import Machine, default_machine
 from hawx.emulate.native import extension
-from hawx.emulate.plan import make_plan, products_of
+from hawx.emulate.plan import make_plan
 from hawx.emulate.workloads import WORKLOADS, Shape
 from hawx.errors import InputError, UnknownNameError
 from hawx.formats import S8
@@ -153,14 +153,14 @@ def _rows(
     float32 = macs / min(best[len(ours) : len(ours) + 2]) / 1e9
     gather = gathers[0][1] / best[-1] / 1e9 * threads if gathers[0][1] else None
     for (kind, block), (_, chosen), seconds in zip(blocks, ours, best, strict=False):
-        gmacs = macs / seconds / 1e9
+        gmacs, words = macs / seconds / 1e9, machine.knowledge.of(block).words
         yield BenchRow(
             network=network,
             layer=str(shape),
             images=images,
             block=block.name,
             kind=kind,
-            products=products_of(block),
+            products=None if words is None else max(1, words.products),
             engine=chosen,
             gmacs=gmacs,
             float32_gmacs=float32,
@@ -192,7 +192,7 @@ def _alternate(calls: Sequence[Timed], repeats: int, threads: int) -> list[float
 
 def _ours(machine: Machine, shape: Shape, codes: Tensor, weight: Tensor, block: Block, engine: str, threads: int) -> tuple[Timed, str]:
     operands, groups = Operands.plain(weight, shape.geometry, scale=1e-4), group_filters([block] * shape.filters)
-    plan = make_plan(machine.model, operands, codes, groups, engine)
+    plan = make_plan(machine.model, machine.knowledge, operands, codes, groups, engine)
     chosen = Engine.TORCH if plan is None else plan[0][1]
     output = CodesOutput(scale=0.05, relu=True)
     return (lambda: machine.run(operands, codes, groups, output, engine, threads)), chosen.value

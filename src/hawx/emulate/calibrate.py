@@ -49,12 +49,12 @@ def calibrate(machine: Machine, *, repeats: int = 8, clock: Callable[[], float] 
     rng = np.random.default_rng(0)
     output = CodesOutput(scale=0.05, relu=True)  # as inside a network
     rows = []
-    for block, engines in _blocks(rng):
+    for block, engines in timed_blocks():
         for shape, images in SHAPES:
             codes = torch.from_numpy(rng.integers(0, 128, (images, shape.size, shape.size, shape.channels)).astype(np.int8)).permute(0, 3, 1, 2)
             operands, groups = Operands.plain(shape.draw_weight(rng), shape.geometry), group_filters([block] * shape.filters)
             work = operands.work(codes, shape.filters)
-            offered = native_engines(block, work, tier)
+            offered = native_engines(block, machine.knowledge.of(block), work, tier)
             for engine in engines:
                 if engine not in offered or (engine is Engine.LOOKUP and shape.macs * images > LOOKUP_PRODUCTS):
                     continue
@@ -82,8 +82,9 @@ def _fit(counts: NDArray[np.float64]) -> list[float]:
     return [float(value) for value in nnls(counts / scale, np.ones(len(counts)))[0] / scale]
 
 
-def _blocks(rng: np.random.Generator) -> list[tuple[Block, tuple[Engine, ...]]]:
+def timed_blocks() -> list[tuple[Block, tuple[Engine, ...]]]:
     """Return blocks with the engines to time: tables once, whatever the rank; remainders of two lengths."""
+    rng = np.random.default_rng(0)
     code = np.arange(-128, 128)
     exact, low = np.multiply.outer(code, code), np.multiply.outer(code & 7, code & 7)
     (u,), (v,) = rng.integers(-60, 60, (2, 1, 256))
