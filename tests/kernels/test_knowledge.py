@@ -73,7 +73,7 @@ DAMAGE: dict[str, Callable[[dict[str, Any]], object]] = {
     "a product less": lambda r: r["bytes"].pop(),
     "no products": lambda r: r.update(residual=[]),
     "no outer product": lambda r: r.update(words=[[1, 2]]),
-    "fractions": lambda r: r["words"][0][0].__setitem__(0, 0.5),
+    "no number": lambda r: r["words"][0][0].__setitem__(0, float("nan")),
     "long numbers": lambda r: r["words"][0][0].__setitem__(0, 1 << 90),
     "words": lambda r: r.update(bytes="bytes"),
     "nothing remains": lambda r: r.update(residual=r["bytes"]),
@@ -89,6 +89,16 @@ def test_a_damaged_record_is_refused(damage: str) -> None:
     assert damaged != record
     assert from_record(LEFT, damaged) is None
     assert from_record(LEFT, record) is not None
+
+
+def test_a_split_whose_classes_were_mistaken_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Classes are told by sums of multiples; here they are sums of one column, which rows share that differ elsewhere."""
+    low = sum(np.multiply.outer(CODES & (1 << i), CODES & ((1 << (4 - i)) - 1)) for i in range(3))
+    block = Block.from_table(exact().table - low, name="b")
+    record = to_record(block, decompose(block))
+    assert record["residual"]
+    monkeypatch.setattr("hawx.blocks.residual._MULTIPLIERS", (CODES == 8).astype(np.int64))
+    assert from_record(block, record) is None
 
 
 def test_a_table_is_searched_once_and_found_on_disk_by_the_next_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,8 +191,7 @@ def test_a_calibrated_machine_keeps_tables_in_its_folder(tmp_path: Path, monkeyp
     model = Machine().model
     monkeypatch.setattr("hawx.store.calibration.calibrate", lambda _: model)
     calibrated_machine(tmp_path).knowledge.of(LEFT)
-    monkeypatch.setattr(module, "decompose", refuse)
-    calibrated_machine(tmp_path).knowledge.of(LEFT)
+    assert [path.name for path in (tmp_path / "tables").iterdir()] == [f"{LEFT.sha256}.json"]
 
 
 def in_package() -> list[Block]:
