@@ -43,6 +43,8 @@ def test_counts_of_a_factored_layer() -> None:
     assert model.counts("bytes", work, Effort(3)) == every | {"byte_mac": 10 * 27 * 32 * 3, "byte_code": 180}
     split = {"byte_mac": 10 * 27 * 32 * 2, "byte_code": 225, "class_row": 10 * 27 * 64 * 1.5}
     assert model.counts("residual", work, Effort(2, 1.5)) == every | split
+    made = Work(pixels=1025, reduction=3, filters=65, codes=1025)  # rows are made twice, each in the time of four
+    assert model.counts("residual", made, Effort(1, 1.0, 32))["class_row"] == (1025 + 2 * 32 * 4) * 3 * 128
     assert model.counts("table", work, Effort(1)) == every | {"table_product": 10 * 27 * 32, "table_entry": 256 * 27 * 32}
     assert model.counts("table", Work(pixels=4097, reduction=1, filters=1, codes=1), Effort(1))["table_entry"] == 2 * 256 * 16
     assert model.counts("lookup", work, Effort(1)) == every | {"lookup_product": 10 * 27 * 17}

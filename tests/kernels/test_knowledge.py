@@ -16,14 +16,16 @@ import numpy as np
 import pytest
 from blocks import exact, full_rank, low_rank
 
+from hawx import emulate
 from hawx.blocks import Block, Library
 from hawx.blocks import knowledge as module
-from hawx.blocks.decompositions import Decompositions, decompose, from_record, to_record
+from hawx.blocks.decompositions import NOTHING, Decompositions, decompose, from_record, to_record
 from hawx.blocks.families import characterized_families
 from hawx.blocks.knowledge import Knowledge, shipped
 from hawx.designs import Assignment
-from hawx.emulate import Evaluator, Machine
+from hawx.emulate import Evaluator, Machine, layers
 from hawx.emulate.calibrate import timed_blocks
+from hawx.emulate.engine import SHARED_ENGINES
 from hawx.emulate.selfcheck import checked_blocks
 from hawx.networks import zoo
 from hawx.store.calibration import calibrated_machine
@@ -177,6 +179,37 @@ def test_the_least_recently_used_tables_are_forgotten_first(monkeypatch: pytest.
         knowledge.of(two)
 
 
+def test_a_table_is_searched_when_it_has_cost_a_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    knowledge, block = Knowledge(TableArchive(tmp_path)), low_rank(4, seed=11)
+    monkeypatch.setattr(module, "SEARCH_SECONDS", 1.0)
+    assert knowledge.worth(block, 0.4) is NOTHING
+    assert knowledge.worth(block, 0.4) is NOTHING
+    assert list(tmp_path.iterdir()) == []
+    found = knowledge.worth(block.renamed("other"), 0.4)
+    assert found.words is not None
+    assert found.words.products == 4
+    monkeypatch.setattr(module, "decompose", refuse)
+    assert knowledge.worth(block, 0.0) is found
+    assert same(Knowledge(TableArchive(tmp_path)).worth(block, 0.0), found)
+    assert Knowledge().worth(exact(), 0.0).words is not None
+
+
+def test_a_layer_that_costs_less_than_a_search_runs_by_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    block, machine = low_rank(2, seed=99), Machine(knowledge=Knowledge())
+    ran: list[str] = []
+    in_kernels = layers.in_kernels
+    monkeypatch.setattr(layers, "in_kernels", lambda *args: (ran.extend(engine for _, engine in args[5]), in_kernels(*args))[1])
+    monkeypatch.setattr("hawx.emulate.machine._default", machine)
+    monkeypatch.setattr(module, "SEARCH_SECONDS", 0.05)
+    a, w = np.random.default_rng(0).integers(-128, 128, (2, 64, 32)).astype(np.int8)
+    before = emulate.matmul(a, w, block)
+    assert ran[-1] in SHARED_ENGINES
+    monkeypatch.setattr(module, "SEARCH_SECONDS", 0.0)
+    after = emulate.matmul(a, w, block)
+    assert machine.knowledge.of(block).words is not None
+    np.testing.assert_array_equal(after, before)
+
+
 def test_workers_get_what_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(knowledge=Knowledge(TableArchive(tmp_path)))
     found = machine.knowledge.of(low_rank(4, seed=11))
@@ -223,6 +256,7 @@ def test_results_do_not_depend_on_where_knowledge_comes_from(tmp_path: Path, mon
     def logits(knowledge: Knowledge) -> np.ndarray:
         return Evaluator(network, library, data.images, data.labels, machine=Machine(knowledge=knowledge)).logits(design)
 
+    monkeypatch.setattr(module, "SEARCH_SECONDS", 0.0)
     from_package = logits(Knowledge())
     monkeypatch.setattr(module, "shipped", lambda _: None)
     np.testing.assert_array_equal(logits(Knowledge(TableArchive(tmp_path))), from_package)

@@ -18,7 +18,7 @@ from hawx.blocks.factorize import ByteFactors, Factors, Product, fewest, fewest_
 from hawx.blocks.residual import Residual, cheapest, remainder
 from hawx.formats import CODES
 
-SCHEMA = 1
+SCHEMA = 2
 """Of records; raised whenever a search finds other forms than before, so that older records are not used."""
 
 
@@ -34,8 +34,15 @@ class Decompositions:
     """Products of bytes and a remainder by classes of activations."""
 
 
+NOTHING = Decompositions(None, None, None)
+"""What is known before a search: that any table is a table."""
+
+SEARCH_SECONDS = 0.05
+"""What a search costs, about."""
+
+
 def decompose(block: Block) -> Decompositions:
-    """Search for all forms of a table. It takes 5 to 80 ms, whatever the table: ranks, products kept beside a remainder and classes are limited."""
+    """Search for all forms of a table. It takes 5 to 150 ms, whatever the table: ranks and products kept beside a remainder are limited."""
     sums = product_sums(block)
     return Decompositions(fewest(block, sums, 16), fewest_bytes(block, sums), cheapest(block, sums))
 

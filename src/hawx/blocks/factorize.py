@@ -113,24 +113,27 @@ def fewest_bytes(block: Block, sums: Sequence[Sequence[Product]]) -> ByteFactors
 
 def to_bytes(products: Sequence[Product]) -> ByteFactors | None:
     """Return a sum of outer products in bytes, or None where one of them does not fit."""
-    fitted = [fit_bytes(*product) for product in products]
-    usable = [product for product in fitted if product is not None]
-    if len(usable) < len(fitted):
+    fitted = [_fit_bytes(*product) for product in products]
+    if not all(fitted):
         return None
-    u, v = (np.array([p[i] for p in usable], np.int64).reshape(len(usable), CODES) for i in (0, 1))
+    parts = [part for product in fitted for part in product]
+    u, v = (np.array([part[i] for part in parts], np.int64).reshape(len(parts), CODES) for i in (0, 1))
     zero = -u.min(axis=1)
     return ByteFactors((u + zero[:, None]).astype(np.uint8), v.astype(np.int8), zero)
 
 
-def fit_bytes(u: NDArray[np.int64], v: NDArray[np.int64], scale: int) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-    """Absorb `scale` such that `u` spans a byte and `v` is a signed one, or return None where no divisor of it does."""
-    for divisor in range(1, min(abs(scale), CODES) + 1):
-        if scale % divisor == 0:
+def _fit_bytes(u: NDArray[np.int64], v: NDArray[np.int64], scale: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Absorb `scale` such that `u` spans a byte and `v` is a signed one, or two of them; return nothing where no divisor of it does."""
+    divisors = [divisor for divisor in range(1, min(abs(scale), CODES) + 1) if scale % divisor == 0]
+    for least, most in ((-128, 127), (-255, 255)):
+        for divisor in divisors:
             for part in (divisor, -divisor):
                 x, y = u * part, v * (scale // part)
-                if int(np.ptp(x)) < CODES and int(y.min()) >= -CODES // 2 and int(y.max()) < CODES // 2:
-                    return x, y
-    return None
+                if int(np.ptp(x)) < CODES and least <= int(y.min()) and int(y.max()) <= most:
+                    low = y.clip(-128, 127)
+                    # What lies beyond a byte is multiplied with the negative of the activation's factor: 127 and 128 make 255.
+                    return [(x, low)] if np.array_equal(low, y) else [(x, low), (-x, low - y)]
+    return []
 
 
 def outer_products(table: Table, max_rank: int = MAX_RANK) -> list[Product] | None:

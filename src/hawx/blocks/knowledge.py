@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from zipfile import ZipFile
 
 from hawx.blocks.block import Block
-from hawx.blocks.decompositions import Decompositions, decompose, from_record, to_record
+from hawx.blocks.decompositions import NOTHING, SEARCH_SECONDS, Decompositions, decompose, from_record, to_record
 
 CAPACITY = 1024
 """Tables that a process remembers, those used last: 10 to 150 kB each."""
@@ -41,6 +41,8 @@ class Knowledge:
     def __init__(self, archive: Archive | None = None, remembered: Mapping[str, Decompositions] | None = None) -> None:
         self.archive = archive
         self._remembered = OrderedDict(remembered or {})
+        self._spent: OrderedDict[str, float] = OrderedDict()
+        """Seconds that tables have been run for which nobody knows."""
         self._lock = Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -53,13 +55,32 @@ class Knowledge:
     def of(self, block: Block) -> Decompositions:
         """Return all forms of the table of `block`."""
         with self._lock:
-            found = self._remembered.pop(block.sha256, None) or self._read(block) or self._search(block)
-            self._remembered[block.sha256] = found
-            if len(self._remembered) > CAPACITY:
-                self._remembered.popitem(last=False)
-            return found
+            return self._remember(block, self._known(block) or self._search(block))
 
-    def _read(self, block: Block) -> Decompositions | None:
+    def worth(self, block: Block, seconds: float) -> Decompositions:
+        """Return what is worth knowing of a table that is about to be run for `seconds` as it is: `NOTHING` until that adds up to a search.
+
+        So a search never takes longer than what was run without it. Tables that anyone knows cost no search.
+        """
+        with self._lock:
+            if (known := self._known(block)) is not None:
+                return self._remember(block, known)
+            spent = self._spent.pop(block.sha256, 0.0) + seconds
+            if spent >= SEARCH_SECONDS:
+                return self._remember(block, self._search(block))
+            self._spent[block.sha256] = spent
+            _trim(self._spent)
+            return NOTHING
+
+    def _remember(self, block: Block, found: Decompositions) -> Decompositions:
+        self._remembered[block.sha256] = found
+        self._remembered.move_to_end(block.sha256)
+        _trim(self._remembered)
+        return found
+
+    def _known(self, block: Block) -> Decompositions | None:
+        if (known := self._remembered.get(block.sha256)) is not None or block.sha256 in self._spent:
+            return known
         record = shipped(block.sha256) or (self.archive and self.archive.read(block.sha256))
         return from_record(block, record) if record else None
 
@@ -68,6 +89,11 @@ class Knowledge:
         if self.archive is not None:
             self.archive.write(block.sha256, to_record(block, found))
         return found
+
+
+def _trim(values: OrderedDict[str, Any]) -> None:
+    if len(values) > CAPACITY:
+        values.popitem(last=False)
 
 
 def shipped(table: str) -> Mapping[str, Any] | None:

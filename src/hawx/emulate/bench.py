@@ -101,7 +101,7 @@ def bench(
 
     Args:
         networks: names in `WORKLOADS`.
-        blocks: (kind, s8×s8 block); default `default_blocks()`.
+        blocks: (kind, block on signed weights); default `default_blocks()`.
         threads: for ours, for PyTorch; the gather loop is timed on one and multiplied (it shares nothing).
         advance: called with 1 after every layer.
         machine: what runs ours; the default machine if None.
@@ -143,9 +143,10 @@ def _rows(
     images = min(256, max(1, MACS // shape.macs, PIXELS // shape.out_size**2))
     macs = shape.macs * images
     rng = np.random.default_rng(0)
-    codes = torch.from_numpy(rng.normal(0, 40, (images, shape.size, shape.size, shape.channels)).clip(0, 127).astype(np.int8)).permute(0, 3, 1, 2)
+    drawn = rng.normal(0, 40, (images, shape.size, shape.size, shape.channels)).clip(0, 127).astype(np.int8)  # as after a ReLU
+    codes, unsigned = (torch.from_numpy(c).permute(0, 3, 1, 2) for c in (drawn, 2 * drawn.astype(np.uint8)))
     weight = shape.draw_weight(rng)
-    ours = [_ours(machine, shape, codes, weight, block, engine, threads) for _, block in blocks]
+    ours = [_ours(machine, shape, codes if block.formats[0].signed else unsigned, weight, block, engine, threads) for _, block in blocks]
     gathers = [_gather(shape, codes, weight, block) for _, block in blocks[-1:]]
     calls = [*(call for call, _ in ours), *_float32(shape, codes, weight), *(call for call, _ in gathers)]
     with torch.inference_mode():

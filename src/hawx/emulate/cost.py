@@ -26,10 +26,16 @@ _NANOSECONDS = {
 }
 """Built-in figures of every tier: scalar and avx2 as measured on a Zen 3 core, the others scaled by vector width."""
 
+_CHUNK = 1024
+"""Output pixels for which the rows of remainders are made once, about: it depends on the cache that operands fill."""
+
+_MAKING = 4
+"""Rows that are added in the time in which one is made, about."""
+
 COUNTS = tuple(_NANOSECONDS)
 """What is counted: calls and finished outputs of every engine; multiply-accumulates and mapped input codes of factored ones, in words and in
-bytes (a code counts half again for every product beyond the first), rows of remainders; added products and expanded entries of table ones,
-products looked up one by one, input codes turned into planes."""
+bytes (a code counts half again for every product beyond the first), rows of remainders, made and added; added products and expanded entries of
+table ones, products looked up one by one, input codes turned into planes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +79,8 @@ class Effort:
     """Factors that it multiplies."""
     rows: float = 0.0
     """Rows of a remainder that it adds, in units of one byte per filter."""
+    entries: int = 0
+    """Such rows that it makes for every position before it adds them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +115,9 @@ class CostModel:
                 f"{kind}_code": laid_out,
             }
             if engine == "residual":
-                counts |= {"class_row": positions * _up(work.filters, self.tier.class_columns) * effort.rows, "byte_code": laid_out + work.codes}
+                made = -(-work.pixels // _CHUNK) * work.reduction * effort.entries * _MAKING
+                rows = (positions * effort.rows + made) * _up(work.filters, self.tier.class_columns)
+                counts |= {"class_row": rows, "byte_code": laid_out + work.codes}
             return counts
         if engine == "table":
             filters = _up(work.filters, self.tier.columns[1])

@@ -145,7 +145,8 @@ def _residual(kernels: Kernels, window: Window, known: Decompositions, weight: W
     tables = np.ascontiguousarray(np.stack(planes, axis=1).astype(np.uint8))
     group = split.group or 4
     longest = (1 << 15) // (split.span + 1) // group * group
-    call = _call(kernels.conv_residual, window, rows, panels, split.classes * np.uint8(16), tables, stacks, group, split.unit, longest)
+    classes = split.classes * np.uint8(min(16, 256 // len(split.rows)))  # as kernels want them: nearly offsets
+    call = _call(kernels.conv_residual, window, rows, panels, classes, tables, stacks, group, split.unit, longest)
     offset = _sums(split.low - split.factors.zero @ split.factors.v.astype(np.int64), weight)
     return Part(call, offset, panels.nbytes + stacks.nbytes)
 

@@ -38,7 +38,7 @@ def native_engines(block: Block, known: Decompositions, work: Work, tier: Tier) 
         if known.bytes is not None:
             engines[Engine.BYTES] = Effort(max(1, known.bytes.products))
         if (split := known.residual) is not None:
-            engines[Engine.RESIDUAL] = Effort(split.factors.products, split.rows_per_product)
+            engines[Engine.RESIDUAL] = Effort(split.factors.products, split.rows_per_product, split.entries)
     low, high = block.extremes
     if high - low < 1 << 16:
         engines |= {Engine.TABLE: Effort(), Engine.LOOKUP: Effort()}
@@ -69,7 +69,8 @@ def make_plan(model: CostModel, knowledge: Knowledge, operands: Operands, codes:
     group in turn keeps as many filters to itself as is predicted to be cheapest, until none changes.
     """
     largest_first = sorted(groups, key=lambda group: -len(group.filters))
-    options = [_options(operands, codes, group, knowledge.of(group.block), model, engine) for group in largest_first]
+    known = [_known(knowledge, group, operands.work(codes, len(group.filters)), model, engine) for group in largest_first]
+    options = [_options(operands, codes, group, found, model, engine) for group, found in zip(largest_first, known, strict=True)]
     if any(not option for option in options):
         return None
 
@@ -101,6 +102,14 @@ def make_plan(model: CostModel, knowledge: Knowledge, operands: Operands, codes:
         if keep < len(group.filters):
             left.append(FilterGroup(group.block, group.filters[keep:]))
     return [*plan, (left, together(sum(len(group.filters) for group in left))[1])] if left else plan
+
+
+def _known(knowledge: Knowledge, group: FilterGroup, work: Work, model: CostModel, engine: str) -> Decompositions:
+    """Return what is worth knowing of a group's table: all of it where tables are not what it would run on otherwise."""
+    low, high = group.block.extremes
+    if engine != AUTO or high - low >= 1 << 16:
+        return knowledge.of(group.block)
+    return knowledge.worth(group.block, min(model.seconds(e, work, Effort()) for e in SHARED_ENGINES))
 
 
 def _options(

@@ -13,7 +13,7 @@ from hawx.emulate.machine import Machine
 from hawx.files import cache_folder, read_cached, write_cached
 from hawx.store.tables import TableArchive
 
-SCHEMA = 4
+SCHEMA = 5
 
 
 def calibrated_machine(folder: Path | None = None, *, again: bool = False) -> Machine:
