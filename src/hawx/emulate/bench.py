@@ -193,6 +193,7 @@ def _alternate(calls: Sequence[Timed], repeats: int, threads: int) -> list[float
 
 def _ours(machine: Machine, shape: Shape, codes: Tensor, weight: Tensor, block: Block, engine: str, threads: int) -> tuple[Timed, str]:
     operands, groups = Operands.plain(weight, shape.geometry, scale=1e-4), group_filters([block] * shape.filters)
+    machine.knowledge.of(block)  # as if it had run for long
     plan = make_plan(machine.model, machine.knowledge, operands, codes, groups, engine)
     chosen = Engine.TORCH if plan is None else plan[0][1]
     output = CodesOutput(scale=0.05, relu=True)
