@@ -9,7 +9,6 @@ from time import thread_time
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from hawx.blocks import Block
 from hawx.emulate.cost import COUNTS, CostModel, built_in
@@ -77,6 +76,8 @@ def _fastest(call: Callable[[], object], repeats: int, clock: Callable[[], float
 
 def _fit(counts: NDArray[np.float64]) -> list[float]:
     """Return the seconds of each count, zero where nothing tells, from (measurements, counts) over the seconds that each measurement took."""
+    from scipy.optimize import nnls  # here, because it is needed once on a machine and slow to import
+
     scale = np.linalg.norm(counts, axis=0)
     scale[scale == 0] = 1.0
     return [float(value) for value in nnls(counts / scale, np.ones(len(counts)))[0] / scale]
