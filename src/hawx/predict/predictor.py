@@ -92,7 +92,7 @@ def validate(estimates: NDArray[np.float64], sigmas: NDArray[np.float64], measur
     """
     error = np.abs(estimates - measured)
     varied = len(measured) > 2 and np.ptp(estimates) > 0 and np.ptp(measured) > 0
-    rank = float(np.corrcoef(np.column_stack((_ranks(estimates), _ranks(measured))), rowvar=False)[1, 0]) if varied else None
+    rank = float(np.asarray(np.corrcoef(np.column_stack((_ranks(estimates), _ranks(measured))), rowvar=False))[1, 0]) if varied else None
     return rank, float(error.mean()), float((error <= 2 * sigmas).mean())
 
 
