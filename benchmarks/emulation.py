@@ -6,6 +6,7 @@ E1  every engine and tier equals the reference, on random asymmetric tables and 
 E2  the signed blocks of EvoApproxLib where HAWX_DATA has them, and truncated ones, on ResNet-18 layer shapes, over float32 convolution: at
     least 1.0 with int8 dot products in hardware, 0.3 elsewhere
 E3  a full-rank table over an AVX2 gather loop: at least 5
+E6  the unsigned blocks of EvoApproxLib on unsigned activations and signed weights, by sign-magnitude, likewise: median at least 1.0
 E4  whole ResNet-18 over its float32 evaluation time: at most 1.5, with one block everywhere and with blocks drawn for every filter; peak memory at
     batch 250: below 2 GB; the same of EfficientNet-Lite0 on 224x224, half of whose layers are depthwise
 Also: scaling from one to two threads, and the cost of a design that shares a prefix with one measured before.
@@ -30,7 +31,7 @@ import torch
 
 from benchmarks.common import save
 from hawx import emulate
-from hawx.blocks import Block, Library
+from hawx.blocks import Block, Library, sign_magnitude
 from hawx.designs import Assignment
 from hawx.emulate import BlockExecutor, Evaluator, reference
 from hawx.emulate.bench import BenchRow, bench, default_blocks
@@ -62,7 +63,7 @@ def e1() -> dict[str, object]:
             w = rng.integers(-128, 128, (groups * per_group, depth, *kernel)).astype(np.int8)
             expected = reference.conv2d(x, w, [block] * len(w), stride=stride, padding=(1, 2, 0, 1), groups=groups)
             work = Work(pixels=1, reduction=1, filters=1, codes=1, depthwise=groups > 1 and depth == 1)
-            for engine in native_engines(block, work, machine.model.tier):
+            for engine in native_engines(block, machine.knowledge.of(block), work, machine.model.tier):
                 found = emulate.conv2d(x, w, block, stride=stride, padding=(1, 2, 0, 1), groups=groups, engine=engine)
                 if not np.array_equal(found, expected):
                     raise SystemExit(f"E1 fails: {engine} on {target}")
@@ -72,13 +73,16 @@ def e1() -> dict[str, object]:
     return {"targets": emulate.targets(), "engines": sorted(engines), "values_compared": compared, "different": 0}
 
 
-def signed_blocks() -> list[Block]:
-    """Return the signed 8×8 multipliers of EvoApproxLib, none where HAWX_DATA does not have them."""
+def evoapprox_blocks(kind: str) -> list[Block]:
+    """Return the 8×8 multipliers of EvoApproxLib, `mul8s` or (on signed weights) `mul8u`, none where HAWX_DATA does not have them."""
     path = Path(os.environ.get("HAWX_DATA", "")) / "blocks" / "evoapproxlib_v2022_8x8.npz"
     if not path.exists():
         return []
     with np.load(path) as tables:
-        return [Block.from_table(tables[name], name=name) for name in tables.files if name.startswith("mul8s")]
+        chosen = {name: tables[name] for name in tables.files if name.startswith(kind)}
+    if kind == "mul8s":
+        return [Block.from_table(table, name=name) for name, table in chosen.items()]
+    return [sign_magnitude(Block.from_table(table, name=name, formats=("u8", "u8")), "u8") for name, table in chosen.items()]
 
 
 def fastest(calls: dict[str, Callable[[], object]], repeats: int, clock: Callable[[], float]) -> dict[str, float]:
@@ -173,8 +177,8 @@ def main() -> None:
     torch.set_num_threads(1)
     machine = timed_machine()
     emulate.use_machine(machine)
-    signed = signed_blocks()
-    blocks = [*(("signed", block) for block in signed), *default_blocks()]
+    signed, unsigned = evoapprox_blocks("mul8s"), evoapprox_blocks("mul8u")
+    blocks = [*(("signed", block) for block in signed), *(("unsigned", block) for block in unsigned), *default_blocks()]
     report = bench(("resnet18",), blocks=blocks, repeats=2 if options.quick else 5)
     figures: dict[str, Any] = {
         "target": report.target,
@@ -185,17 +189,18 @@ def main() -> None:
     print(f"{report.machine}; kernels {report.target}; one thread; torch {report.torch}")
     figures["E1"] = e1()
     print("E1 ", figures["E1"])
-    figures["E2"] = {}
+    figures |= {"E2": {}, "E6": {}}
     for kind, block in blocks:
         rows = [row for row in report.rows if row.block == block.name]
         engines = sorted({row.engine for row in rows})
-        figures["E2"][block.name] = {"kind": kind, "engines": engines, **ratios_of(rows)}
-        print(f"E2  {block.name:18} {kind:9} {shown(rows)}, {'+'.join(engines)}")
-    if signed:
-        rows = [row for row in report.rows if row.kind == "signed"]
+        figure = "E6" if kind == "unsigned" else "E2"
+        figures[figure][block.name] = {"kind": kind, "engines": engines, **ratios_of(rows)}
+        print(f"{figure}  {block.name:18} {kind:9} {shown(rows)}, {'+'.join(engines)}")
+    for kind, figure in (("signed", "E2"), ("unsigned", "E6")) if signed else ():
+        rows = [row for row in report.rows if row.kind == kind]
         share = sum(row.to_float32 >= 1 for row in rows) / len(rows)
-        figures["E2 signed"] = {**ratios_of(rows), "at least 1": share}
-        print(f"E2  all signed blocks: {shown(rows)}, at least 1.0x in {share:.0%}")
+        figures[f"{figure} {kind}"] = {**ratios_of(rows), "at least 1": share}
+        print(f"{figure}  all {kind} blocks: {shown(rows)}, at least 1.0x in {share:.0%}")
     full = [row for row in report.rows if row.kind == "full-rank"]
     gathers = [row.to_gather for row in full if row.to_gather is not None]
     if gathers:

@@ -5,6 +5,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <bit>
 #include <stdexcept>
 
 #include "baseline.hpp"
@@ -135,11 +136,12 @@ void conv_residual(const hawx::Kernels& k, const Bytes& x, const Window& window,
   require(static_cast<std::int64_t>(panels.shape(0)) == hawx::panel_size<std::uint8_t>(k, job.shape, parsed.products, job.filters),
           "panels: packed for another shape or target");
   const auto count = tables.shape(0), width = tables.shape(1);
-  require((count == 4 || count == 8 || count == 16) && (width == 1 || width == 2) && tables.shape(2) == hawx::kCodes,
-          "tables: expected 4, 8 or 16 classes of one or two bytes of 256 entries");
+  require(count >= 4 && count <= 256 && std::has_single_bit(count) && (width == 1 || width == 2) && tables.shape(2) == hawx::kCodes,
+          "tables: expected 4, 8, 16 … 256 classes of one or two bytes of 256 entries");
+  const unsigned scale = hawx::class_scale(static_cast<int>(count));
   require(class_map.shape(0) == hawx::kCodes, "classes: expected 256");
   for (int i = 0; i < hawx::kCodes; ++i)
-    require(class_map.data()[i] % 16 == 0 && class_map.data()[i] / 16u < count, "classes: expected 16 times the class of every code");
+    require(class_map.data()[i] % scale == 0 && class_map.data()[i] / scale < count, "classes: expected the scaled class of every code");
   require(static_cast<std::int64_t>(weights.shape(0)) == (job.filters + hawx::kClassColumns - 1) / hawx::kClassColumns && weights.shape(2) == hawx::kClassColumns &&
               static_cast<std::int64_t>(weights.shape(1)) == job.shape.taps() * job.shape.channels,
           "weights: expected (filters / 64, positions, 64)");

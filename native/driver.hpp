@@ -55,7 +55,7 @@ void conv_factored(const Kernels& k, const Shape& s, const Codes& x, const Map<T
 
 // Remainder of a block beside its products: `unit` times an entry for every class of the code and every weight.
 struct Classes {
-  const std::uint8_t* map;     // [256]: 16 times the class of a code
+  const std::uint8_t* map;     // [256]: `class_scale(count)` times the class of a code
   const std::uint8_t* tables;  // [class][width][256], the low bytes of entries before the high ones
   int count;                   // 4, 8 or 16
   int width;                   // bytes of an entry: 1 or 2

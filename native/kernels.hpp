@@ -11,6 +11,9 @@
 namespace hawx {
 
 constexpr int kCodes = 256;
+
+// Numbers of classes are multiplied by this before kernels see them: bytes that are nearly offsets.
+constexpr int class_scale(int classes) { return classes < 16 ? 16 : 256 / classes; }
 constexpr int kClassColumns = 64;      // filters whose remainders are added together
 constexpr int kDepthwiseColumns = 32;  // operands of depthwise weights come in multiples of this
 constexpr int kTablePixels = 4096;     // output pixels for which a table is expanded once
@@ -89,11 +92,11 @@ struct Kernels {
   // Writes what becomes of the sums of one column, elements of the output's type side by side.
   void (*finish_plane)(const std::uint32_t* acc, int pixels, int column, const Epilogue& epilogue, void* out);
 
-  // Remainders of 64 filters whose entries depend on one of 4, 8 or 16 classes of the code; `width` is 1 or 2 bytes of an entry. nullptr where
+  // Remainders of 64 filters whose entries depend on one of 4, 8, 16 … 256 classes of the code; `width` is 1 or 2 bytes of an entry. nullptr where
   // `gemm_bytes` is. `tables` is [class][byte of the entry][256], `weights` [k][64], `out` [k][class][64 entries].
   void (*expand_classes)(const std::uint8_t* tables, int classes, int width, const std::uint8_t* weights, int count, std::uint8_t* out) = nullptr;
 
-  // sums[pixel][64] (+)= sum over k < count of rows[k][codes[offsets[pixel] + k]], where codes are 16 times the class, in the form that
+  // sums[pixel][64] (+)= sum over k < count of rows[k][codes[offsets[pixel] + k]], where codes are `class_scale` times the class, in the form that
   // `widen_classes` undoes. Sums of `group` entries fit a byte if `width` is 1; `count` is a multiple of `group`, which is 4 if `width` is 2.
   void (*add_classes)(const std::uint8_t* codes, const std::ptrdiff_t* offsets, int pixels, const std::uint8_t* rows, int classes, int width,
                       int count, int group, std::uint16_t* sums, bool resume) = nullptr;

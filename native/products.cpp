@@ -134,7 +134,8 @@ HAWX_OPERANDS(std::uint8_t)
 
 namespace {
 
-constexpr int kClassBytes = 24 << 10;  // rows that are live at once: three quarters of the first-level cache
+constexpr int kClassBytes = 24 << 10;  // rows that are live at once: three quarters of the first-level cache,
+constexpr int kLeastStep = 8;          // except where they would be of fewer positions than this: sums come and go with every step
 
 struct alignas(64) ClassRow {
   std::uint8_t entries[kClassColumns];
@@ -144,7 +145,7 @@ struct alignas(64) ClassRow {
 class Remainder {
  public:
   Remainder(const Kernels& k, const Shape& s, const Classes& classes) : k_(k), classes_(classes), field_(s, s.channels, 1) {
-    const int row = classes.count * classes.width, fitting = kClassBytes / kClassColumns / row;
+    const int row = classes.count * classes.width, fitting = std::max(kClassBytes / kClassColumns / row, kLeastStep);
     const std::int64_t most = std::min(std::max(fitting / classes.group * classes.group, classes.group), classes.longest);
     std::int64_t position = 0;
     for (const auto& run : field_.runs())

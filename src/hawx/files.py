@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from os import PathLike
@@ -149,9 +149,9 @@ def read_cached(path: Path) -> dict[str, Any] | None:
     return values if isinstance(values, dict) else None
 
 
-def write_cached(path: Path, values: dict[str, Any]) -> None:
-    """Keep plain JSON values; a cache that cannot be written is passed over."""
+def write_cached(path: Path, values: Mapping[str, Any], *, indent: int | None = 1) -> None:
+    """Keep plain JSON values, on one line where `indent` is None; a cache that cannot be written is passed over."""
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as draft:
-            draft.write_text(json.dumps(values, indent=1), encoding="utf-8")
+            draft.write_text(json.dumps(values, indent=indent), encoding="utf-8")

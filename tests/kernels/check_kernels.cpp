@@ -178,13 +178,13 @@ bool check(const hawx::Kernels& k, int number) {
   // Products of bytes and a remainder, of bytes or of words, whose sums reach their limits.
   if (!c.depthwise && k.gemm_bytes != nullptr) {
     const int unit = number % 3 == 0 ? 1 : pick(1, 32);
-    const int products = pick(1, 3), classes = 4 << pick(0, 2), width = pick(1, 2), entry = width == 1 ? pick(1, 255) : pick(256, 4095);
+    const int products = pick(1, 3), classes = 4 << pick(0, 6), width = pick(1, 2), entry = width == 1 ? pick(1, 255) : pick(256, 4095);
     const int group = width == 1 ? std::min(8, 255 / entry) : 4, longest = (1 << 15) / (entry + 1) / group * group;
     std::vector<std::uint8_t> u(256 * products), classes_of(256), planes(classes * width * 256);
     std::vector<std::int8_t> v(256 * products);
     for (auto& x : u) x = static_cast<std::uint8_t>(random_bits());
     for (auto& x : v) x = static_cast<std::int8_t>(random_bits());
-    for (auto& x : classes_of) x = static_cast<std::uint8_t>(16 * pick(0, classes - 1));
+    for (auto& x : classes_of) x = static_cast<std::uint8_t>(hawx::class_scale(classes) * pick(0, classes - 1));
     d.table.assign(65536, 0);
     std::vector<int> rest(classes * 256);
     for (auto& x : rest) x = pick(0, 3) == 0 ? entry : pick(0, entry);
@@ -192,7 +192,7 @@ bool check(const hawx::Kernels& k, int number) {
       for (int i = 0; i < classes; ++i)
         for (int plane = 0; plane < width; ++plane) planes[(i * width + plane) * 256 + w] = static_cast<std::uint8_t>(rest[i * 256 + w] >> (8 * plane));
       for (int a = 0; a < 256; ++a) {
-        d.table[a * 256 + w] = unit * rest[classes_of[a] / 16 * 256 + w];
+        d.table[a * 256 + w] = unit * rest[classes_of[a] / hawx::class_scale(classes) * 256 + w];
         for (int i = 0; i < products; ++i) d.table[a * 256 + w] += u[a * products + i] * v[w * products + i];
       }
     }

@@ -10,12 +10,14 @@ import pytest
 from blocks import exact, full_rank, low_rank
 
 from hawx import emulate
+from hawx.blocks import Block
+from hawx.blocks.decompositions import decompose
 from hawx.emulate import Machine
 from hawx.emulate.bench import bench
 from hawx.emulate.cost import TERMS, CostModel, PairWork, Tier, Work, built_in
 from hawx.emulate.engine import AUTO, Engine
 from hawx.emulate.native import describe, extension
-from hawx.emulate.plan import select
+from hawx.emulate.plan import Selection, select
 from hawx.emulate.timing import time_kernels
 from hawx.emulate.workloads import WORKLOADS
 from hawx.errors import InputError, UnknownNameError
@@ -29,6 +31,10 @@ def tier(name: str) -> Tier:
     return next(describe(kernels) for kernels in extension().tiers() if kernels.name == name)
 
 
+def chosen_for(block: Block, work: Work, model: CostModel, engine: str) -> Selection:
+    return select(block, decompose(block), work, model, engine)
+
+
 def test_counts_of_a_factored_layer() -> None:
     model = CostModel(tier("scalar"), dict.fromkeys(TERMS, 1.0))
     work = Work(pixels=10, reduction=27, filters=17, codes=90)
@@ -37,6 +43,8 @@ def test_counts_of_a_factored_layer() -> None:
     assert model.amounts("bytes", work, PairWork(3)) == every | {"byte_mac": 10 * 27 * 32 * 3, "byte_code": 180}
     split = {"byte_mac": 10 * 27 * 32 * 2, "byte_code": 225, "class_row": 10 * 27 * 64 * 1.5}
     assert model.amounts("residual", work, PairWork(2, 1.5)) == every | split
+    made = Work(pixels=1025, reduction=3, filters=65, codes=1025)  # rows are made twice, each in the time of four
+    assert model.amounts("residual", made, PairWork(1, 1.0, 32))["class_row"] == (1025 + 2 * 32 * 4) * 3 * 128
     assert model.amounts("table", work, PairWork(1)) == every | {"table_product": 10 * 27 * 32, "table_entry": 256 * 27 * 32}
     assert model.amounts("table", Work(pixels=4097, reduction=1, filters=1, codes=1), PairWork(1))["table_entry"] == 2 * 256 * 16
     assert model.amounts("lookup", work, PairWork(1)) == every | {"lookup_product": 10 * 27 * 17}
@@ -49,8 +57,8 @@ def test_counts_of_a_factored_layer() -> None:
 def test_the_exact_block_is_factored_and_full_rank_is_not(target: str) -> None:
     if target != "scalar":  # where a multiplication costs as much as a lookup, either may win
         expected = Engine.BYTES if target == "avx512_vnni" else Engine.FACTORED
-        assert select(exact(), WORK, built_in(tier(target)), AUTO).engine is expected
-    chosen = select(full_rank(), WORK, built_in(tier(target)), AUTO)
+        assert chosen_for(exact(), WORK, built_in(tier(target)), AUTO).engine is expected
+    chosen = chosen_for(full_rank(), WORK, built_in(tier(target)), AUTO)
     assert chosen.engine in (Engine.TABLE, Engine.LOOKUP)
     assert not {Engine.FACTORED, Engine.BYTES, Engine.RESIDUAL} & chosen.seconds.keys()
     assert chosen.seconds[chosen.engine] == min(chosen.seconds.values())
@@ -58,13 +66,13 @@ def test_the_exact_block_is_factored_and_full_rank_is_not(target: str) -> None:
 
 def test_few_pixels_do_not_pay_for_expanding_a_table() -> None:
     few = Work(pixels=4, reduction=576, filters=64, codes=2304)
-    assert select(full_rank(), few, built_in(tier("avx2")), AUTO).engine is Engine.LOOKUP
-    assert select(full_rank(), WORK, built_in(tier("avx2")), AUTO).engine is Engine.TABLE
+    assert chosen_for(full_rank(), few, built_in(tier("avx2")), AUTO).engine is Engine.LOOKUP
+    assert chosen_for(full_rank(), WORK, built_in(tier("avx2")), AUTO).engine is Engine.TABLE
 
 
 def test_a_table_that_no_kernel_holds_runs_in_torch() -> None:
     table = np.random.default_rng(0).integers(0, 1 << 20, (256, 256))
-    assert select(emulate.reference.Block.from_table(table, name="b"), WORK, built_in(tier("avx2")), AUTO).engine is Engine.TORCH
+    assert chosen_for(Block.from_table(table, name="b"), WORK, built_in(tier("avx2")), AUTO).engine is Engine.TORCH
 
 
 def test_timing_measures_this_machine_and_results_stay(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,8 +72,23 @@ def test_the_exact_block_in_bytes_is_its_codes() -> None:
     assert mixed is not None
     assert signed.u[0].tolist() == mixed.u[0].tolist() == list(range(256))
     assert (signed.zero.tolist(), mixed.zero.tolist()) == ([128], [0])
-    assert byte_factors(exact(("u8", "u8"))) is None  # weights beyond a signed byte
     assert byte_factors(full_rank()) is None
+
+
+def test_weights_beyond_a_signed_byte_are_two_products() -> None:
+    factors = byte_factors(exact(("u8", "u8")))
+    assert factors is not None
+    assert factors.products == 2
+    assert np.array_equal(factors.table, np.multiply.outer(np.arange(256), np.arange(256)))
+
+
+@pytest.mark.parametrize(("weights", "products"), [(np.arange(-128, 128), 1), (2 * np.arange(-128, 128) + 1, 2), (2 * np.arange(-128, 128), None)])
+def test_two_products_reach_from_minus_255_to_255(weights: np.ndarray, products: int | None) -> None:
+    block = Block.from_table(np.multiply.outer(np.arange(256), weights), name="b")
+    factors = byte_factors(block)
+    assert (factors and factors.products) == products
+    if factors is not None:
+        assert np.array_equal(factors.table, block.table)
 
 
 def test_a_table_of_zeros_has_no_products_of_bytes() -> None:

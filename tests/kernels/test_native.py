@@ -79,7 +79,7 @@ def test_a_wrong_kernel_is_refused_before_the_first_product(monkeypatch: pytest.
 def test_a_machine_checks_its_kernels_once(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(target)
     assert machine.kernels.name == target
-    monkeypatch.setattr("hawx.emulate.machine.check_kernels", lambda _: pytest.fail("checked again"))
+    monkeypatch.setattr("hawx.emulate.machine.check_kernels", lambda *_: pytest.fail("checked again"))
     assert machine.kernels.name == target
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from hawx import emulate
 from hawx.blocks import Block
+from hawx.blocks.knowledge import common_knowledge
 from hawx.emulate import ENGINES, layers, reference
 from hawx.emulate.cost import Work
 from hawx.emulate.geometry import Geometry
@@ -54,11 +55,23 @@ SHAPES = {
     "long": ((1, 130, 3, 3), (18, 130, 3, 3), (1, 1), (1, 1, 1, 1), (1, 1), 1),
 }
 CODES = np.arange(-128, 128)
+
+
+def with_classes(classes: int, span: int) -> Block:
+    """The exact product and an entry of any row for every class of activations."""
+    rest = np.random.default_rng(classes).integers(0, span + 1, (classes, 256))
+    return Block.from_table(exact().table + rest[np.arange(256) * 3 % classes], name=f"classes_{classes}_{span}")
+
+
 BLOCKS = {
     "exact": exact(),
     "bytes left": Block.from_table(exact().table - np.multiply.outer(CODES & 7, CODES & 15), name="bytes_left"),
     "words left": Block.from_table(exact().table - np.multiply.outer(CODES & 15, 5 * (CODES & 31)), name="words_left"),
     "units left": Block.from_table(exact().table - 24 * np.multiply.outer(CODES & 7, CODES & 3), name="units_left"),
+    "bytes of 64 classes": with_classes(64, 40),
+    "bytes of 256 classes": with_classes(256, 200),
+    "words of 32 classes": with_classes(32, 900),
+    "words of 256 classes": with_classes(256, 4000),
     "rank3": low_rank(3),
     "rank6": low_rank(6),
     "pairs": full_rank(span=32768),
@@ -66,19 +79,22 @@ BLOCKS = {
 }
 
 
+REMAINDERS = [name for name in BLOCKS if "left" in name or "classes" in name]
+
+
 def computes(engine: str, block: Block, target: str, *, depthwise: bool = False) -> bool:
     """Whether the tier offers `engine` for `block` (of which the reference asks nothing)."""
     work = Work(pixels=1, reduction=1, filters=1, codes=1, depthwise=depthwise)
-    return engine in (*native_engines(block, work, emulate.Machine(target).model.tier), "auto", "torch", "reference")
+    return engine in (*native_engines(block, common_knowledge().of(block), work, emulate.Machine(target).model.tier), "auto", "torch", "reference")
 
 
 def test_remainders_are_added_where_the_processor_has_dot_products_of_bytes(target: str) -> None:
-    for name in ("bytes left", "words left", "units left"):
+    for name in REMAINDERS:
         assert computes("residual", BLOCKS[name], target) == (target == "avx512_vnni")
         assert not computes("residual", BLOCKS[name], target, depthwise=True)
 
 
-@pytest.mark.parametrize("name", ["bytes left", "words left", "units left"])
+@pytest.mark.parametrize("name", REMAINDERS)
 def test_sums_of_remainders_are_widened_before_they_pass_their_limit(name: str, target: str) -> None:
     if computes("residual", BLOCKS[name], target):
         a, w = codes((70, 5000)), codes((66, 5000))

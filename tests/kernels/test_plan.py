@@ -10,6 +10,7 @@ import torch
 from blocks import exact, full_rank, low_rank
 
 from hawx import emulate
+from hawx.blocks.knowledge import Knowledge
 from hawx.emulate import reference
 from hawx.emulate.cost import TERMS, CostModel, Tier
 from hawx.emulate.engine import AUTO, SHARED_ENGINES, Engine
@@ -31,7 +32,7 @@ def plan(counts: tuple[int, ...], engine: str = AUTO) -> list[tuple[list[int], E
     blocks = [BLOCKS[i] for i in np.random.default_rng(0).permutation(np.repeat(range(4), counts))]
     weight = torch.zeros((len(blocks), 4, 1, 1), dtype=torch.int8)
     constants = LayerConstants.plain(weight, Geometry())
-    found = make_plan(MODEL, constants, torch.zeros((1, 4, 8, 8), dtype=torch.int8), group_filters(blocks), engine)
+    found = make_plan(MODEL, Knowledge(), constants, torch.zeros((1, 4, 8, 8), dtype=torch.int8), group_filters(blocks), engine)
     assert found is not None
     filters = np.concatenate([group.filters for groups, _ in found for group in groups])
     assert sorted(filters) == list(range(len(blocks)))

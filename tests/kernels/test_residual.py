@@ -11,7 +11,7 @@ from blocks import exact, full_rank
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hawx.blocks import Block
+from hawx.blocks import Block, sign_magnitude
 from hawx.blocks.residual import MAX_SPAN, residual
 
 DATA = Path(os.environ.get("HAWX_DATA", Path(__file__).parents[2] / ".." / "shared")) / "blocks"
@@ -67,9 +67,35 @@ def test_a_split_is_the_table_or_none(seed: int, classes: int, span: int) -> Non
     assert split.rows.min(axis=0).tolist() == [0] * 256
     assert split.span <= MAX_SPAN
     assert int(split.classes.max()) < len(split.rows)
-    assert 1 <= split.factors.products < 4
+    assert 1 <= split.factors.products <= 4
+    assert len(split.rows) in (4, 8, 16, 32, 64, 128, 256)
     if split.group:
         assert split.group * split.span <= 255
+
+
+@pytest.mark.parametrize(("classes", "rows"), [(5, 8), (27, 32), (65, 128), (256, 256)])
+def test_a_remainder_of_any_rank_is_found_beside_the_exact_product(classes: int, rows: int) -> None:
+    rng = np.random.default_rng(0)
+    left = rng.integers(0, 100, (classes, 256))
+    block = Block.from_table(exact().table + left[np.arange(256) % classes], name="b")
+    split = residual(block)
+    assert split is not None
+    assert (split.factors.products, len(split.rows), split.unit) == (1, rows, 1)
+    assert split.classes.tolist() == [split.classes[a % classes] for a in range(256)]
+    assert np.array_equal(split.table, block.table)
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not (DATA / "evoapproxlib_v2022_8x8.npz").exists(), reason="needs shared/blocks (HAWX_DATA)")
+@pytest.mark.parametrize(("name", "classes"), [("C67", 16), ("DG8", 16), ("LK8", 16), ("ZDF", 32), ("0AB", 64), ("XFM", 256)])
+def test_evolved_tables_are_a_product_and_a_remainder(name: str, classes: int) -> None:
+    table = np.load(DATA / "evoapproxlib_v2022_8x8.npz")[f"mul8u_{name}"]
+    unsigned = Block.from_table(table, name=name, formats=("u8", "u8"))
+    for block, products in ((sign_magnitude(unsigned, "u8"), 1), (unsigned, 2)):  # unsigned weights take two bytes
+        split = residual(block)
+        assert split is not None
+        assert (split.factors.products, len(split.rows)) == (products, classes)
+        assert np.array_equal(split.table, block.table)
 
 
 def test_products_and_random_tables_have_no_remainder_worth_adding() -> None:

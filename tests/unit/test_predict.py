@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import spearmanr
 
 from hawx.designs.space import Choices
 from hawx.predict import Correction, Effects, Predictor, Probes, deciding_images, validate
@@ -193,3 +194,11 @@ def test_a_claim_lies_between_what_was_measured_and_what_is_predicted() -> None:
     assert sure[5] == pytest.approx(lucky[5], abs=0.3)
     assert lucky[5] + 0.5 < unsure[5] <= predicted[5] + 0.5
     assert (sigmas > 0).all()
+
+
+def test_the_rank_correlation_is_scipys_to_the_bit() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        estimates = rng.integers(0, 12, 40) / 7  # many are equal
+        measured = estimates + rng.integers(0, 12, 40)
+        assert validate(estimates, np.ones(40), measured)[0] == float(spearmanr(estimates, measured).statistic)

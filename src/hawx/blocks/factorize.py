@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,10 +42,10 @@ class Factors:
         """Number of integer matrix products that replace one layer."""
         return len(self.u)
 
-    @cached_property
-    def table(self) -> NDArray[np.int64]:
+    @property
+    def table(self) -> NDArray[Any]:
         """The product of the factors, shape (256, 256): equal to the table, that is what is verified."""
-        return np.asarray((self.u.T.astype(np.int64) * self.scale) @ self.v.astype(np.int64))
+        return multiply_out(self.u.T * self.scale, self.v)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,36 +64,49 @@ class ByteFactors:
         """Number of byte products of one pair of codes."""
         return len(self.u)
 
-    @cached_property
-    def table(self) -> NDArray[np.int64]:
+    @property
+    def table(self) -> NDArray[Any]:
         """The sum of the products, shape (256, 256)."""
-        return np.asarray((self.u.astype(np.int64) - self.zero[:, None]).T @ self.v.astype(np.int64))
+        return multiply_out(self.u.T - self.zero, self.v)
 
 
-_cache: dict[tuple[str, int], Factors | None] = {}
+def multiply_out(u: NDArray[Any], v: NDArray[Any]) -> NDArray[Any]:
+    """Return the integers `u @ v`, (256, products) by (products, 256), exactly: in float64, far faster, where no partial sum reaches 2^53.
+
+    They are int64 then, and Python ints (dtype object) otherwise.
+    """
+    if u.shape[1] * float(np.abs(u).max(initial=0)) * float(np.abs(v).max(initial=0)) < 1 << 53:
+        return np.asarray(u.astype(np.float64) @ v.astype(np.float64)).astype(np.int64)
+    return np.asarray(u.astype(object) @ v.astype(object))
 
 
 def factorize(block: Block, bits: int = 8) -> Factors | None:
     """Return the factors of `block` with the fewest products of `bits`-bit integers, or None if its rank is beyond `MAX_RANK`.
 
-    Two candidates compete: the table itself, and the exact product plus the factors of the error. Results are kept by `block.sha256`.
+    Two candidates compete: the table itself, and the exact product plus the factors of the error.
 
     Args:
         bits: 8 (int8 hardware; powers of two may be left in `scale`) or 16 (`scale` is all ones).
     """
-    key = (block.sha256, bits)
-    if key not in _cache:
-        candidates = [_fit(products, bits) for products in product_sums(block)]
-        best = min((c for c in candidates if c is not None), key=len, default=None)
-        found = None if best is None else _assemble(best, bits)
-        _cache[key] = found if found is not None and np.array_equal(found.table, block.table) else None
-    return _cache[key]
+    return fewest(block, product_sums(block), bits)
 
 
-@lru_cache(maxsize=256)
+def fewest(block: Block, sums: Sequence[Sequence[Product]], bits: int) -> Factors | None:
+    """Return what needs the fewest products of `bits`-bit integers among `sums` of outer products, or None where that is not the table."""
+    candidates = [_fit(products, bits) for products in sums]
+    best = min((c for c in candidates if c is not None), key=len, default=None)
+    found = None if best is None else _assemble(best, bits)
+    return found if found is not None and np.array_equal(found.table, block.table) else None
+
+
 def byte_factors(block: Block) -> ByteFactors | None:
     """Return the factors of `block` with the fewest products of unsigned by signed bytes, or None if those that were found do not fit bytes."""
-    candidates = [to_bytes(products) for products in product_sums(block)]
+    return fewest_bytes(block, product_sums(block))
+
+
+def fewest_bytes(block: Block, sums: Sequence[Sequence[Product]]) -> ByteFactors | None:
+    """Return what needs the fewest products of bytes among `sums` of outer products, or None where that is not the table."""
+    candidates = [to_bytes(products) for products in sums]
     best = min((c for c in candidates if c is not None), key=lambda c: c.products, default=None)
     return best if best is not None and np.array_equal(best.table, block.table) else None
 
@@ -101,23 +114,26 @@ def byte_factors(block: Block) -> ByteFactors | None:
 def to_bytes(products: Sequence[Product]) -> ByteFactors | None:
     """Return a sum of outer products in bytes, or None where one of them does not fit."""
     fitted = [_fit_bytes(*product) for product in products]
-    usable = [product for product in fitted if product is not None]
-    if len(usable) < len(fitted):
+    if not all(fitted):
         return None
-    u, v = (np.array([p[i] for p in usable], np.int64).reshape(len(usable), CODES) for i in (0, 1))
+    parts = [part for product in fitted for part in product]
+    u, v = (np.array([part[i] for part in parts], np.int64).reshape(len(parts), CODES) for i in (0, 1))
     zero = -u.min(axis=1)
     return ByteFactors((u + zero[:, None]).astype(np.uint8), v.astype(np.int8), zero)
 
 
-def _fit_bytes(u: NDArray[np.int64], v: NDArray[np.int64], scale: int) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-    """Absorb `scale` such that `u` spans a byte and `v` is a signed one, or return None where no divisor of it does."""
-    for divisor in range(1, min(abs(scale), CODES) + 1):
-        if scale % divisor == 0:
+def _fit_bytes(u: NDArray[np.int64], v: NDArray[np.int64], scale: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Absorb `scale` such that `u` spans a byte and `v` is a signed one, or two of them; return nothing where no divisor of it does."""
+    divisors = [divisor for divisor in range(1, min(abs(scale), CODES) + 1) if scale % divisor == 0]
+    for least, most in ((-128, 127), (-255, 255)):
+        for divisor in divisors:
             for part in (divisor, -divisor):
                 x, y = u * part, v * (scale // part)
-                if int(np.ptp(x)) < CODES and int(y.min()) >= -CODES // 2 and int(y.max()) < CODES // 2:
-                    return x, y
-    return None
+                if int(np.ptp(x)) < CODES and least <= int(y.min()) and int(y.max()) <= most:
+                    low = y.clip(-128, 127)
+                    # What lies beyond a byte is multiplied with the negative of the activation's factor: 127 and 128 make 255.
+                    return [(x, low)] if np.array_equal(low, y) else [(x, low), (-x, low - y)]
+    return []
 
 
 def outer_products(table: Table, max_rank: int = MAX_RANK) -> list[Product] | None:
@@ -132,14 +148,13 @@ def outer_products(table: Table, max_rank: int = MAX_RANK) -> list[Product] | No
     rows, columns = minor
     if not rows:
         return []
-    exact = matrix.astype(object)
+    upright, flat = matrix[rows].astype(object), matrix[:, columns].astype(object)
     # The projection onto `columns` is injective on the row space: the lattice of rows is found there and lifted back.
-    numerator, denominator = inverse(exact[np.ix_(rows, columns)])
-    basis = lattice_basis(exact[:, columns]) @ numerator @ exact[rows] // denominator
-    v = lll(basis)
+    numerator, denominator = inverse(upright[:, columns])
+    v = lll(lattice_basis(flat) @ numerator @ upright // denominator)
     numerator, denominator = inverse(v[:, columns])
-    u = exact[:, columns] @ numerator // denominator
-    if not np.array_equal(u @ v, exact):
+    u = flat @ numerator // denominator
+    if not np.array_equal(multiply_out(u, v), matrix):
         return None
     return [_primitive(u[:, i], v[i]) for i in range(len(rows))]
 
@@ -150,7 +165,6 @@ def _primitive(u: NDArray[np.object_], v: NDArray[np.object_]) -> Product:
     return (u // g).astype(np.int64), (v // h).astype(np.int64), g * h
 
 
-@lru_cache(maxsize=256)
 def product_sums(block: Block) -> tuple[list[Product], ...]:
     """Return the candidate sums of outer products: exact product plus error, and the table itself, each from its rows and its columns."""
     a, w = (f.values().astype(np.int64) for f in block.formats)
@@ -167,7 +181,7 @@ def _orientations(table: Table) -> list[list[Product]]:
     return [upright, [(v, u, scale) for u, v, scale in flat]]
 
 
-def _fit(products: list[Product], bits: int) -> list[Product] | None:
+def _fit(products: Sequence[Product], bits: int) -> list[Product] | None:
     """Split factors wider than `bits` into parts, or return None where 16-bit factors cannot absorb their scale."""
     limit = 1 << (bits - 1)
     fitted: list[Product] = []

@@ -22,15 +22,16 @@ def independent_rows(matrix: NDArray[np.int64], limit: int) -> tuple[list[int], 
     rest = np.asarray(matrix, np.int64) % _PRIME
     rows: list[int] = []
     columns: list[int] = []
-    while rest.any():
+    while True:
+        row, column = divmod(int(np.argmax(rest != 0)), rest.shape[1])
+        if not rest[row, column]:
+            return rows, columns
         if len(rows) == limit:
             return None
-        row, column = (int(i) for i in np.argwhere(rest)[0])
         rows.append(row)
         columns.append(column)
         pivot = rest[row] * pow(int(rest[row, column]), -1, _PRIME) % _PRIME
         rest = (rest - rest[:, column : column + 1] * pivot % _PRIME) % _PRIME
-    return rows, columns
 
 
 def inverse(matrix: Matrix) -> tuple[Matrix, int]:

@@ -19,7 +19,7 @@ from hawx.emulate.groups import group_filters
 from hawx.emulate.layers import LayerConstants
 from hawx.emulate.machine import Machine, default_machine
 from hawx.emulate.native import extension
-from hawx.emulate.plan import make_plan, products_of
+from hawx.emulate.plan import make_plan
 from hawx.emulate.workloads import WORKLOADS, Shape
 from hawx.errors import InputError, UnknownNameError
 from hawx.formats import S8
@@ -101,7 +101,7 @@ def bench(
 
     Args:
         networks: names in `WORKLOADS`.
-        blocks: (kind, s8×s8 block); default `default_blocks()`.
+        blocks: (kind, block on signed weights); default `default_blocks()`.
         threads: for ours, for PyTorch; the gather loop is timed on one and multiplied (it shares nothing).
         advance: called with 1 after every layer.
         machine: what runs ours; the default machine if None.
@@ -143,9 +143,10 @@ def _rows(
     images = min(256, max(1, MACS // shape.macs, PIXELS // shape.out_size**2))
     macs = shape.macs * images
     rng = np.random.default_rng(0)
-    codes = torch.from_numpy(rng.normal(0, 40, (images, shape.size, shape.size, shape.channels)).clip(0, 127).astype(np.int8)).permute(0, 3, 1, 2)
+    drawn = rng.normal(0, 40, (images, shape.size, shape.size, shape.channels)).clip(0, 127).astype(np.int8)  # as after a ReLU
+    codes, unsigned = (torch.from_numpy(c).permute(0, 3, 1, 2) for c in (drawn, 2 * drawn.astype(np.uint8)))
     weight = shape.draw_weight(rng)
-    ours = [_ours(machine, shape, codes, weight, block, engine, threads) for _, block in blocks]
+    ours = [_ours(machine, shape, codes if block.formats[0].signed else unsigned, weight, block, engine, threads) for _, block in blocks]
     gathers = [_gather(shape, codes, weight, block) for _, block in blocks[-1:]]
     calls = [*(call for call, _ in ours), *_float32(shape, codes, weight), *(call for call, _ in gathers)]
     with torch.inference_mode():
@@ -153,14 +154,14 @@ def _rows(
     float32 = macs / min(best[len(ours) : len(ours) + 2]) / 1e9
     gather = gathers[0][1] / best[-1] / 1e9 * threads if gathers[0][1] else None
     for (kind, block), (_, chosen), seconds in zip(blocks, ours, best, strict=False):
-        gmacs = macs / seconds / 1e9
+        gmacs, words = macs / seconds / 1e9, machine.knowledge.of(block).words
         yield BenchRow(
             network=network,
             layer=str(shape),
             images=images,
             block=block.name,
             kind=kind,
-            products=products_of(block),
+            products=None if words is None else max(1, words.products),
             engine=chosen,
             gmacs=gmacs,
             float32_gmacs=float32,
@@ -192,7 +193,8 @@ def _alternate(calls: Sequence[Timed], repeats: int, threads: int) -> list[float
 
 def _ours(machine: Machine, shape: Shape, codes: Tensor, weight: Tensor, block: Block, engine: str, threads: int) -> tuple[Timed, str]:
     constants, groups = LayerConstants.plain(weight, shape.geometry, scale=1e-4), group_filters([block] * shape.filters)
-    plan = make_plan(machine.model, constants, codes, groups, engine)
+    machine.knowledge.of(block)  # as if it had run for long
+    plan = make_plan(machine.model, machine.knowledge, constants, codes, groups, engine)
     chosen = Engine.TORCH if plan is None else plan[0][1]
     output = CodesOutput(scale=0.05, relu=True)
     return (lambda: machine.run(constants, codes, groups, output, engine, threads)), chosen.value

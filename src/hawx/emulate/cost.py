@@ -26,10 +26,16 @@ _NANOSECONDS = {
 }
 """Built-in figures of every tier: scalar and avx2 as measured on a Zen 3 core, the others scaled by vector width."""
 
+_CHUNK = 1024
+"""Output pixels for which the rows of remainders are made once, about: it depends on the cache that operands fill."""
+
+_MAKING = 4
+"""Rows that are added in the time in which one is made, about."""
+
 TERMS = tuple(_NANOSECONDS)
 """What takes time: calls and finished outputs of every engine; multiply-accumulates and mapped input codes of factored ones, in words and in
-bytes (a code takes half again for every product beyond the first), rows of remainders; added products and expanded entries of table ones,
-products looked up one by one, input codes turned into planes."""
+bytes (a code takes half again for every product beyond the first), rows of remainders, made and added; added products and expanded entries of
+table ones, products looked up one by one, input codes turned into planes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +79,8 @@ class PairWork:
     """Factors that it multiplies."""
     rows: float = 0.0
     """Rows of a remainder that it adds, in units of one byte per filter."""
+    entries: int = 0
+    """Such rows that it makes for every position before it adds them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +115,9 @@ class CostModel:
                 f"{kind}_code": laid_out,
             }
             if engine == "residual":
-                amounts |= {"class_row": positions * _up(work.filters, self.tier.class_columns) * pair.rows, "byte_code": laid_out + work.codes}
+                made = -(-work.pixels // _CHUNK) * work.reduction * pair.entries * _MAKING
+                rows = (positions * pair.rows + made) * _up(work.filters, self.tier.class_columns)
+                amounts |= {"class_row": rows, "byte_code": laid_out + work.codes}
             return amounts
         if engine == "table":
             filters = _up(work.filters, self.tier.columns[1])

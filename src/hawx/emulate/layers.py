@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hawx.blocks.knowledge import Knowledge
 from hawx.emulate import torch_engine
 from hawx.emulate.cache import ByteCache
 from hawx.emulate.cost import Work
@@ -78,7 +79,9 @@ class LayerConstants:
         )
 
 
-def in_kernels(kernels: Kernels, cache: ByteCache, constants: LayerConstants, codes: Tensor, plan: Plan, output: Output, threads: int) -> Tensor:
+def in_kernels(
+    kernels: Kernels, cache: ByteCache, knowledge: Knowledge, constants: LayerConstants, codes: Tensor, plan: Plan, output: Output, threads: int
+) -> Tensor:
     """Return the layer's output, (N, filters, H', W'), of codes (N, C, H, W) on the CPU, any memory format; what is prepared is kept in `cache`.
 
     For `int` they are accumulators in int32, which must hold them.
@@ -90,7 +93,7 @@ def in_kernels(kernels: Kernels, cache: ByteCache, constants: LayerConstants, co
     written, law = out.numpy(), _law_of(output)
     for groups, engine in plan:
         for share in _shares(constants, groups):
-            part = cache.get(constants, share.key(engine), partial(_prepare, kernels, cache, constants, share, engine))
+            part = cache.get(constants, share.key(engine), partial(_prepare, kernels, cache, knowledge, constants, share, engine))
             constant = (constants.bias[share.filters] + part.offset).astype(np.int32, casting="unsafe")  # modulo 2^32, as the kernels sum
             finish = finish_of(filters=share.filters, constant=constant, scale=constants.scale[share.filters], out=written, **law)
             part.call(values[:, share.channels], finish, threads)
@@ -119,9 +122,9 @@ def _shares(constants: LayerConstants, groups: Sequence[FilterGroup]) -> list[Sh
     return [Share(blocks, of[homes == h], filters[homes == h], slice(h * depth, (h + 1) * depth)) for h in np.unique(homes).tolist()]
 
 
-def _prepare(kernels: Kernels, cache: ByteCache, constants: LayerConstants, share: Share, engine: Engine) -> Part:
+def _prepare(kernels: Kernels, cache: ByteCache, knowledge: Knowledge, constants: LayerConstants, share: Share, engine: Engine) -> Part:
     multiplier = len(constants.weight) // constants.geometry.groups if constants.depthwise else None
-    return prepare(kernels, cache, share, _weight_codes(constants.weight, share.filters), constants.geometry, engine, multiplier)
+    return prepare(kernels, cache, knowledge, share, _weight_codes(constants.weight, share.filters), constants.geometry, engine, multiplier)
 
 
 def _weight_codes(weight: Tensor, filters: NDArray[np.int32]) -> WeightCodes:
@@ -130,21 +133,23 @@ def _weight_codes(weight: Tensor, filters: NDArray[np.int32]) -> WeightCodes:
     return np.ascontiguousarray(chosen.view(torch.uint8).numpy() ^ (128 if weight.dtype == torch.int8 else 0))
 
 
-def in_torch(cache: ByteCache, constants: LayerConstants, codes: Tensor, groups: Sequence[FilterGroup], bound: int, output: Output) -> Tensor:
+def in_torch(
+    cache: ByteCache, knowledge: Knowledge, constants: LayerConstants, codes: Tensor, groups: Sequence[FilterGroup], bound: int, output: Output
+) -> Tensor:
     """Return the layer's output, (N, filters, H', W'), on the device of `codes`; `output` `int` gives int64 where int32 does not hold `bound`."""
-    return _finish(constants, _accumulate(cache, constants, codes, groups), bound, output)
+    return _finish(constants, _accumulate(cache, knowledge, constants, codes, groups), bound, output)
 
 
-def _accumulate(cache: ByteCache, constants: LayerConstants, codes: Tensor, groups: Sequence[FilterGroup]) -> Tensor:
+def _accumulate(cache: ByteCache, knowledge: Knowledge, constants: LayerConstants, codes: Tensor, groups: Sequence[FilterGroup]) -> Tensor:
     """Return int64 accumulators, without the constant, on the device of `codes`."""
     weight = constants.weight.to(codes.device)
     if len(groups) == 1:
-        return torch_engine.accumulate(codes, weight, groups[0].block, constants.geometry, cache)
+        return torch_engine.accumulate(codes, weight, groups[0].block, constants.geometry, cache, knowledge)
     out: Tensor | None = None
     for group in groups:
         filters = torch.from_numpy(group.filters).to(codes.device)
         whole = constants.geometry.groups > 1  # convolution groups stay whole: compute all filters, keep those of the block
-        part = torch_engine.accumulate(codes, weight if whole else weight[filters], group.block, constants.geometry, cache)
+        part = torch_engine.accumulate(codes, weight if whole else weight[filters], group.block, constants.geometry, cache, knowledge)
         if out is None:
             out = part.new_empty((part.shape[0], len(weight), *part.shape[2:]))
         out[:, filters] = part[:, filters] if whole else part

@@ -1,4 +1,6 @@
-"""Machine: what networks are emulated on, as one value: a tier of kernels, checked before its first product, their cost model, and one cache."""
+"""Machine: what networks are emulated on, as one value: a tier of kernels, checked before its first product, their cost model, what is known
+of tables, and one cache.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hawx.blocks.knowledge import Knowledge, common_knowledge
 from hawx.emulate import layers, memory
 from hawx.emulate.cache import ByteCache
 from hawx.emulate.cost import CostModel, built_in
@@ -32,24 +35,33 @@ class Machine:
     Args:
         target: tier of kernels; None stands for that of `model`, for what `HAWX_FORCE_TARGET` says, or for the best.
         model: predicts what engines cost; by default built-in figures of the tier.
+        knowledge: what is known of tables; by default what all machines of this process share.
         cache_bytes: cap on what is kept prepared, in bytes.
 
     Raises:
         InputError: the target cannot run here, or the model is of another.
     """
 
-    def __init__(self, target: str | None = None, *, model: CostModel | None = None, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(
+        self,
+        target: str | None = None,
+        *,
+        model: CostModel | None = None,
+        knowledge: Knowledge | None = None,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
         wanted = target or (model.tier.name if model else None)
         self._target = kernels_of(wanted).name if wanted else None
         if model and model.tier.name != wanted:
             raise InputError(f"a cost model of target {model.tier.name!r} does not fit target {wanted!r}; expected one measured on it.")
         self._model = model
+        self.knowledge = common_knowledge() if knowledge is None else knowledge
         self.cache = ByteCache(cache_bytes)
         self._since = 0
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel to another process of the same computer: without what is cached."""
-        return partial(Machine, self.target, model=self._model, cache_bytes=self.cache.capacity), ()
+        """Travel to another process of the same computer: with what is known of tables, without what is cached."""
+        return partial(Machine, self.target, model=self._model, knowledge=self.knowledge, cache_bytes=self.cache.capacity), ()
 
     @cached_property
     def target(self) -> str:
@@ -74,7 +86,7 @@ class Machine:
             WrongKernelError: the self-check failed.
         """
         found = kernels_of(self.target)
-        check_kernels(found)
+        check_kernels(found, self.knowledge)
         return found
 
     def run(
@@ -97,10 +109,10 @@ class Machine:
         """
         bound = magnitude_bound(constants.reduction, groups) + int(np.abs(constants.bias).max())
         torch_alone = bound >= 1 << 31 or not codes.is_cpu or engine == Engine.TORCH
-        plan = None if torch_alone else make_plan(self.model, constants, codes, groups, engine)
+        plan = None if torch_alone else make_plan(self.model, self.knowledge, constants, codes, groups, engine)
         if plan is None:
-            return layers.in_torch(self.cache, constants, codes, groups, bound, output)
-        return layers.in_kernels(self.kernels, self.cache, constants, codes, plan, output, threads or torch.get_num_threads())
+            return layers.in_torch(self.cache, self.knowledge, constants, codes, groups, bound, output)
+        return layers.in_kernels(self.kernels, self.cache, self.knowledge, constants, codes, plan, output, threads or torch.get_num_threads())
 
     def worked(self, macs: int) -> None:
         """Count multiply-accumulates of work done; give memory back to the system when it was much."""

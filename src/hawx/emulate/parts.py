@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hawx.blocks import Block
-from hawx.blocks.factorize import ByteFactors, Factors, byte_factors, factorize
-from hawx.blocks.residual import residual
+from hawx.blocks.decompositions import Decompositions
+from hawx.blocks.factorize import ByteFactors, Factors
+from hawx.blocks.knowledge import Knowledge
 from hawx.emulate.cache import ByteCache
 from hawx.emulate.engine import Engine
 from hawx.emulate.geometry import Geometry
@@ -63,7 +64,14 @@ class Part:
 
 
 def prepare(
-    kernels: Kernels, cache: ByteCache, share: Share, weight: WeightCodes, geometry: Geometry, engine: Engine, multiplier: int | None
+    kernels: Kernels,
+    cache: ByteCache,
+    knowledge: Knowledge,
+    share: Share,
+    weight: WeightCodes,
+    geometry: Geometry,
+    engine: Engine,
+    multiplier: int | None,
 ) -> Part:
     """Return the part that computes a share through a native `engine`.
 
@@ -81,11 +89,11 @@ def prepare(
     )
     reads = None if multiplier is None else share.filters // multiplier
     if engine is Engine.FACTORED:
-        return _factored(kernels, window, share.blocks[0], weight, reads)
+        return _factored(kernels, window, knowledge.of(share.blocks[0]), weight, reads)
     if engine is Engine.BYTES:
-        return _bytes(kernels, window, share.blocks[0], weight)
+        return _bytes(kernels, window, knowledge.of(share.blocks[0]), weight)
     if engine is Engine.RESIDUAL:
-        return _residual(kernels, window, share.blocks[0], weight)
+        return _residual(kernels, window, knowledge.of(share.blocks[0]), weight)
     tables = [cache.get(block, "packed", partial(pack_table, block)) for block in share.blocks]
     return _table(kernels, window, tables, share.of, weight, reads, stationary=engine is Engine.LOOKUP)
 
@@ -99,8 +107,8 @@ def _call(kernel: Callable[..., None], *arguments: object) -> Call:
     return call
 
 
-def _factored(kernels: Kernels, window: Window, block: Block, weight: WeightCodes, reads: NDArray[np.int32] | None) -> Part:
-    factors = factorize(block, 16)
+def _factored(kernels: Kernels, window: Window, known: Decompositions, weight: WeightCodes, reads: NDArray[np.int32] | None) -> Part:
+    factors = known.words
     assert factors is not None, "the factored engine is offered only where factors exist"
     nothing = np.zeros(len(weight), np.int64)
     if reads is None:
@@ -115,8 +123,8 @@ def _factored(kernels: Kernels, window: Window, block: Block, weight: WeightCode
     return Part(_call(kernels.depthwise_factored, window, rows, operands, reads), nothing, operands.nbytes)
 
 
-def _bytes(kernels: Kernels, window: Window, block: Block, weight: WeightCodes) -> Part:
-    factors = byte_factors(block)
+def _bytes(kernels: Kernels, window: Window, known: Decompositions, weight: WeightCodes) -> Part:
+    factors = known.bytes
     assert factors is not None, "the bytes engine is offered only where factors fit bytes"
     rows, columns = _byte_maps(factors)
     panels = _panels(kernels, window, columns[weight])
@@ -124,8 +132,8 @@ def _bytes(kernels: Kernels, window: Window, block: Block, weight: WeightCodes) 
     return Part(_call(kernels.conv_factored, window, rows, panels), offset, panels.nbytes)
 
 
-def _residual(kernels: Kernels, window: Window, block: Block, weight: WeightCodes) -> Part:
-    split = residual(block)
+def _residual(kernels: Kernels, window: Window, known: Decompositions, weight: WeightCodes) -> Part:
+    split = known.residual
     assert split is not None, "the residual engine is offered only where a split exists"
     rows, columns = _byte_maps(split.factors)
     panels = _panels(kernels, window, columns[weight])
@@ -137,7 +145,8 @@ def _residual(kernels: Kernels, window: Window, block: Block, weight: WeightCode
     tables = np.ascontiguousarray(np.stack(planes, axis=1).astype(np.uint8))
     group = split.group or 4
     longest = (1 << 15) // (split.span + 1) // group * group
-    call = _call(kernels.conv_residual, window, rows, panels, split.classes * np.uint8(16), tables, stacks, group, split.unit, longest)
+    classes = split.classes * np.uint8(min(16, 256 // len(split.rows)))  # as kernels want them: nearly offsets
+    call = _call(kernels.conv_residual, window, rows, panels, classes, tables, stacks, group, split.unit, longest)
     offset = _sums(split.low - split.factors.zero @ split.factors.v.astype(np.int64), weight)
     return Part(call, offset, panels.nbytes + stacks.nbytes)
 

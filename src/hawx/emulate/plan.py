@@ -9,8 +9,8 @@ from functools import cache
 from torch import Tensor
 
 from hawx.blocks import Block
-from hawx.blocks.factorize import byte_factors, factorize
-from hawx.blocks.residual import residual
+from hawx.blocks.decompositions import Decompositions
+from hawx.blocks.knowledge import Knowledge
 from hawx.emulate.cost import CostModel, PairWork, Tier, Work
 from hawx.emulate.engine import AUTO, SHARED_ENGINES, Engine
 from hawx.emulate.groups import FilterGroup
@@ -29,35 +29,29 @@ class Selection:
     seconds: Mapping[Engine, float]
 
 
-def products_of(block: Block) -> int | None:
-    """Return the number of int16 products that `block` factors into, or None."""
-    factors = factorize(block, 16)
-    return None if factors is None else max(1, factors.products)
-
-
-def native_engines(block: Block, work: Work, tier: Tier) -> dict[Engine, PairWork]:
+def native_engines(block: Block, known: Decompositions, work: Work, tier: Tier) -> dict[Engine, PairWork]:
     """Return the native engines of `tier` that can compute `block`, with what each does for one pair of codes."""
     engines = {}
-    if (words := products_of(block)) is not None:
-        engines[Engine.FACTORED] = PairWork(words)
+    if known.words is not None:
+        engines[Engine.FACTORED] = PairWork(max(1, known.words.products))
     if tier.byte_products and not work.depthwise:
-        if (factors := byte_factors(block)) is not None:
-            engines[Engine.BYTES] = PairWork(max(1, factors.products))
-        if (split := residual(block)) is not None:
-            engines[Engine.RESIDUAL] = PairWork(split.factors.products, split.rows_per_product)
+        if known.bytes is not None:
+            engines[Engine.BYTES] = PairWork(max(1, known.bytes.products))
+        if (split := known.residual) is not None:
+            engines[Engine.RESIDUAL] = PairWork(split.factors.products, split.rows_per_product, split.entries)
     low, high = block.extremes
     if high - low < 1 << 16:
         engines |= {Engine.TABLE: PairWork(), Engine.LOOKUP: PairWork()}
     return engines
 
 
-def select(block: Block, work: Work, model: CostModel, engine: str) -> Selection:
+def select(block: Block, known: Decompositions, work: Work, model: CostModel, engine: str) -> Selection:
     """Return the engine for one group of filters: the one asked for, or the cheapest that `model` predicts.
 
     Raises:
         InputError: the engine asked for cannot compute this block.
     """
-    seconds = {e: model.seconds(e.value, work, pair) for e, pair in native_engines(block, work, model.tier).items()}
+    seconds = {e: model.seconds(e.value, work, pair) for e, pair in native_engines(block, known, work, model.tier).items()}
     if engine == Engine.TORCH or (engine == AUTO and not seconds):
         return Selection(Engine.TORCH, seconds)
     if engine == AUTO:
@@ -67,7 +61,9 @@ def select(block: Block, work: Work, model: CostModel, engine: str) -> Selection
     return Selection(Engine(engine), seconds)
 
 
-def make_plan(model: CostModel, constants: LayerConstants, codes: Tensor, groups: Sequence[FilterGroup], engine: str) -> Plan | None:
+def make_plan(
+    model: CostModel, knowledge: Knowledge, constants: LayerConstants, codes: Tensor, groups: Sequence[FilterGroup], engine: str
+) -> Plan | None:
     """Return which groups run together on which engine, or None where only the torch engine can run them all.
 
     Table engines take filters of any blocks in one call, and every engine pays for filters in multiples of its own. So small groups share a call,
@@ -75,7 +71,8 @@ def make_plan(model: CostModel, constants: LayerConstants, codes: Tensor, groups
     group in turn keeps as many filters to itself as is predicted to be cheapest, until none changes.
     """
     largest_first = sorted(groups, key=lambda group: -len(group.filters))
-    options = [_options(constants, codes, group, model, engine) for group in largest_first]
+    known = [_known(knowledge, group, constants.work(codes, len(group.filters)), model, engine) for group in largest_first]
+    options = [_options(constants, codes, group, found, model, engine) for group, found in zip(largest_first, known, strict=True)]
     if any(not option for option in options):
         return None
 
@@ -109,10 +106,20 @@ def make_plan(model: CostModel, constants: LayerConstants, codes: Tensor, groups
     return [*plan, (left, together(sum(len(group.filters) for group in left))[1])] if left else plan
 
 
-def _options(constants: LayerConstants, codes: Tensor, group: FilterGroup, model: CostModel, engine: str) -> dict[int, tuple[float, Engine]]:
+def _known(knowledge: Knowledge, group: FilterGroup, work: Work, model: CostModel, engine: str) -> Decompositions:
+    """Return what is worth knowing of a group's table: all of it where tables are not what it would run on otherwise."""
+    low, high = group.block.extremes
+    if engine != AUTO or high - low >= 1 << 16:
+        return knowledge.of(group.block)
+    return knowledge.worth(group.block, min(model.seconds(e, work, PairWork()) for e in SHARED_ENGINES))
+
+
+def _options(
+    constants: LayerConstants, codes: Tensor, group: FilterGroup, known: Decompositions, model: CostModel, engine: str
+) -> dict[int, tuple[float, Engine]]:
     """Return, for each number of filters that `group` may keep to itself, the predicted seconds and the engine; nothing where it needs torch."""
     count = len(group.filters)
-    seconds = select(group.block, constants.work(codes, count), model, engine).seconds
+    seconds = select(group.block, known, constants.work(codes, count), model, engine).seconds
     own = [e for e in seconds if e not in SHARED_ENGINES and engine in (AUTO, e)]
     shared = Engine.TABLE in seconds and engine in (AUTO, *SHARED_ENGINES)
     options = {0: (0.0, Engine.TABLE)} if shared else {}
@@ -122,6 +129,6 @@ def _options(constants: LayerConstants, codes: Tensor, group: FilterGroup, model
     if shared and not constants.depthwise:
         for multiple in {model.tier.columns[0], model.tier.class_columns}:
             if 0 < (keep := count - count % multiple) < count:
-                fewer = select(group.block, constants.work(codes, keep), model, engine).seconds
+                fewer = select(group.block, known, constants.work(codes, keep), model, engine).seconds
                 options[keep] = min((fewer[e], e) for e in own)
     return options

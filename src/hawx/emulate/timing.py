@@ -9,7 +9,6 @@ from time import thread_time
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from hawx.blocks import Block
 from hawx.emulate.cost import TERMS, CostModel, built_in
@@ -49,12 +48,12 @@ def time_kernels(machine: Machine, *, repeats: int = 8, clock: Callable[[], floa
     rng = np.random.default_rng(0)
     output = CodesOutput(scale=0.05, relu=True)  # as inside a network
     rows = []
-    for block, engines in _blocks(rng):
+    for block, engines in timed_blocks():
         for shape, images in SHAPES:
             codes = torch.from_numpy(rng.integers(0, 128, (images, shape.size, shape.size, shape.channels)).astype(np.int8)).permute(0, 3, 1, 2)
             constants, groups = LayerConstants.plain(shape.draw_weight(rng), shape.geometry), group_filters([block] * shape.filters)
             work = constants.work(codes, shape.filters)
-            offered = native_engines(block, work, tier)
+            offered = native_engines(block, machine.knowledge.of(block), work, tier)
             for engine in engines:
                 if engine not in offered or (engine is Engine.LOOKUP and shape.macs * images > LOOKUP_PRODUCTS):
                     continue
@@ -77,13 +76,16 @@ def _fastest(call: Callable[[], object], repeats: int, clock: Callable[[], float
 
 def _fit(amounts: NDArray[np.float64]) -> list[float]:
     """Return the seconds of each term, zero where nothing tells, from (measurements, terms) over the seconds that each measurement took."""
+    from scipy.optimize import nnls  # here, because it is needed once on a machine and slow to import
+
     scale = np.linalg.norm(amounts, axis=0)
     scale[scale == 0] = 1.0
     return [float(value) for value in nnls(amounts / scale, np.ones(len(amounts)))[0] / scale]
 
 
-def _blocks(rng: np.random.Generator) -> list[tuple[Block, tuple[Engine, ...]]]:
+def timed_blocks() -> list[tuple[Block, tuple[Engine, ...]]]:
     """Return blocks with the engines to time: tables once, whatever the rank; remainders of two lengths."""
+    rng = np.random.default_rng(0)
     code = np.arange(-128, 128)
     exact, low = np.multiply.outer(code, code), np.multiply.outer(code & 7, code & 7)
     (u,), (v,) = rng.integers(-60, 60, (2, 1, 256))

@@ -16,17 +16,19 @@ from torch import Tensor
 
 from hawx.blocks import Block
 from hawx.blocks.factorize import factorize
+from hawx.blocks.knowledge import Knowledge
 from hawx.emulate.cache import ByteCache
 from hawx.emulate.geometry import Geometry
 
 
-def accumulate(codes: Tensor, weight: Tensor, block: Block, geometry: Geometry, cache: ByteCache) -> Tensor:
+def accumulate(codes: Tensor, weight: Tensor, block: Block, geometry: Geometry, cache: ByteCache, knowledge: Knowledge) -> Tensor:
     """Return `Σ_k T[x_k, w_{o,k}]`, shape (N, O, H', W'), int64, on the device of `codes`.
 
     Args:
         codes: (N, C, H, W), dtype of the block's first format.
         weight: (O, C / groups, kh, kw), dtype of the block's second format.
         cache: keeps what the block's table is turned into.
+        knowledge: has its factors.
     """
     a_min, w_min = (f.min for f in block.formats)
     top, bottom, left, right = geometry.padding
@@ -34,7 +36,7 @@ def accumulate(codes: Tensor, weight: Tensor, block: Block, geometry: Geometry, 
     inputs = F.pad(codes, (left, right, top, bottom), value=geometry.pad).to(torch.int64).sub_(a_min)
     kernel = weight.to(torch.int64).sub_(w_min)
     total: Tensor | None = None
-    for u, v in cache.get(block, "maps", partial(_maps, block)):
+    for u, v in cache.get(block, "maps", partial(_maps, block, knowledge)):
         columns = torch.from_numpy(v).to(codes.device)[kernel]
         if not columns.any():
             continue
@@ -47,9 +49,9 @@ def accumulate(codes: Tensor, weight: Tensor, block: Block, geometry: Geometry, 
     return total
 
 
-def _maps(block: Block) -> NDArray[np.float64]:
+def _maps(block: Block, knowledge: Knowledge) -> NDArray[np.float64]:
     """Return pairs of operand maps, (products, 2, 256): the factors, or for a full-rank table its columns against one-hot weights."""
-    factors = factorize(block, 16) or factorize(block, 8)
+    factors = knowledge.of(block).words or factorize(block, 8)
     if factors is not None:
         return np.stack([factors.u * factors.scale[:, None].astype(np.float64), factors.v], axis=1)
     used = block.table.any(axis=0)

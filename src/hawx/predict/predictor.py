@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from hawx.designs.space import Choices
 from hawx.predict.correction import Correction
@@ -93,5 +92,11 @@ def validate(estimates: NDArray[np.float64], sigmas: NDArray[np.float64], measur
     """
     error = np.abs(estimates - measured)
     varied = len(measured) > 2 and np.ptp(estimates) > 0 and np.ptp(measured) > 0
-    rank = float(spearmanr(estimates, measured).statistic) if varied else None
+    rank = float(np.asarray(np.corrcoef(np.column_stack((_ranks(estimates), _ranks(measured))), rowvar=False))[1, 0]) if varied else None
     return rank, float(error.mean()), float((error <= 2 * sigmas).mean())
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the ranks of `values` from 1 on, equal ones at their mean. `scipy.stats` takes a third of a second to import."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[places])

@@ -6,27 +6,32 @@ import platform
 from dataclasses import asdict
 from pathlib import Path
 
+from hawx.blocks.knowledge import Knowledge
 from hawx.emulate.cost import TERMS, CostModel, Tier
 from hawx.emulate.machine import Machine
 from hawx.emulate.timing import time_kernels
 from hawx.files import cache_folder, read_cached, write_cached
+from hawx.store.tables import TableArchive
 
-SCHEMA = 5
+SCHEMA = 6
 
 
 def timed_machine(folder: Path | None = None, *, again: bool = False) -> Machine:
-    """Return a machine that knows what its kernels cost here: from `folder` (default: the user's cache), or measured and kept there.
+    """Return a machine that knows what its kernels cost here, and what its tables are made of.
+
+    Both come from `folder` (default: the user's cache), or are found and kept there.
 
     Args:
         again: measure even if a usable file exists.
     """
     machine = Machine()
-    path = (folder or cache_folder()) / f"kernels-{platform.node() or 'machine'}-{machine.target}.json"
+    folder = folder or cache_folder()
+    path = folder / f"kernels-{platform.node() or 'machine'}-{machine.target}.json"
     model = None if again else read_model(path, machine.model.tier)
     if model is None:
         model = time_kernels(machine)
         write_model(path, model)
-    return Machine(model=model)
+    return Machine(model=model, knowledge=Knowledge(TableArchive(folder / "tables")))
 
 
 def read_model(path: Path, tier: Tier) -> CostModel | None:
