@@ -82,7 +82,7 @@ def test_weights_beyond_a_signed_byte_are_two_products() -> None:
     assert np.array_equal(factors.table, np.multiply.outer(np.arange(256), np.arange(256)))
 
 
-@pytest.mark.parametrize(("weights", "products"), [(np.arange(-128, 128), 1), (2 * np.arange(-128, 128) + 1, 2), (2 * np.arange(-128, 128), None)])
+@pytest.mark.parametrize(("weights", "products"), [(np.arange(-128, 128), 1), (2 * np.arange(-128, 128) + 1, 2), (3 * np.arange(-128, 128), None)])
 def test_two_products_reach_from_minus_255_to_255(weights: np.ndarray, products: int | None) -> None:
     block = Block.from_table(np.multiply.outer(np.arange(256), weights), name="b")
     factors = byte_factors(block)

@@ -25,7 +25,7 @@ def seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[st
     monkeypatch.setattr(track, "processor", lambda: "this machine")
     monkeypatch.setattr(track, "yardstick", lambda: lambda: {"yardstick": 2.0})
     monkeypatch.setattr(track, "measures", lambda: [call(name) for name in taken])
-    monkeypatch.setattr(track, "calibrated_machine", track.emulate.Machine)
+    monkeypatch.setattr(track, "timed_machine", track.emulate.Machine)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setattr("hawx.emulate.machine._default", track.emulate.default_machine())
     threads = torch.get_num_threads()

@@ -27,7 +27,7 @@ _MOST = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
+class ResizedAxis:
     """One axis that is resized."""
 
     index: int
@@ -75,13 +75,13 @@ _BEFORE_11 = {
 }  # fmt: skip
 
 
-def _as_pytorch(call: Call, x: Tensor, axes: list[Axis]) -> bool:
+def _as_pytorch(call: Call, x: Tensor, axes: list[ResizedAxis]) -> bool:
     exact = all(axis.index >= 2 and axis.scale == axis.count / axis.size for axis in axes)
     alike = call["coordinate_transformation_mode"] in ("half_pixel", "align_corners")
     return x.ndim == 4 and call["mode"] == "linear" and alike and exact and bool(axes) and not (call["antialias"] or call["exclude_outside"])
 
 
-def _axes(call: Call, x: Tensor, roi: Any, scales: Any, sizes: Any) -> list[Axis]:
+def _axes(call: Call, x: Tensor, roi: Any, scales: Any, sizes: Any) -> list[ResizedAxis]:
     named = [a % x.ndim for a in call["axes"]] if call["axes"] is not None else list(range(x.ndim))
     given = sizes if sizes is not None and sizes.size else scales
     if given is None or not given.size:
@@ -112,11 +112,11 @@ def _axes(call: Call, x: Tensor, roi: Any, scales: Any, sizes: Any) -> list[Axis
                 raise call.refuse(f"{mode} and scale {scale:g} on {n} positions", "sizes, or a scale that gives a whole number of them")
         if not scale > 0 or not 1 <= count <= _MOST:
             raise call.refuse(f"scale {scale:g} on {n} positions", f"1 to {_MOST} positions")
-        found.append(Axis(a, n, count, scale, low, high))
+        found.append(ResizedAxis(a, n, count, scale, low, high))
     return found
 
 
-def coordinates(call: Call, axis: Axis) -> Reals:
+def coordinates(call: Call, axis: ResizedAxis) -> Reals:
     """Return where each output position lies on the input axis, float64 (count,)."""
     place = np.arange(axis.count, dtype=np.float64)
     centered = (place + 0.5) / axis.scale - 0.5
@@ -139,7 +139,7 @@ def coordinates(call: Call, axis: Axis) -> Reals:
             return centered
 
 
-def _nearest(call: Call, x: Tensor, axis: Axis, places: Reals) -> Tensor:
+def _nearest(call: Call, x: Tensor, axis: ResizedAxis, places: Reals) -> Tensor:
     match call["nearest_mode"]:
         case "round_prefer_floor":
             rounded = np.ceil(places - 0.5)
@@ -152,7 +152,7 @@ def _nearest(call: Call, x: Tensor, axis: Axis, places: Reals) -> Tensor:
     return x.index_select(axis.index, torch.from_numpy(np.clip(rounded, 0, axis.size - 1).astype(np.int64)))
 
 
-def _weighted(call: Call, x: Tensor, axis: Axis, places: Reals) -> Tensor:
+def _weighted(call: Call, x: Tensor, axis: ResizedAxis, places: Reals) -> Tensor:
     base = np.ceil(places) - 1  # so that a position on the grid is the upper neighbor
     narrowed = min(axis.scale, 1.0) if call["antialias"] else 1.0
     reach = 1 if call["mode"] == "linear" else 2
