@@ -28,6 +28,7 @@ from hawx.rtl import (
 )
 from hawx.simulators import Simulator, available, simulate
 from hawx.synthesis.project import run_vectors, synthesize_project
+from hawx.wiring import PLAIN, Wiring
 
 pytestmark = pytest.mark.eda
 needs_simulator = pytest.mark.skipif(not available(), reason="neither Icarus Verilog nor Verilator is installed")
@@ -190,6 +191,39 @@ def test_a_design_becomes_hardware_that_computes_its_layer(accelerator, multipli
     result = simulate(project)
     assert result.passed, result.log
     assert "mul8s_mitchell.sv" not in project.sources  # not used by the design
+
+
+@needs_simulator
+@pytest.mark.parametrize("shift", [1, 2])
+@pytest.mark.parametrize(
+    "accelerator",
+    [Spatial(folding={"c": Folding(2, 4)}), Systolic(rows=2, columns=4, sharing="partitioned"), Systolic(rows=2, columns=2)],
+    ids=["spatial", "partitioned", "multi-mode"],
+)
+def test_wired_blocks_get_their_operands_so_in_hardware(accelerator, shift, multiplier):
+    layers, library, assignment, vectors = tiny_design()
+    codes = vectors.codes.copy()
+    codes[0, :6] = [-128, 127, 64, 63, -64, -65]  # both sides of the clamp
+    up, both = Wiring(shift=shift), Wiring(swapped=True, shift=shift)
+    wired = replace(vectors, codes=codes, wirings=(both, PLAIN, both, up))  # of the blocks 3, 0, 3, 1
+    project = design_project(layers, library, assignment, accelerator, "c", wired, lambda block: multiplier(block.name))
+    assert f"shift_up_{shift}.sv" in project.sources
+    result = simulate(project)
+    assert result.passed, result.log
+    several = replace(wired, wirings=(both, PLAIN, PLAIN, up))
+    with pytest.raises(
+        InputError, match=r"^layer 'c' wires filters on block '\w+' in several ways; RTL is written for one way per block and layer\.$"
+    ):
+        design_project(layers, library, assignment, accelerator, "c", several, lambda block: multiplier(block.name))
+
+
+@needs_simulator
+def test_unsigned_activations_are_shifted_up_in_hardware(multiplier):
+    core = multiplier("mul8u_exact").wired(Wiring(shift=1))
+    spec = LayerSpec(pe=1, simd=2, reduction=4, blocks=(0,), multipliers=(core,))
+    codes = np.array([[0, 127, 128, 255], [1, 64, 200, 126]], np.uint8)
+    result = simulate(layer_project(spec, codes, np.array([[1, 2, 3, 255]], np.uint8)))
+    assert result.passed, result.log
 
 
 def test_designs_without_rtl_say_so(multiplier):

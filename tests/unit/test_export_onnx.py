@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from hawx.errors import InputError
 from hawx.networks import zoo
 from hawx.networks.quantization import Activations
 from hawx.recover import recover_units
+from hawx.wiring import PLAIN, Wiring
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 pytest.importorskip("onnxscript", reason="the package onnxscript is not installed")
@@ -57,6 +59,21 @@ def test_a_recovered_design_is_exported_with_the_codes_that_it_multiplies(tmp_pa
     seen = zoo.dataset("lenet5").images[:50]
     values = net.preprocessing(torch.from_numpy(seen)).numpy()
     assert np.array_equal(runtime(tmp_path / "d.onnx", values).argmax(1), design(seen).numpy().argmax(1))
+
+
+def test_shifted_activations_are_clipped_and_the_weights_scaled(tmp_path: Path) -> None:
+    net, seen = network("residual"), images(8, seed=9)
+    halves = {
+        name: replace(layer, wirings=(PLAIN,) * (len(layer.bias) // 2) + (Wiring(shift=1),) * (len(layer.bias) - len(layer.bias) // 2))
+        for name, layer in net.quantized.items()
+    }
+    wired = replace(net, quantized=halves)
+    hawx.export_onnx(wired, tmp_path / "n.onnx")
+    ours = wired(seen).numpy()
+    seldom = 0.01 * np.abs(ours).max()  # biases are rounded to the scale of shifted products: half a unit of an accumulator
+    assert np.abs(runtime(tmp_path / "n.onnx", seen) - ours).max() < seldom
+    assert np.abs(hawx.quantize(tmp_path / "n.onnx")(seen).numpy() - ours).max() < seldom
+    assert np.abs(net(seen).numpy() - ours).max() > 5 * seldom
 
 
 def test_the_command_writes_both_forms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

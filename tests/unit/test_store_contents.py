@@ -27,6 +27,7 @@ from hawx.store.scores import COLUMNS, load_scores
 from hawx.store.text import csv_text, json_text
 from hawx.verify import network_identity
 from hawx.verify.store import MeasurementKey
+from hawx.wiring import Wiring
 
 KEY = MeasurementKey(network="n", blocks="b", assignment="a", images="i")
 RIGHT = np.array([1, 0, 0, 1, 1, 0, 0, 0, 1, 0], np.bool_)
@@ -295,7 +296,7 @@ def varied() -> QuantizedNetwork:
     network = zoo.load("lenet5")
     first = network.quantized[network.layers[0].name]
     codes = torch.arange(-129, 127).clamp_(min=-128).to(torch.int8)
-    variant = Variant(codes=codes, weight_scale=2 * first.weight_scale, bias=first.bias + 5)
+    variant = Variant(codes=codes, weight_scale=2 * first.weight_scale, bias=first.bias + 5, wiring=Wiring(swapped=True, shift=1))
     return replace(network, quantized={**network.quantized, network.layers[0].name: replace(first, variants={SHA: variant})})
 
 
@@ -349,6 +350,7 @@ def test_a_run_keeps_the_networks_of_its_designs(tmp_path: Path) -> None:
     assert recommended["library"] == {"exact": "0" * 64, "rough": SHA}
     assert recommended["settings"] == {"network": "tiny", "seed": 7}
     assert recommended["network_file"] == "design.safetensors"
+    assert recommended["wirings"] == {"conv1": {"rough": {"swapped": True, "shift": 1}}}
     kept = from_bytes((tmp_path / "design.safetensors").read_bytes())
     assert recommended["network_identity"] == network_identity(kept)
     first = result.networks.shared.quantized["conv1"]

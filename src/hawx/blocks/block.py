@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hawx.errors import InputError
 from hawx.formats import CODES, IntFormat
+from hawx.wiring import Wiring
 
 Table = NDArray[np.int32]
 """`table[a, w]`, shape (256, 256): product of activation code index `a` and weight code index `w`, value order."""
@@ -137,6 +138,36 @@ class Block:
 
     def renamed(self, name: str) -> Block:
         return replace(self, name=name)
+
+    @cached_property
+    def is_symmetric(self) -> bool:
+        """Whether it does not matter which operand reaches which input."""
+        return self.formats[0] == self.formats[1] and bool((self.table == self.table.T).all())
+
+    def wired(self, wiring: Wiring) -> Block:
+        """Return what this circuit multiplies where its operands reach it as `wiring` says; the block itself where that is plain.
+
+        Raises:
+            InputError: operands of different formats cannot change places.
+        """
+        if wiring.is_plain:
+            return self
+        if wiring not in self._wired:
+            self._wired[wiring] = self._made(wiring)
+        return self._wired[wiring]
+
+    @cached_property
+    def _wired(self) -> dict[Wiring, Block]:
+        return {}
+
+    def _made(self, wiring: Wiring) -> Block:
+        if wiring.swapped and self.formats[0] != self.formats[1]:
+            raise InputError(f"block {self.name!r} has formats {self.formats[0]}×{self.formats[1]}; expected equal ones to swap its operands.")
+        table = self.table.T if wiring.swapped else self.table
+        activations = self.formats[0]
+        table = table[wiring.shifted(activations.values(), activations) - activations.min]
+        wires = {"of": self.sha256, "swapped": wiring.swapped, "shift": wiring.shift}
+        return Block.from_table(table, name=self.name, formats=self.formats, costs=self.costs, provenance={**self.provenance, "wired": wires})
 
     def __repr__(self) -> str:
         return f"Block({self.name!r}, {'x'.join(f.name for f in self.formats)}, sha256={self.sha256[:12]})"

@@ -47,10 +47,10 @@ class BlockExecutor:
         indices = self.assignment[layer.layer.name]
         chosen = self._on_blocks(machine, layer, indices)
         constants = machine.cache.get(chosen, "constants", partial(_constants_of, chosen))
-        return machine.run(constants, codes, group_indices(indices, self._blocks), output, self.engine, self.threads)
+        return machine.run(constants, codes, group_indices(indices, self._blocks, chosen.wirings), output, self.engine, self.threads)
 
     def _on_blocks(self, machine: Machine, layer: QuantizedLayer, indices: BlockIndices) -> QuantizedLayer:
-        """Return the layer with the constants that its filters take on their blocks."""
+        """Return the layer with what its filters take on their blocks."""
         hashes = [block.sha256 for block in self._blocks]
         if not any(hashes[i] in layer.variants for i in np.unique(indices)):
             return layer

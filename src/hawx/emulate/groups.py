@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hawx.blocks import Block
 from hawx.designs.assignment import BlockIndices
+from hawx.wiring import Wiring
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,9 +31,17 @@ def group_filters(blocks: Sequence[Block]) -> tuple[FilterGroup, ...]:
     return tuple(FilterGroup(first[key], np.array(filters, np.int64)) for key, filters in members.items())
 
 
-def group_indices(indices: BlockIndices, blocks: Sequence[Block]) -> tuple[FilterGroup, ...]:
-    """Return one group per index that occurs in `indices`, which point into `blocks`."""
-    return tuple(FilterGroup(blocks[i], np.flatnonzero(indices == i)) for i in np.unique(indices))
+def group_indices(indices: BlockIndices, blocks: Sequence[Block], wirings: Sequence[Wiring] = ()) -> tuple[FilterGroup, ...]:
+    """Return one group per index that occurs in `indices`, which point into `blocks`; with `wirings`, one per filter, per index and wiring."""
+    found = []
+    for i in np.unique(indices):
+        filters = np.flatnonzero(indices == i)
+        if not wirings:
+            found.append(FilterGroup(blocks[i], filters))
+            continue
+        wired = [wirings[f] for f in filters.tolist()]
+        found += [FilterGroup(blocks[i].wired(own), filters[[other == own for other in wired]]) for own in sorted(set(wired))]
+    return tuple(found)
 
 
 def merge(groups: Sequence[FilterGroup]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

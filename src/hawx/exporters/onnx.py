@@ -1,7 +1,9 @@
 """A quantized network as ONNX in QDQ form: the codes that the hardware multiplies, for every tool that reads ONNX.
 
 The network's steps are traced by PyTorch's own exporter: activations as QuantizeLinear and DequantizeLinear, weights as int8 with one scale per
-filter, biases as int32. What a runtime computes from them is the same integers up to its order of summation in float32.
+filter, biases as int32. What a runtime computes from them is the same integers up to its order of summation in float32. Where activations are shifted
+up on their way to a block (`hawx.wiring`), the shift is part of the weights' scale, the clamp is a Clip between two quantizations, and biases are
+rounded to that scale.
 """
 
 from __future__ import annotations
@@ -89,9 +91,13 @@ class _Module(nn.Module):
         for name, i in self._layers.items():
             layer = network.quantized[name]
             zeros = torch.zeros(len(layer.bias), dtype=torch.int64)
-            for kind, tensor in (("weight", layer.weight), ("scale", layer.weight_scale), ("bias", layer.bias), ("zero", zeros)):
+            gain = torch.tensor([2.0**wiring.shift for wiring in layer.wirings] or [1.0] * len(layer.bias))
+            bias = torch.round(layer.bias / gain.double()).to(torch.int32)
+            for kind, tensor in (("weight", layer.weight), ("scale", layer.weight_scale * gain), ("bias", bias), ("zero", zeros)):
                 self.register_buffer(f"{kind}_{i}", tensor.clone())
-            self.register_buffer(f"bias_scale_{i}", layer.scale.clone())
+            self.register_buffer(f"bias_scale_{i}", layer.scale * gain)
+            for shift, filters in layer.shifts.items():
+                self.register_buffer(f"filters_{i}_{shift}", torch.ones(1) if filters is None else filters.view(1, -1, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
         values: dict[str, Any] = {INPUT: images}
@@ -119,17 +125,29 @@ class _Module(nn.Module):
         return getattr(getattr(torch.ops.aten, packet), overload)(*arguments, **options)
 
     def _layer(self, layer: QuantizedLayer, codes: Tensor) -> Tensor:
-        i, facts = self._layers[layer.layer.name], layer.layer
-        low, high, dtype = _range(layer.input_format)
-        x = _DECOMPOSED.dequantize_per_tensor(codes, layer.input_scale, layer.input_zero_point, low, high, dtype)
+        i, facts, fmt = self._layers[layer.layer.name], layer.layer, layer.input_format
         weight = self._constant("weight", "scale", i, -128, 127, torch.int8)
         bias = self._constant("bias", "bias_scale", i, -(2**31), 2**31 - 1, torch.int32)
         top, bottom, left, right = facts.padding
-        if top != bottom or left != right:
-            x, padding = F.pad(x, (left, right, top, bottom)), (0, 0)
-        else:
-            padding = (top, left)
-        return F.conv2d(x, weight, bias, facts.stride, padding, facts.dilation, facts.groups)
+        uneven = top != bottom or left != right
+        output: Tensor | None = None
+        for shift in layer.shifts:
+            x = self._arriving(layer, codes, fmt.min >> shift, fmt.max >> shift) if shift else self._real(layer, codes)
+            x = F.pad(x, (left, right, top, bottom)) if uneven else x
+            part = F.conv2d(x, weight, bias, facts.stride, (0, 0) if uneven else (top, left), facts.dilation, facts.groups)
+            output = part if output is None else torch.where(getattr(self, f"filters_{i}_{shift}"), part, output)
+        assert output is not None
+        return output
+
+    def _real(self, layer: QuantizedLayer, codes: Tensor) -> Tensor:
+        result: Tensor = _DECOMPOSED.dequantize_per_tensor(codes, layer.input_scale, layer.input_zero_point, *_range(layer.input_format))
+        return result
+
+    def _arriving(self, layer: QuantizedLayer, codes: Tensor, low: int, high: int) -> Tensor:
+        """Return what activations are worth that a clamp cuts on their way to shifted blocks: clipped, and quantized as before."""
+        scale, zero = layer.input_scale, layer.input_zero_point
+        clipped = self._real(layer, codes).clamp((low - zero) * scale, (high - zero) * scale)
+        return self._real(layer, _DECOMPOSED.quantize_per_tensor(clipped, scale, zero, *_range(layer.input_format)))
 
     def _constant(self, kind: str, scale: str, i: int, low: int, high: int, dtype: torch.dtype) -> Tensor:
         codes, scales, zeros = (getattr(self, f"{name}_{i}") for name in (kind, scale, "zero"))

@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812 (PyTorch's own idiom)
 from torch import Tensor
 
 from hawx.networks.gradients import integers
-from hawx.networks.quantized import Executor, QuantizedLayer
+from hawx.networks.quantized import Executor, QuantizedLayer, shift_up
 from hawx.networks.training import multiplies_bfloat16
 
 
@@ -46,8 +46,23 @@ class ApproximateLayer(torch.autograd.Function):
 def _through_products(layer: QuantizedLayer, codes: Tensor, gradient: Tensor, wanted: tuple[bool, bool]) -> tuple[Tensor | None, Tensor | None]:
     """Return the gradients with respect to the codes and to the weight codes, each None unless `wanted`.
 
-    In bfloat16 where the processor multiplies it: codes are exact in it, gradients have three digits. The scale goes into small tensors only.
+    Codes that a clamp on their way to a shifted block cuts get none. In bfloat16 where the processor multiplies it: codes are exact in it, gradients
+    have three digits. The scale goes into small tensors only.
     """
+    inward: Tensor | None = None
+    weight: Tensor | None = None
+    for shift, filters in layer.shifts.items():
+        own = gradient if filters is None else gradient * filters.view(1, -1, 1, 1).to(gradient.device)
+        back, slope = _through_convolution(layer, shift_up(codes, layer.input_format, shift), own, wanted)
+        if back is not None and shift:
+            inside = (codes >= layer.input_format.min >> shift) & (codes <= layer.input_format.max >> shift)
+            back = back * inside * (1 << shift)
+        inward = back if inward is None or back is None else inward + back
+        weight = slope if weight is None or slope is None else weight + slope
+    return inward, weight
+
+
+def _through_convolution(layer: QuantizedLayer, codes: Tensor, gradient: Tensor, wanted: tuple[bool, bool]) -> tuple[Tensor | None, Tensor | None]:
     facts, zero = layer.layer, layer.input_zero_point
     dtype = torch.bfloat16 if codes.is_cpu and multiplies_bfloat16() else torch.float32
     scale = layer.scale.view(-1, 1, 1, 1)

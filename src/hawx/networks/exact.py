@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (PyTorch's own idiom)
 from torch import Tensor
 
-from hawx.networks.quantized import CodesOutput, QuantizedLayer
+from hawx.networks.quantized import CodesOutput, QuantizedLayer, shift_up
 from hawx.networks.requantize import finish
 
 FLOAT32_EXACT = 1 << 24
@@ -34,9 +34,18 @@ def accumulate(layer: QuantizedLayer, codes: Tensor) -> Tensor:
     """Return `Σ_k a_k·w[o, k] - zero_point·Σ_k w[o, k] + bias[o]`, (N, filters, H', W'), int32 or exact integers in float32.
 
     Args:
-        layer: weights, bias, zero point and shapes.
+        layer: weights, bias, zero point and shapes; where it is wired, a_k are the codes as they arrive.
         codes: (N, in_channels, H, W), int8 or uint8.
     """
+    total: Tensor | None = None
+    for shift, filters in layer.shifts.items():
+        part = _accumulate(layer, shift_up(codes, layer.input_format, shift))
+        total = part if total is None or filters is None else torch.where(filters.view(1, -1, 1, 1), part, total)
+    assert total is not None
+    return total
+
+
+def _accumulate(layer: QuantizedLayer, codes: Tensor) -> Tensor:
     plan = _plan(layer)
     facts = layer.layer
     top, bottom, left, right = facts.padding

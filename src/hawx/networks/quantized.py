@@ -11,11 +11,12 @@ from torch import Tensor
 
 from hawx.formats import S8, IntFormat
 from hawx.networks.layer import Layer
+from hawx.wiring import PLAIN, Wiring
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Variant:
-    """The constants that a layer takes on one block, where its own do not suit that block (see hawx.recover). They cost no gate."""
+    """What a layer takes on one block, where its own does not suit that block (see hawx.recover): constants and wires."""
 
     codes: Tensor
     """int8, (256,): what takes the place of each weight code, in value order (-128..127)."""
@@ -23,6 +24,8 @@ class Variant:
     """float32, (filters,)."""
     bias: Tensor
     """int32, (filters,), in units of `input_scale · weight_scale[o]` of this variant."""
+    wiring: Wiring = PLAIN
+    """How operands reach the block."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -43,12 +46,15 @@ class QuantizedLayer:
     input_scale: float
     input_zero_point: int = 0
     input_format: IntFormat = S8
+    wirings: tuple[Wiring, ...] = ()
+    """How operands reach the block of each filter; empty: plainly."""
     variants: Mapping[str, Variant] = field(default_factory=dict)
-    """The constants of its filters on a block, by the block's SHA-256; on all others they are the layer's own."""
+    """What its filters take on a block, by the block's SHA-256; on all others it is the layer's own."""
 
     def on(self, blocks: Sequence[str]) -> QuantizedLayer:
-        """Return the layer with the constants of its filters on `blocks`, the SHA-256 of each filter's block; it has no variants."""
+        """Return the layer with what its filters take on `blocks`, the SHA-256 of each filter's block; it has no variants."""
         weight, scale, bias = self.weight, self.weight_scale, self.bias
+        wirings = list(self.wirings or (PLAIN,) * len(blocks))
         for block in set(blocks) & self.variants.keys():
             variant = self.variants[block]
             chosen = torch.tensor([other == block for other in blocks])
@@ -56,12 +62,27 @@ class QuantizedLayer:
             weight = torch.where(chosen.view(-1, 1, 1, 1), mapped, weight)
             scale = torch.where(chosen, variant.weight_scale, scale)
             bias = torch.where(chosen, variant.bias, bias)
-        return replace(self, weight=weight, weight_scale=scale, bias=bias, variants={})
+            wirings = [variant.wiring if other == block else wiring for other, wiring in zip(blocks, wirings, strict=True)]
+        kept = () if all(wiring.is_plain for wiring in wirings) else tuple(wirings)
+        return replace(self, weight=weight, weight_scale=scale, bias=bias, wirings=kept, variants={})
+
+    @property
+    def shifts(self) -> dict[int, Tensor | None]:
+        """Shift of the activations (see `Wiring`) -> which filters take it, bool (filters,), or None for all of them."""
+        each = [wiring.shift for wiring in self.wirings] or [0]
+        if len(set(each)) == 1:
+            return {each[0]: None}
+        return {shift: torch.tensor([other == shift for other in each]) for shift in sorted(set(each))}
 
     @property
     def scale(self) -> Tensor:
         """float32, shape (filters,): real value of one accumulator unit."""
         return self.weight_scale * self.input_scale
+
+
+def shift_up(codes: Tensor, fmt: IntFormat, shift: int) -> Tensor:
+    """Return what activation codes of format `fmt` arrive as at a multiplier, same dtype: `hawx.wiring.Wiring.shifted` on tensors."""
+    return codes.clamp(fmt.min >> shift, fmt.max >> shift) * (1 << shift) if shift else codes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

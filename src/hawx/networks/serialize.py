@@ -1,16 +1,18 @@
 """A quantized network as bytes: safetensors with the program as JSON in its header. No code, no pickle.
 
 Tensors: `weight:NAME`, `weight_scale:NAME`, `bias:NAME` per layer, `constant:NAME`; `variant:FIELD:SHA256:NAME` for what a layer takes on a block.
+Wirings, where they are not plain, are int8 rows (swapped, shift): `wirings:NAME` of the filters, `variant:wiring:SHA256:NAME` of a variant.
 Metadata key `hawx` holds the rest.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -23,6 +25,7 @@ from hawx.networks.network import QuantizedNetwork
 from hawx.networks.preprocessing import Preprocessing
 from hawx.networks.quantized import QuantizedLayer, Variant
 from hawx.networks.steps import Arrangement, Dequantize, DType, Glue, LayerStep, Quantize, Ref, Step
+from hawx.wiring import PLAIN, Wiring
 
 SCHEMA = "hawx.network/1"
 VARIANTS = "hawx.variants/1"
@@ -38,6 +41,8 @@ def to_bytes(network: QuantizedNetwork) -> bytes:
         tensors[f"weight:{layer.name}"] = held.weight.contiguous().clone()
         tensors[f"weight_scale:{layer.name}"] = held.weight_scale.contiguous().clone()
         tensors[f"bias:{layer.name}"] = held.bias.contiguous().clone()
+        if held.wirings:
+            tensors[f"wirings:{layer.name}"] = _wiring_rows(held.wirings)
         tensors |= _variants(held)
         input_facts = {"scale": held.input_scale, "zero_point": held.input_zero_point, "format": held.input_format.name}
         layers.append({"layer": asdict(layer), "input": input_facts})
@@ -68,12 +73,13 @@ def from_bytes(data: bytes, *, source: str = "network") -> QuantizedNetwork:
         size = int.from_bytes(data[:8], "little")
         header = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["hawx"])
         tensors = load_tensors(data)
+        variants = _variants_by_layer(tensors)
+        wirings = {name.removeprefix("wirings:"): _wirings(rows) for name, rows in tensors.items() if name.startswith("wirings:")}
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"network {source!r} cannot be read; expected a network saved by HAWX (safetensors). Save it again.") from error
     if header.get("schema") != SCHEMA:
         raise InputError(f"network {source!r} has schema {header.get('schema')!r}; expected {SCHEMA!r}. Save it again with this version.")
     layers = [_layer(entry["layer"]) for entry in header["layers"]]
-    variants = _variants_by_layer(tensors)
     quantized = {
         layer.name: QuantizedLayer(
             layer=layer,
@@ -83,6 +89,7 @@ def from_bytes(data: bytes, *, source: str = "network") -> QuantizedNetwork:
             input_scale=entry["input"]["scale"],
             input_zero_point=entry["input"]["zero_point"],
             input_format=IntFormat.parse(entry["input"]["format"]),
+            wirings=wirings.get(layer.name, ()),
             variants=variants.get(layer.name, {}),
         )
         for layer, entry in zip(layers, header["layers"], strict=True)
@@ -133,11 +140,23 @@ def with_variants(network: QuantizedNetwork, data: bytes, *, source: str = "vari
 
 def _variants(layer: QuantizedLayer) -> dict[str, Tensor]:
     name = layer.layer.name
-    return {
+    tensors = {
         f"variant:{field}:{block}:{name}": getattr(variant, field).contiguous().clone()
         for block, variant in layer.variants.items()
         for field in _VARIANT
     }
+    wired = {block: variant.wiring for block, variant in layer.variants.items() if not variant.wiring.is_plain}
+    return tensors | {f"variant:wiring:{block}:{name}": _wiring_rows([wiring]) for block, wiring in wired.items()}
+
+
+def _wiring_rows(wirings: Sequence[Wiring]) -> Tensor:
+    return torch.tensor([(wiring.swapped, wiring.shift) for wiring in wirings], dtype=torch.int8)
+
+
+def _wirings(rows: Tensor) -> tuple[Wiring, ...]:
+    if rows.ndim != 2 or rows.shape[1] != 2 or not bool(((rows >= 0) & (rows <= torch.tensor([1, 7]))).all()):
+        raise ValueError("wirings are rows of (0 or 1, 0 to 7)")
+    return tuple(Wiring(swapped=bool(swapped), shift=shift) for swapped, shift in rows.tolist())
 
 
 def _variants_by_layer(tensors: Mapping[str, Tensor]) -> dict[str, Mapping[str, Variant]]:
@@ -147,9 +166,12 @@ def _variants_by_layer(tensors: Mapping[str, Tensor]) -> dict[str, Mapping[str, 
         if key.startswith("variant:"):
             _, field, block, name = key.split(":", 3)
             found.setdefault(name, {}).setdefault(block, {})[field] = tensor
-    return {
-        name: {block: Variant(**{field: parts[field] for field in _VARIANT}) for block, parts in blocks.items()} for name, blocks in found.items()
-    }
+    return {name: {block: _variant(parts) for block, parts in blocks.items()} for name, blocks in found.items()}
+
+
+def _variant(parts: Mapping[str, Tensor]) -> Variant:
+    (wiring,) = _wirings(parts["wiring"]) if "wiring" in parts else (PLAIN,)
+    return Variant(wiring=wiring, **{field: parts[field] for field in _VARIANT})
 
 
 def _layer(values: dict[str, Any]) -> Layer:

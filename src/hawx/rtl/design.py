@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from hawx.errors import InputError, UnknownNameError
 from hawx.rtl.lanes import LayerSpec, layer_project
 from hawx.rtl.project import Multiplier, RtlProject
 from hawx.rtl.systolic import ArraySpec, array_project
+from hawx.wiring import PLAIN, Wiring
 
 if TYPE_CHECKING:  # hawx.networks loads torch, which synthesis and rtl text do without
     from hawx.networks.layer import Layer
@@ -34,6 +35,8 @@ class LayerVectors:
     """(pixels, K) activation codes, one receptive field per row, padding included; K in the order of the weights."""
     weights: Codes
     """(filters, K) weight codes."""
+    wirings: tuple[Wiring, ...] = ()
+    """How operands reach the block of each filter; empty: plainly."""
 
 
 def design_project(
@@ -71,6 +74,7 @@ def design_project(
         raise InputError(
             f"layer {layer!r} has {facts.groups} groups; RTL is written for layers whose filters share their inputs. Choose another layer."
         )
+    wirings = _wirings(assignment, layer, vectors)
     if isinstance(accelerator, Spatial):
         indices = assignment[layer]
         figures = None if library.technology is None else BlockFigures.of(library.costs(), library.index(library.exact.name))
@@ -81,12 +85,23 @@ def design_project(
             simd=folding.simd,
             reduction=facts.reduction,
             blocks=tuple(used.index(int(i)) for i in indices),
-            multipliers=tuple(multiplier(library.blocks[i]) for i in used),
+            multipliers=tuple(multiplier(library.blocks[i]).wired(wirings[i]) for i in used),
         )
         return layer_project(spec, vectors.codes, vectors.weights)
     if isinstance(accelerator, Systolic):
-        return _array(layers, library, assignment, accelerator, layer, vectors, multiplier)
+        return _array(layers, library, assignment, accelerator, layer, vectors, wirings, multiplier)
     raise InputError(f"accelerator {accelerator.name!r} has no RTL; expected a spatial or a systolic one.")
+
+
+def _wirings(assignment: Assignment, layer: str, vectors: LayerVectors) -> dict[int, Wiring]:
+    """Return index of each block that the layer uses -> its wiring there."""
+    indices = [int(index) for index in assignment[layer]]
+    found: dict[int, Wiring] = {}
+    for index, wiring in zip(indices, vectors.wirings or (PLAIN,) * len(indices), strict=True):
+        if found.setdefault(index, wiring) != wiring:
+            block = assignment.blocks[index]
+            raise InputError(f"layer {layer!r} wires filters on block {block!r} in several ways; RTL is written for one way per block and layer.")
+    return found
 
 
 def _array(
@@ -96,6 +111,7 @@ def _array(
     accelerator: Systolic,
     layer: str,
     vectors: LayerVectors,
+    wirings: Mapping[int, Wiring],
     multiplier: Callable[[Block], Multiplier],
 ) -> RtlProject:
     if accelerator.dataflow is not Dataflow.OUTPUT:
@@ -113,7 +129,7 @@ def _array(
     spec = ArraySpec(
         rows=accelerator.rows,
         columns=columns,
-        multipliers=tuple(multiplier(library.blocks[i]) for i in used),
+        multipliers=tuple(multiplier(library.blocks[i]).wired(wirings.get(i, PLAIN)) for i in used),
         accumulator_bits=accelerator.accumulator_bits,
     )
     return array_project(spec, vectors.codes, vectors.weights, [used.index(int(i)) for i in assignment[layer]])
@@ -143,7 +159,7 @@ def layer_vectors(network: Any, layer: str, images: NDArray[np.generic], executo
     if pixels is not None and pixels < len(rows):
         rows = rows[np.linspace(0, len(rows) - 1, pixels).astype(np.int64)]
     weights = quantized.weight.numpy()
-    return LayerVectors(codes=rows, weights=weights.reshape(len(weights), -1))
+    return LayerVectors(codes=rows, weights=weights.reshape(len(weights), -1), wirings=quantized.wirings)
 
 
 def receptive_fields(codes: Codes, layer: Layer, pad: int) -> Codes:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hawx.errors import InputError
-from hawx.rtl.project import PRODUCT_BITS, Multiplier, RtlProject, Stimulus, bits_for, codes_text, memory_files, module_files
+from hawx.rtl.project import PRODUCT_BITS, Multiplier, RtlProject, Stimulus, bits_for, codes_text, memory_files, module_files, shift_up
 from hawx.rtl.testbench import testbench
 
 Codes = NDArray[np.int8] | NDArray[np.uint8]
@@ -126,8 +126,14 @@ def layer_module(spec: LayerSpec, name: str = "layer") -> str:
         "    first_held <= first;",
         "  end",
     ]
+    for shift in sorted({spec.multipliers[index].shift for index, _ in lanes} - {0}):  # once for all lanes
+        lines.append(f"  wire [{word - 1}:0] a_up_{shift};")
+        for i in range(simd):
+            part = f"[{8 * i + 7}:{8 * i}]"
+            lines.append(f"  {shift_up(shift)} up_{shift}_{i} (.a(a_held{part}), .y(a_up_{shift}{part}));")
     for place, (index, _) in enumerate(lanes):
-        pins = f".clk(clk), .first(first_held), .a(a_held), .w(w[{word * (place + 1) - 1}:{word * place}])"
+        shift = spec.multipliers[index].shift
+        pins = f".clk(clk), .first(first_held), .a({f'a_up_{shift}' if shift else 'a_held'}), .w(w[{word * (place + 1) - 1}:{word * place}])"
         lines.append(f"  {lane_name(spec, index)} lane_{place} ({pins}, .acc(acc[{bits * (place + 1) - 1}:{bits * place}]));")
     return "\n".join([*lines, "endmodule"]) + "\n"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, log2
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hawx.blocks import Block, Table
 from hawx.errors import InputError
+from hawx.wiring import Wiring
 
 PRODUCT_BITS = 16
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -27,6 +28,8 @@ class Multiplier:
     ports: tuple[str, str, str] = ("A", "B", "O")
     data: str = ""
     """Memory content of a table that stands in for a circuit: it simulates, and cannot be synthesized to a meaningful area."""
+    shift: int = 0
+    """Bits by which activations are shifted up on their way to it: whoever instantiates it feeds them through a `shift_up` module."""
 
     def __post_init__(self) -> None:
         for name in (self.module, *self.ports):
@@ -36,6 +39,11 @@ class Multiplier:
         signed = self.is_signed
         if low < (-(1 << 15) if signed else 0) or high >= (1 << 15 if signed else 1 << 16):
             raise InputError(f"products of block {self.block.name!r} span {low}..{high}; expected what 16 bits hold.")
+
+    def wired(self, wiring: Wiring) -> Multiplier:
+        """Return the circuit with its operands wired so; `block` is what it multiplies then."""
+        a, w, product = self.ports
+        return replace(self, block=self.block.wired(wiring), ports=(w, a, product) if wiring.swapped else self.ports, shift=wiring.shift)
 
     @property
     def is_table(self) -> bool:
@@ -132,13 +140,34 @@ def memory_files(multipliers: Sequence[Multiplier]) -> dict[str, str]:
     return {f"{multiplier.module}.hex": multiplier.data for multiplier in multipliers if multiplier.is_table}
 
 
+def shift_up(shift: int) -> str:
+    """Return the name of the module that shifts activations up by `shift` bits."""
+    return f"shift_up_{shift}"
+
+
+def _shift_up_module(shift: int, signed: bool) -> str:
+    """Return the module that clamps an activation to `8 - shift` bits and shifts it up (see `hawx.wiring.Wiring`)."""
+    kept = 8 - shift
+    if signed:
+        fits, largest = f"a[7:{kept - 1}] == {{{shift + 1}{{a[7]}}}}", f"{{a[7], {{{kept - 1}{{~a[7]}}}}}}"
+    else:
+        fits, largest = f"a[7:{kept}] == {shift}'b0", f"{{{kept}{{1'b1}}}}"
+    return f"""module {shift_up(shift)} (
+  input [7:0] a,
+  output [7:0] y
+);
+  assign y = {{({fits}) ? a[{kept - 1}:0] : {largest}, {shift}'b0}};
+endmodule
+"""
+
+
 def module_files(multipliers: Sequence[Multiplier]) -> dict[str, str]:
-    """Return file name -> text of every distinct multiplier.
+    """Return file name -> text of every distinct multiplier, and of what shifts their activations up.
 
     Raises:
         InputError: two different circuits share a module name.
     """
-    files: dict[str, str] = {}
+    files = {f"{shift_up(m.shift)}.sv": _shift_up_module(m.shift, m.block.formats[0].signed) for m in multipliers if m.shift}
     for multiplier in multipliers:
         name = f"{multiplier.module}.sv"
         if files.setdefault(name, multiplier.verilog) != multiplier.verilog:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hawx.errors import InputError
-from hawx.rtl.project import PRODUCT_BITS, Multiplier, RtlProject, Stimulus, codes_text, memory_files, module_files
+from hawx.rtl.project import PRODUCT_BITS, Multiplier, RtlProject, Stimulus, codes_text, memory_files, module_files, shift_up
 from hawx.rtl.testbench import testbench
 
 Codes = NDArray[np.int8] | NDArray[np.uint8]
@@ -58,6 +58,9 @@ def lane_module(spec: ArraySpec, modes: Sequence[int]) -> str:
         a, w = "a_in", "w_in"
         if several:  # operand isolation: an idle block sees zeros and does not switch
             a, w = f"a_in & {{8{{mode[{place}]}}}}", f"w_in & {{8{{mode[{place}]}}}}"
+        if multiplier.shift:
+            lines += [f"  wire [7:0] a_up_{place};", f"  {shift_up(multiplier.shift)} up_{place} (.a({a}), .y(a_up_{place}));"]
+            a = f"a_up_{place}"
         lines += [f"  wire [15:0] product_{place};", f"  {multiplier.instance(f'multiplier_{place}', a, w, f'product_{place}')}"]
         extended = multiplier.extended(f"product_{place}", bits)
         terms.append(f"({{{bits}{{mode[{place}]}}}} & {extended})" if several else extended)

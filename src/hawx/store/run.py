@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hawx.designs.design import Design, Hardware
 from hawx.errors import InputError
 from hawx.estimates import Estimate, Measurement
 from hawx.files import make_folder, read_text, write_bytes, write_text
+from hawx.networks import QuantizedNetwork
 from hawx.networks.serialize import to_bytes, variants_to_bytes
 from hawx.report.page import report_html
 from hawx.results.front import rivals
@@ -70,15 +72,26 @@ def save_run(result: Values, folder: str | PathLike[str]) -> None:
 
 
 def save_design(result: Values, design: Design, path: str | PathLike[str]) -> None:
-    """Write one design of a result to `path`, and beside it the network that it runs on, where that is known."""
+    """Write one design of a result to `path`, and beside it the network that it runs on and how its blocks are wired, where that is known."""
     library = {block["name"]: block["sha256"] for block in result.library.get("blocks", []) if "sha256" in block}
     values = {"schema": DESIGN_SCHEMA, **design.to_dict(), "settings": dict(result.settings), "library": library}
     if result.networks is not None:
         network = result.networks.of(design).on(design.assignment.labels(library))
         file = Path(path).with_suffix(".safetensors")
         write_bytes(file, to_bytes(network))
-        values |= {"network_file": file.name, "network_identity": network_identity(network)}
+        values |= {"network_file": file.name, "network_identity": network_identity(network), "wirings": _wirings(network, design)}
     write_text(path, json_text(values) + "\n")
+
+
+def _wirings(network: QuantizedNetwork, design: Design) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return layer -> block -> how operands reach it, where that is not plain (see `hawx.wiring`)."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for name, layer in network.quantized.items():
+        blocks = [design.assignment.blocks[int(index)] for index in design.assignment[name]]
+        wired = {block: asdict(wiring) for block, wiring in zip(blocks, layer.wirings, strict=False) if not wiring.is_plain}
+        if wired:
+            found[name] = wired
+    return found
 
 
 def load_run(folder: str | PathLike[str]) -> Result:

@@ -13,17 +13,22 @@ from hawx.networks import QuantizedNetwork
 
 
 def network_identity(network: QuantizedNetwork) -> str:
-    """Return a hash of everything that decides the network's integers: layers, weights, scales, biases, program, preprocessing."""
+    """Return a hash of everything that decides the network's integers: layers, weights, scales, biases, wirings, program, preprocessing."""
     digest = hashlib.sha256(repr((network.layers, network.steps, network.output, network.preprocessing)).encode())
     for name in sorted(network.quantized):
         layer = network.quantized[name]
         digest.update(repr((name, layer.input_scale, layer.input_zero_point, layer.input_format.name)).encode())
         for tensor in (layer.weight, layer.weight_scale, layer.bias):
             digest.update(_bytes(tensor))
+        if layer.wirings:
+            digest.update(repr(layer.wirings).encode())
         for block in sorted(layer.variants):
+            variant = layer.variants[block]
             digest.update(block.encode())
-            for tensor in (layer.variants[block].codes, layer.variants[block].weight_scale, layer.variants[block].bias):
+            for tensor in (variant.codes, variant.weight_scale, variant.bias):
                 digest.update(_bytes(tensor))
+            if not variant.wiring.is_plain:
+                digest.update(repr(variant.wiring).encode())
     for name in sorted(network.constants):
         digest.update(name.encode() + _bytes(network.constants[name]))
     return digest.hexdigest()
