@@ -100,6 +100,29 @@ def test_a_block_without_a_circuit_scales_like_the_exact_one():
     assert result.origin == "analytic on mapped netlists; 1 blocks without a netlist scaled like the exact one"
 
 
+def test_operands_that_change_places_change_what_streams_and_what_stays():
+    block = LIBRARY["mul8s_bam_v4a1"]  # its operands are not alike
+    p, q = np.random.default_rng(14).dirichlet(np.ones(256), 3), np.random.default_rng(15).dirichlet(np.full(256, 0.1), 3)
+    circuit, cost = builtin_circuit(block.sha256), block.costs["osu018"]
+    own = [[p, q, held] for held in ("none", "weight", "activation")]
+    for first, second, held in own:
+        turned = {"none": "none", "weight": "activation", "activation": "weight"}[held]
+        swapped = np.array([[False, True], [True, True], [False, False]])
+        found = operand_energies([LIBRARY.exact, block], [LIBRARY.exact.costs["osu018"], cost], first, second, exact=0, held=held, swapped=swapped)
+        plain, other = circuit.energies(first, second, held), circuit.energies(second, first, turned)
+        assert abs(plain - other).min() > 0.001 * plain.max()
+        np.testing.assert_allclose(found.values_fj[:, 1], [other[0], other[1], plain[2]], rtol=1e-6)
+
+
+def test_each_block_has_its_own_operands():
+    blocks = [LIBRARY.exact, LIBRARY["mul8s_tc5"]]
+    rng = np.random.default_rng(16)
+    p, q = rng.dirichlet(np.ones(256), (2, 2)), rng.dirichlet(np.ones(256), (2, 2))
+    found = operand_energies(blocks, [block.costs["osu018"] for block in blocks], p, q, exact=0)
+    for b, block in enumerate(blocks):
+        np.testing.assert_allclose(found.values_fj[:, b], builtin_circuit(block.sha256).energies(p[:, b], q[:, b]), rtol=1e-6)
+
+
 def test_signed_operands_reach_an_unsigned_circuit_as_magnitudes():
     distribution = np.zeros((1, 256))
     distribution[0, [128 - 5, 128 + 5, 0]] = 0.25, 0.25, 0.5

@@ -1,5 +1,7 @@
 """Operand counts against an explicit unfold."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hawx.networks import ExactExecutor, Layer, LayerKind, zoo
-from hawx.networks.quantized import QuantizedLayer
-from hawx.profile import activation_counts, profile_operands, weight_distributions
+from hawx.networks.quantized import QuantizedLayer, Variant
+from hawx.profile import OperandProfile, activation_counts, arriving_operands, profile_operands, weight_distributions
+from hawx.wiring import Wiring
 
 
 @settings(max_examples=40, deadline=None)
@@ -59,3 +62,23 @@ def test_the_profile_does_not_depend_on_the_batch_size(batch: int) -> None:
     for found, expected in zip(profile.activations, once.activations, strict=True):
         np.testing.assert_allclose(found, expected)
         assert found.sum() == pytest.approx(1.0)
+
+
+def test_operands_arrive_as_a_block_is_wired_and_its_weights_are_mapped() -> None:
+    network = zoo.load("lenet5")
+    layer = network.layers[1]
+    held = network.quantized[layer.name]
+    halves = torch.arange(-128, 128, dtype=torch.int8) // 2
+    variant = Variant(codes=halves, weight_scale=held.weight_scale, bias=held.bias, wiring=Wiring(swapped=True, shift=1))
+    varied = replace(network, quantized={**network.quantized, layer.name: replace(held, variants={"b": variant})})
+    p, q = np.zeros(256), np.zeros(256)
+    p[[128 - 100, 128, 128 + 7]] = 0.5, 0.25, 0.25
+    q[[128 - 3, 128 + 8, 128 + 9]] = 0.5, 0.25, 0.25
+    count = len(network.layers)
+    found = arriving_operands(varied, OperandProfile(activations=(p,) * count, weights=(q,) * count, filter_weights=()), ["a", "b"])
+    assert found.swapped.tolist() == [[False, i == 1] for i in range(count)]
+    assert {int(i) - 128: float(found.activations[1, 1, i]) for i in np.flatnonzero(found.activations[1, 1])} == {-128: 0.5, 0: 0.25, 14: 0.25}
+    assert {int(i) - 128: float(found.weights[1, 1, i]) for i in np.flatnonzero(found.weights[1, 1])} == {-2: 0.5, 4: 0.5}
+    for i, b in ((0, 0), (0, 1), (1, 0)):
+        assert np.array_equal(found.activations[i, b], p)
+        assert np.array_equal(found.weights[i, b], q)

@@ -83,7 +83,10 @@ def test_mapped_codes_are_the_best_of_all_by_looking_at_each() -> None:
     block = Block.from_table(table, name="noisy")
     p = rng.dirichlet(np.ones(256))
     q = rng.dirichlet(np.ones(256))
-    codes, scale = mapped_codes(block, p, q)
+    mapped = mapped_codes(block, p, q)
+    codes, scale = mapped.codes, mapped.scale
+    off = table[:, codes.astype(int) + 128] / scale - EXACT
+    assert mapped.error == pytest.approx(float(p @ off**2 @ q))
     a = np.arange(-128, 128)
     for w in (-128, -77, -3, 0, 1, 64, 127):
         errors = {v: float((p * (table[:, v + 128] - scale * a * w) ** 2).sum()) for v in range(-127, 128)}
@@ -94,11 +97,11 @@ def test_mapped_codes_are_the_best_of_all_by_looking_at_each() -> None:
 def test_ties_go_to_the_nearest_code_and_an_exact_block_maps_nothing() -> None:
     coarse = Block.from_table(np.multiply.outer(np.arange(-128, 128), np.arange(-128, 128) // 4 * 4), name="coarse")  # four columns each alike
     p = np.full(256, 1 / 256)
-    codes, scale = mapped_codes(coarse, p, np.eye(256)[128 + 8])
-    assert scale == 1.0
-    assert [int(codes[w + 128]) for w in (8, 9, 10, 11, 12)] == [8, 9, 10, 12, 12]
-    exact, one = mapped_codes(Block.from_table(EXACT, name="exact"), p, p)
-    assert (exact.tolist(), one) == (list(range(-128, 128)), 1.0)
+    mapped = mapped_codes(coarse, p, np.eye(256)[128 + 8])
+    assert mapped.scale == 1.0
+    assert [int(mapped.codes[w + 128]) for w in (8, 9, 10, 11, 12)] == [8, 9, 10, 12, 12]
+    exact = mapped_codes(Block.from_table(EXACT, name="exact"), p, p)
+    assert (exact.codes.tolist(), exact.scale, exact.error) == (list(range(-128, 128)), 1.0, 0.0)
 
 
 def test_gain_and_shift_in_numbers() -> None:

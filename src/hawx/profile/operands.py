@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -42,6 +43,35 @@ def profile_operands(
         weights=tuple(q.mean(axis=0) for q in per_filter),
         filter_weights=tuple(per_filter),
     )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ArrivingOperands:
+    """Operand distributions as blocks get them: mapped weight codes, activations shifted up, by what each layer takes on each block."""
+
+    activations: NDArray[np.float64]
+    """(layers, blocks, 256)."""
+    weights: NDArray[np.float64]
+    """(layers, blocks, 256)."""
+    swapped: NDArray[np.bool_]
+    """(layers, blocks): whether the circuit's first input takes the weight."""
+
+
+def arriving_operands(network: QuantizedNetwork, profile: OperandProfile, hashes: Sequence[str]) -> ArrivingOperands:
+    """Return the operands that arrive at the blocks with these SHA-256 where `network`, perhaps recovered, has `profile`."""
+    shape = len(network.layers), len(hashes)
+    activations, weights, swapped = np.empty((*shape, CODES)), np.empty((*shape, CODES)), np.zeros(shape, bool)
+    for i, layer in enumerate(network.layers):
+        held, p, q = network.quantized[layer.name], profile.activations[i], profile.weights[i]
+        for b, sha256 in enumerate(hashes):
+            activations[i, b], weights[i, b] = p, q
+            variant = held.variants.get(sha256)
+            if variant is not None:
+                arrive = variant.wiring.shifted(held.input_format.values(), held.input_format) - held.input_format.min
+                activations[i, b] = np.bincount(arrive, weights=p, minlength=CODES)
+                weights[i, b] = np.bincount(variant.codes.to(torch.int64).numpy() + CODES // 2, weights=q, minlength=CODES)
+                swapped[i, b] = variant.wiring.swapped
+    return ArrivingOperands(activations=activations, weights=weights, swapped=swapped)
 
 
 def weight_distributions(weight: Tensor) -> NDArray[np.float64]:

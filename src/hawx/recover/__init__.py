@@ -1,4 +1,4 @@
-"""Recover: accuracy won back at no cost in hardware, between the choice of blocks and everything that judges it."""
+"""Recover: accuracy won back by constants and wires, the multipliers as they are, between the choice of blocks and everything that judges it."""
 
 from hawx.recover.design import DesignRecovery
 from hawx.recover.methods import Method

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Method(StrEnum):
-    """Ways to win accuracy back that cost no gate: weights, biases and requantization scales are constants of an accelerator."""
+    """Ways to win accuracy back with the same multipliers: weights, biases and requantization scales are constants of an accelerator."""
 
     NONE = "none"
     """Nothing: the constants of the exact network."""
@@ -17,11 +17,19 @@ class Method(StrEnum):
     MAP = "map"
     """Each weight code gives way to the one whose products come closest (see hawx.recover.mapping)."""
     FULL = "full"
-    """The mapping, then gain and shift; and again for whole designs of the front, layer after layer."""
+    """The wires that suit a block (see hawx.recover.wires), the mapping, then gain and shift; of each measured design again, layer after layer."""
 
     @property
     def maps(self) -> bool:
         return self in (Method.MAP, Method.FULL)
+
+    @property
+    def wires(self) -> bool:
+        return self is Method.FULL
+
+    @property
+    def wholes(self) -> bool:
+        return self is Method.FULL
 
     @property
     def gains(self) -> bool:

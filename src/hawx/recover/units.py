@@ -18,9 +18,11 @@ from hawx.networks import CodesOutput, QuantizedLayer, QuantizedNetwork
 from hawx.networks.quantized import Variant
 from hawx.profile import profile_operands
 from hawx.profile.operands import weight_distributions
-from hawx.recover.mapping import mapped_codes
+from hawx.recover.mapping import Mapped, mapped_codes
 from hawx.recover.methods import Method
 from hawx.recover.moments import Moments, Vector, gain_and_shift
+from hawx.recover.wires import wirings_of
+from hawx.wiring import PLAIN, Wiring
 
 Images = NDArray[np.uint8] | NDArray[np.float32]
 
@@ -52,11 +54,7 @@ def recover_units(
         return network
     exact = BlockExecutor(library, Assignment.uniform(network.filters, library.names, library.exact.name))
     blocks = [block for block in library if not block.is_exact]
-    activations = profile_operands(network, images, exact).activations if method.maps else ()
-    mapped = {
-        layer.name: tuple(_mapped(network.quantized[layer.name], block, activations[i] if method.maps else None) for block in blocks)
-        for i, layer in enumerate(network.layers)
-    }
+    mapped = _mapped(network, library, blocks, images, exact, method) if method.maps else _unmapped(network, blocks)
     if method.shifts:
         watch = _Watch(_varied(network, blocks, mapped), library, exact, blocks)
         for start in range(0, len(images), batch):
@@ -92,15 +90,37 @@ def _refitted(layer: QuantizedLayer, variant: Variant, gain: Vector, shift: Vect
     return replace(variant, weight_scale=scale, bias=bias)
 
 
-def _mapped(layer: QuantizedLayer, block: Block, activations: NDArray[np.float64] | None) -> Variant:
-    """Return the variant with mapped codes (its own ones without `activations`) and the zero point's correction for the weights as they were."""
-    if activations is None:
-        return Variant(codes=IDENTITY, weight_scale=layer.weight_scale, bias=layer.bias)
-    mapped, products = mapped_codes(block, activations, weight_distributions(layer.weight).mean(axis=0))
-    codes = torch.from_numpy(mapped)
+def _unmapped(network: QuantizedNetwork, blocks: Sequence[Block]) -> dict[str, tuple[Variant, ...]]:
+    return {
+        name: tuple(Variant(codes=IDENTITY, weight_scale=layer.weight_scale, bias=layer.bias) for _ in blocks)
+        for name, layer in network.quantized.items()
+    }
+
+
+def _mapped(
+    network: QuantizedNetwork, library: Library, blocks: Sequence[Block], images: Images, exact: BlockExecutor, method: Method
+) -> dict[str, tuple[Variant, ...]]:
+    """Return, per layer, the variants of `blocks` with mapped codes, wired as suits them where `method` allows it."""
+    layers = [network.quantized[layer.name] for layer in network.layers]
+    activations = profile_operands(network, images, exact).activations
+    weights = [weight_distributions(layer.weight).mean(axis=0) for layer in layers]
+    found: list[list[Variant]] = [[] for _ in layers]
+    for block in blocks:
+        wirings: Sequence[Wiring] = [PLAIN] * len(layers)
+        if method.wires:
+            wirings = wirings_of(block, activations, weights, library.exact, [layer.input_zero_point == 0 for layer in layers])
+        for i, (layer, wiring) in enumerate(zip(layers, wirings, strict=True)):
+            found[i].append(_variant(layer, mapped_codes(block, activations[i], weights[i], wiring), wiring))
+    return {layer.layer.name: tuple(variants) for layer, variants in zip(layers, found, strict=True)}
+
+
+def _variant(layer: QuantizedLayer, mapped: Mapped, wiring: Wiring) -> Variant:
+    """Return the variant with mapped codes, the scale of their products folded in, and the zero point's correction for the weights as they were."""
+    codes = torch.from_numpy(mapped.codes)
     before, after = (weight.flatten(1).sum(1, dtype=torch.float64) for weight in (layer.weight, codes[layer.weight.to(torch.int32) + 128]))
-    bias = products * (layer.bias - layer.input_zero_point * before) + layer.input_zero_point * after
-    return Variant(codes=codes, weight_scale=(layer.weight_scale.double() / products).float(), bias=bias.round().to(torch.int32))
+    bias = mapped.scale * (layer.bias - layer.input_zero_point * before) + layer.input_zero_point * after
+    scale = (layer.weight_scale.double() / mapped.scale).float()
+    return Variant(codes=codes, weight_scale=scale, bias=bias.round().to(torch.int32), wiring=wiring)
 
 
 @dataclass(eq=False)

@@ -18,6 +18,8 @@ from hawx.synthesis.builtin import builtin_circuit
 from hawx.synthesis.characterize import circuit_from_dict
 
 CACHE_KIND = "circuits"
+_TURNED = {Held.NONE: Held.NONE, Held.WEIGHT: Held.ACTIVATION, Held.ACTIVATION: Held.WEIGHT}
+"""Which input of a circuit stays where its operands have changed places."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,17 +39,25 @@ class OperandEnergies:
 
 
 def operand_energies(
-    blocks: Sequence[Block], costs: Sequence[Costs], activations: ArrayLike, weights: ArrayLike, *, exact: int, held: Held | str = Held.NONE
+    blocks: Sequence[Block],
+    costs: Sequence[Costs],
+    activations: ArrayLike,
+    weights: ArrayLike,
+    *,
+    exact: int,
+    held: Held | str = Held.NONE,
+    swapped: ArrayLike = False,
 ) -> OperandEnergies:
     """Return fJ per multiplication of every block under every layer's operand distributions.
 
     Args:
         blocks: the library's blocks.
         costs: one per block, all of one technology.
-        activations: (layers, 256), probability of each activation code in value order.
-        weights: (layers, 256), probability of each weight code in value order.
+        activations: (layers, 256) or (layers, blocks, 256), probability of each activation code in value order.
+        weights: the same of the weight codes.
         exact: index of the exact block: the yardstick for blocks without a circuit.
         held: which operand stays while the other streams.
+        swapped: (layers, blocks) or one for all, whether the first input of a circuit takes the weight.
 
     Raises:
         InputError: distributions that are none, or lists of different lengths.
@@ -56,16 +66,17 @@ def operand_energies(
         raise InputError(f"{len(blocks)} blocks have {len(costs)} costs; expected one for each block.")
     circuits = [circuit_of(block, cost) for block, cost in zip(blocks, costs, strict=True)]
     yardstick = circuits[exact] or _default_exact()
-    columns = []
-    ratio: NDArray[np.float64] | None = None
-    for block, cost, circuit in zip(blocks, costs, circuits, strict=True):
-        if circuit is not None:
-            columns.append(_energies(circuit, block, activations, weights, held))
-            continue
-        if ratio is None:
-            ratio = _energies(yardstick, blocks[exact], activations, weights, held) / yardstick.uniform_fj
-        columns.append(cost.energy_fj * ratio)
-    return OperandEnergies(values_fj=np.stack(columns, axis=1), is_analytic=tuple(circuit is not None for circuit in circuits))
+    seen = [_by_block(values, len(blocks)) for values in (activations, weights)]
+    turned = np.broadcast_to(np.asarray(swapped, bool), seen[0].shape[:2])
+    values = np.empty(turned.shape)
+    for circuit, members in _by_circuit(circuits, yardstick):
+        own = [rows[:, members].reshape(-1, CODES) for rows in seen]
+        found = _energies(circuit, blocks[members[0]], own[0], own[1], Held(held), turned[:, members].ravel())
+        values[:, members] = found.reshape(-1, len(members))
+    for b, (cost, known) in enumerate(zip(costs, circuits, strict=True)):
+        if known is None:
+            values[:, b] *= cost.energy_fj / yardstick.uniform_fj
+    return OperandEnergies(values_fj=values, is_analytic=tuple(circuit is not None for circuit in circuits))
 
 
 def circuit_of(block: Block, cost: Costs) -> SwitchingCircuit | None:
@@ -98,10 +109,30 @@ def _default_exact() -> SwitchingCircuit:
     return circuit
 
 
-def _energies(circuit: SwitchingCircuit, block: Block, activations: ArrayLike, weights: ArrayLike, held: Held | str) -> NDArray[np.float64]:
-    rows = [np.atleast_2d(np.asarray(values, np.float64)) for values in (activations, weights)]
-    seen = [fold(values, own, inner) for values, own, inner in zip(rows, block.formats, circuit.formats, strict=True)]
-    return circuit.energies(seen[0], seen[1], held)
+def _by_circuit(circuits: Sequence[SwitchingCircuit | None], yardstick: SwitchingCircuit) -> list[tuple[SwitchingCircuit, list[int]]]:
+    """Return each circuit with the blocks that it tells of: its own, and the yardstick with all that have none."""
+    own = [(circuit, [b]) for b, circuit in enumerate(circuits) if circuit is not None]
+    unknown = [b for b, circuit in enumerate(circuits) if circuit is None]
+    return [*own, (yardstick, unknown)] if unknown else own
+
+
+def _by_block(values: ArrayLike, blocks: int) -> NDArray[np.float64]:
+    """Return distributions, (layers, blocks, 256)."""
+    rows = np.atleast_2d(np.asarray(values, np.float64))
+    return np.repeat(rows[:, None], blocks, axis=1) if rows.ndim == 2 else rows
+
+
+def _energies(
+    circuit: SwitchingCircuit, block: Block, activations: NDArray[np.float64], weights: NDArray[np.float64], held: Held, swapped: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return fJ per multiplication, (layers,), of distributions (layers, 256)."""
+    at = [np.where(swapped[:, None], other, own) for own, other in ((activations, weights), (weights, activations))]
+    first, second = (fold(values, own, inner) for values, own, inner in zip(at, block.formats, circuit.formats, strict=True))
+    result = np.empty(len(first))
+    for turned in np.unique(swapped).tolist():
+        rows = swapped == turned
+        result[rows] = circuit.energies(first[rows], second[rows], _TURNED[held] if turned else held)
+    return result
 
 
 def fold(distribution: NDArray[np.float64], own: IntFormat, inner: IntFormat) -> NDArray[np.float64]:
