@@ -1,6 +1,6 @@
 """START HERE: the whole of HAWX as one readable list of stages.
 
-split → recover → prepare → profile → score → predict → search → refine → verify → result. Every value between two stages is typed and can be looked
+split → recover → prepare → profile → score → predict → search → verify → result. Every value between two stages is typed and can be looked
 at (`hawx.stages`); what a stage does is in the package of its name. A stage more is a line more.
 """
 
@@ -71,7 +71,7 @@ def explore(
         budget: designs to measure at most.
         layers: names of the layers that may be approximated (the others stay exact); None for all.
         search_images, report_images: sizes of the splits; default at most 2,000 to search, the rest to report.
-        recover: what of a design's accuracy is won back by its constants, at no cost in hardware; see `hawx.recover.Method`.
+        recover: what of a design's accuracy is won back by its constants and wires, its multipliers as they are; see `hawx.recover.Method`.
         calibration: (N, C, H, W), images without labels to recover on; by default some of `images` are set aside for it.
         store: remembers measurements, so that a killed run resumes with nothing measured twice.
         runner: who runs designs: this process by default, a pool or a cluster (hawx.execution).
@@ -101,9 +101,8 @@ def explore(
     profiled = stages.profile(prepared)
     units = stages.score(profiled)
     predictor = stages.predict(units)
-    searched = stages.search(units, predictor, accelerator, goal, measuring)
-    refined = stages.refine(searched, unlabelled, recover, measuring)
-    verified = stages.verify(refined, report_set, measuring)
+    searched = stages.search(units, predictor, accelerator, goal, measuring, unlabelled if Method(recover).wholes else None)
+    verified = stages.verify(searched, report_set, measuring)
     return stages.result(verified, settings)
 
 

@@ -1,6 +1,6 @@
 """The stages that `hawx.flow` lists, as functions from typed values to typed values. Look at what stands between them, or put one of your own in.
 
-recover → prepare → profile → score → predict → search → refine → verify → result. The packages of the same names hold what the stages do.
+recover → prepare → profile → score → predict → search → verify → result. The packages of the same names hold what the stages do.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hawx.errors import UnknownNameError
 from hawx.estimates import Estimate, Measurement
 from hawx.networks import Dataset, QuantizedNetwork
 from hawx.predict import Effects, Predictor, ranking_of
-from hawx.profile import OperandProfile, profile_operands
+from hawx.profile import OperandProfile, arriving_operands, profile_operands
 from hawx.progress import SilentProgress, StageClock
 from hawx.recover import DesignRecovery, Method, recover_units
 from hawx.results.facts import library_facts, network_facts, validation_of, versions
@@ -29,6 +29,7 @@ from hawx.results.result import Baseline, Effort, Networks
 from hawx.score import Scored, ScoringProber, ScoringSet, score_network, scoring_set, work
 from hawx.search import Evaluated, Problem, Searcher, name_of
 from hawx.search import search as run_searcher
+from hawx.search.claims import claims as claims_of
 from hawx.store import Result
 from hawx.synthesis.operands import OperandEnergies, operand_energies
 from hawx.units import Granularity
@@ -48,6 +49,7 @@ Images = NDArray[np.uint8] | NDArray[np.float32]
 
 RECOVERY_IMAGES = 256
 """Images that weights, biases and scales are recovered on."""
+LEAST_WHOLE = 32
 REFERENCE_DROP, LEAST_REFERENCE = 10.0, 2.0
 """Points of drop that bound the hypervolume where the user states no goal, and at least where there is one: predictions err by half a point and more,
 and a design that is wrongly expected to lose a point must still be worth a look."""
@@ -75,10 +77,6 @@ class Measuring:
     def on(self, task: Task, reference: Answers | None = None) -> Measurer:
         """Return a measurer on the images of `task`; `reference` are the answers of the exact design."""
         return Measurer(task=task, store=self.store, runner=self.runner, reference=reference)
-
-    def here(self, task: Task, reference: Answers | None = None) -> Measurer:
-        """Return a measurer for a single design of a network of its own, which is not worth sending anywhere."""
-        return Measurer(task=task, store=self.store, reference=reference)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -132,20 +130,10 @@ class Searched:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Refined:
-    """The front that the search images choose, each of its designs at its best."""
+class Verified:
+    """The front that the search images choose, on images that no search ever saw."""
 
     searched: Searched
-    front: tuple[Evaluated, ...]
-    networks: Mapping[str, QuantizedNetwork]
-    """By `Design.id`: what a design runs on, where it gained by a recovery of its own; the others run on the task's network."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Verified:
-    """The front on images that no search ever saw."""
-
-    refined: Refined
     front: tuple[Design, ...]
     int8: Measurement
 
@@ -196,13 +184,34 @@ def predict(units: ScoredUnits) -> Predictor:
     return Predictor(effects, len(prepared.task.labels), ranking_of(effects, prepared.space, recovered=prepared.task.network.varies))
 
 
-def search(units: ScoredUnits, predictor: Predictor, accelerator: Accelerator, goal: Goal, measuring: Measuring) -> Searched:
-    """Measure the designs that the searcher proposes, the all-exact one first."""
+def search(
+    units: ScoredUnits,
+    predictor: Predictor,
+    accelerator: Accelerator,
+    goal: Goal,
+    measuring: Measuring,
+    images: Images | None = None,
+) -> Searched:
+    """Measure the designs that the searcher proposes, the all-exact one first; each recovered as a whole on `images` (no labels), if any.
+
+    Nothing is probed where units are recovered: a probe runs some fifty images, and those designs lose less than one image in a hundred.
+    """
     prepared, operands = units.profiled.prepared, units.profiled.operands
     task, space = prepared.task, prepared.space
+    if images is not None:
+        task = replace(task, recovery=DesignRecovery(task.network, task.library, images[: whole_images(len(task.labels))]))
     prepared.clock.stage("search", goal.budget)
     costs, measurer = task.library.costs(), measuring.on(task, prepared.right)
-    energies = operand_energies(task.library.blocks, costs, operands.activations, operands.weights, exact=space.exact, held=accelerator.held)
+    arriving = arriving_operands(task.network, operands, list(task.library.hashes.values()))
+    energies = operand_energies(
+        task.library.blocks,
+        costs,
+        arriving.activations,
+        arriving.weights,
+        exact=space.exact,
+        held=accelerator.held,
+        swapped=arriving.swapped,
+    )
     problem = Problem(
         space=space,
         layers=task.network.layers,
@@ -216,7 +225,7 @@ def search(units: ScoredUnits, predictor: Predictor, accelerator: Accelerator, g
         energies=energies.values_fj,
         reference_drop=REFERENCE_DROP if goal.max_drop is None else max(4.0 * goal.max_drop, LEAST_REFERENCE),
         goal_drop=goal.max_drop,
-        probe=ScoringProber(task.network, task.library, units.sample),
+        probe=None if task.network.varies else ScoringProber(task.network, task.library, units.sample),
         progress=prepared.clock.progress,
     )
     problem.measure(space.exact_choices())
@@ -224,60 +233,37 @@ def search(units: ScoredUnits, predictor: Predictor, accelerator: Accelerator, g
     return Searched(units=units, goal=goal, problem=problem, predictor=predictor, energies=energies, measurer=measurer)
 
 
-def refine(searched: Searched, images: Images, method: Method | str, measuring: Measuring) -> Refined:
-    """Recover every design of the front as a whole, on `images` (no labels), and keep what the search images find better."""
-    problem, prepared = searched.problem, searched.units.profiled.prepared
-    front = problem.front()
-    networks: dict[str, QuantizedNetwork] = {}
-    if Method(method) is Method.FULL:
-        prepared.clock.stage("refine", len(front))
-        task = prepared.task
-        recovery = DesignRecovery(task.network, task.library, images)
-        for i, found in enumerate(front):
-            network = recovery(found.design.assignment)
-            measured = measuring.here(replace(task, network=network), prepared.right)([found.design.assignment])[0]
-            if found.design.search is not None and measured.correct > found.design.search.correct:
-                networks[found.design.id] = network
-                front[i] = problem.again(found, measured)
-            prepared.clock.progress.advance()
-        front = problem.best_of(front)
-    return Refined(searched=searched, front=_claimed(searched, front), networks=networks)
-
-
-def _claimed(searched: Searched, front: Sequence[Evaluated]) -> tuple[Evaluated, ...]:
-    """Return `front` with what each design claims to lose on images that nobody has seen."""
+def _claimed(searched: Searched) -> list[Evaluated]:
+    """Return the front with what each of its designs claims to lose on images that nobody has seen."""
     problem = searched.problem
-    latest = {found.design.id: found for found in (*problem.evaluated, *front)}
-    sigmas = [found.design.search.drop_sigma if found.design.search and found.design.search.drop_sigma else 0.0 for found in latest.values()]
-    choices = np.array([found.choices for found in latest.values()])
-    drops, spreads = searched.predictor.claims(choices, [found.drop for found in latest.values()], sigmas)
+    drops, sigmas = claims_of(problem, searched.predictor)
     int8 = 100.0 * problem.baseline_correct / problem.images
     claims = {
-        name: Estimate(top1=float(np.clip(int8 - drop, 0.0, 100.0)), sigma=float(sigma))
-        for name, drop, sigma in zip(latest, drops, spreads, strict=True)
+        found.design.id: Estimate(top1=float(np.clip(int8 - drop, 0.0, 100.0)), sigma=float(sigma))
+        for found, drop, sigma in zip(problem.evaluated, drops, sigmas, strict=True)
     }
-    return tuple(replace(found, design=found.design.with_claim(claims[found.design.id])) for found in front)
+    return [replace(found, design=found.design.with_claim(claims[found.design.id])) for found in problem.front()]
 
 
-def verify(refined: Refined, images: Dataset, measuring: Measuring) -> Verified:
+def verify(searched: Searched, images: Dataset, measuring: Measuring) -> Verified:
     """Measure the front on `images`, which nothing before this stage has seen."""
-    prepared = refined.searched.units.profiled.prepared
-    prepared.clock.stage("verify", 1 + len(refined.front))
-    task = Task(prepared.task.network, prepared.task.library, images.images, images.labels)
-    own = {name: measuring.here(replace(task, network=network)) for name, network in refined.networks.items()}
-    plain = measuring.on(replace(task, network=task.network.plain)) if task.network.varies else None
-    front, int8 = verify_front(refined.searched.problem, refined.front, measuring.on(task), own, plain)
+    prepared, front = searched.units.profiled.prepared, _claimed(searched)
+    prepared.clock.stage("verify", 1 + len(front))
+    task = replace(searched.measurer.task, images=images.images, labels=images.labels)
+    plain = measuring.on(replace(task, network=task.network.plain, recovery=None)) if task.network.varies else None
+    designs, int8 = verify_front(searched.problem, front, measuring.on(task), plain)
     prepared.clock.stop()
-    return Verified(refined=refined, front=front, int8=int8)
+    return Verified(searched=searched, front=designs, int8=int8)
 
 
 def result(verified: Verified, settings: Mapping[str, Any] | None = None) -> Result:
     """Return all that was found, with what it cost; `settings` are kept as provenance."""
-    searched = verified.refined.searched
+    searched = verified.searched
     prepared, problem, measurer, goal = searched.units.profiled.prepared, searched.problem, searched.measurer, searched.goal
     clock, network, accelerator = prepared.clock, prepared.task.network, problem.accelerator
     one_evaluation = measurer.seconds / measurer.fresh if measurer.fresh else clock.stages["baseline"]
-    other_work = sum(clock.stages.get(name, 0.0) for name in ("recover", "profile", "score", "search", "refine")) - measurer.seconds
+    other_work = sum(clock.stages.get(name, 0.0) for name in ("recover", "profile", "score", "search")) - measurer.seconds
+    own = {} if measurer.task.recovery is None else {d.id: measurer.task.recovery(d.assignment) for d in verified.front}
     return Result(
         network=network_facts(network),
         granularity=prepared.space.granularity.value,
@@ -305,7 +291,7 @@ def result(verified: Verified, settings: Mapping[str, Any] | None = None) -> Res
         max_drop=goal.max_drop,
         settings=settings or {},
         versions=versions(),
-        networks=Networks(shared=prepared.task.network, own=verified.refined.networks),
+        networks=Networks(shared=prepared.task.network, own=own),
         hypervolume=tuple(problem.history),
     )
 
@@ -335,6 +321,11 @@ def search_space(network: QuantizedNetwork, library: Library, granularity: str, 
         approximable=None if layers is None else [name in set(layers) for name in names],
         exact=library.index(library.exact.name),
     )
+
+
+def whole_images(search_images: int) -> int:
+    """Return how many images each measured design is recovered on as a whole: two runs of them must stay cheap beside one of the search images."""
+    return max(LEAST_WHOLE, min(RECOVERY_IMAGES, search_images // 8))
 
 
 def scoring_images(count: int, space: SearchSpace) -> int:

@@ -129,7 +129,7 @@ def test_the_front_is_printed_with_measured_accuracies(run_folder: Path, tmp_pat
         assert "\x1b" not in said.out + said.err
         assert str(tmp_path / str(columns) / "report.html") in said.out
         stages = [line.split(" s  ")[1].split(" ")[0] for line in said.err.splitlines()]
-        assert stages == ["load", "recover", "baseline", "profile", "score", "search", "refine", "verify"]
+        assert stages == ["load", "recover", "baseline", "profile", "score", "search", "verify"]
 
 
 def test_report_compare_and_evaluate_read_the_folder(run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from hawx.blocks.families import builtin_library
 from hawx.designs import Assignment
-from hawx.emulate import Machine, default_machine
+from hawx.emulate import BlockExecutor, Machine, default_machine
 from hawx.emulate.cost import TERMS, CostModel
 from hawx.emulate.evaluator import Answers
 from hawx.errors import HawxError, InputError
 from hawx.execution import runner_for
 from hawx.execution.pool import _pool
 from hawx.networks import zoo
-from hawx.verify import Task, run_here
+from hawx.recover import DesignRecovery, recover_units
+from hawx.verify import Measurer, MemoryStore, Task, run_here
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,42 @@ def test_a_pool_answers_the_same(task: Task, assignments: list[Assignment], expe
         assert listed(runner(task, assignments)) == expected
         assert listed(runner(task, assignments[2:])) == expected[2:]
         assert listed(runner(task, [])) == []
+
+
+def test_whoever_measures_recovers_each_design_as_a_whole(task: Task, assignments: list[Assignment]) -> None:
+    unlabelled = zoo.calibration("lenet5").images[:48]
+    recovery = DesignRecovery(task.network, task.library, unlabelled)
+    whole = replace(task, recovery=recovery)
+    answers = []
+    for assignment in assignments:
+        logits = recovery(assignment).run(task.images, BlockExecutor(task.library, assignment))
+        answers.append((logits.argmax(1).numpy() == task.labels).tolist())
+    assert answers != listed(run_here(task, assignments))
+    assert listed(run_here(whole, assignments)) == answers
+    with runner_for(jobs=2) as runner:
+        assert listed(runner(whole, assignments)) == answers
+
+
+def test_a_recovered_network_of_many_blocks_reaches_the_workers() -> None:
+    """Thirty blocks have some 500 tensors of constants: sent one by one they were more file descriptors than a message carries."""
+    data, library = zoo.dataset("lenet5").first(40), builtin_library()
+    network = recover_units(zoo.load("lenet5"), library, zoo.calibration("lenet5").images[:16])
+    task = Task(network, library, data.images, data.labels)
+    design = [Assignment.uniform(network.filters, library.names, "mul8s_tc8")]
+    with runner_for(jobs=2) as runner:
+        assert listed(runner(task, design)) == listed(run_here(task, design))
+
+
+def test_what_was_measured_with_other_calibration_is_measured_again(task: Task, assignments: list[Assignment]) -> None:
+    store, unlabelled = MemoryStore(), zoo.calibration("lenet5").images[:48]
+    network = recover_units(task.network, task.library, unlabelled)
+    fresh = []
+    for images in (None, unlabelled, unlabelled, unlabelled[:40]):
+        recovery = None if images is None else DesignRecovery(network, task.library, images)
+        measurer = Measurer(task=Task(network, task.library, task.images, task.labels, recovery), store=store)
+        measurer(assignments[:2])
+        fresh.append(measurer.fresh)
+    assert fresh == [2, 2, 0, 2]
 
 
 def test_workers_of_a_pool_know_what_kernels_cost_as_their_parent_does(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -168,12 +168,11 @@ def test_the_stages_compose_to_the_same_exploration_and_take_one_more(result) ->
     prepared = stages.prepare(network, LIBRARY, search_set, stages.search_space(NETWORK, LIBRARY, "layer"), seed=3, clock=clock)
     profiled = look(stages.profile(prepared))
     units = stages.score(profiled)
-    searched = stages.search(units, stages.predict(units), Spatial(), stages.Goal(budget=8), measuring)
-    refined = stages.refine(searched, CALIBRATION, "full", measuring)
-    found = stages.result(stages.verify(refined, report_set, measuring))
+    searched = stages.search(units, stages.predict(units), Spatial(), stages.Goal(budget=8), measuring, CALIBRATION)
+    found = stages.result(stages.verify(searched, report_set, measuring))
     assert seen == [pytest.approx(1.0)]
     assert [d.to_dict() for d in found.front] == [d.to_dict() for d in result.front]
-    assert list(found.effort.stages) == ["recover", "baseline", "profile", "score", "search", "refine", "verify"]
+    assert list(found.effort.stages) == ["recover", "baseline", "profile", "score", "search", "verify"]
     whole = score(NETWORK, LIBRARY, search_set.images, search_set.labels, calibration=CALIBRATION, seed=3)
     assert np.array_equal(whole.layer_drop, result.scores.layer_drop)
 

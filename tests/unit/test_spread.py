@@ -13,6 +13,7 @@ from hawx.search import search
 from hawx.search.costs import unit_costs
 from hawx.search.evolve import thin
 from hawx.search.pool import build_pool
+from hawx.search.pricing import best_for_prices
 from hawx.testing.world import World
 from hawx.units import Granularity
 
@@ -121,3 +122,21 @@ def test_an_array_that_holds_every_block_is_given_few_by_spread_too() -> None:
     search("hawx", problem, np.random.default_rng(0), Predictor(world.effects, 100, ranking_of(world.effects, world.space)))
     assert min(len(set(e.choices.tolist())) for e in problem.front()) == 1
     assert max(len(set(e.choices.tolist())) for e in problem.front()) > 1
+
+
+def test_prices_reach_the_cheapest_design_and_leave_no_wide_gaps() -> None:
+    world, _ = scattered(filters=40)
+    space, rng = world.space, np.random.default_rng(5)
+    units = len(space.units)
+    scatter = rng.lognormal(0, 3, (units, 1)) * np.array([0.0, 1.0, 30.0, 1e5])  # the last block is so bad that prices must rise to it
+    costs = rng.uniform(0.5, 1.5, (units, 1)) * np.array([1.0, 0.7, 0.4, 0.1]) / units
+    spread = Spread(margins=np.ones(1), shares=np.ones(1), variance=scatter)
+    pool = best_for_prices(spread, costs[None], space, additive=True)
+    at = np.arange(units)
+    paid, lost = (np.array([values[at, row].sum() for row in pool]) for values in (costs, scatter))
+    assert paid.min() == pytest.approx(costs[:, 3].sum())
+    assert paid.max() == pytest.approx(costs[:, 0].sum())
+    order = np.argsort(paid)
+    assert np.diff(paid[order]).max() < 0.03 * np.ptp(paid)
+    slopes = np.diff(lost[order]) / np.diff(paid[order])
+    assert (np.diff(slopes) >= -1e-9 * np.abs(slopes[1:])).all()  # a hull: each is the best for some price

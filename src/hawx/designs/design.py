@@ -41,7 +41,7 @@ class Design:
     measurement: Measurement | None = None
     """Measured on the report images, which no search ever saw. The only accuracy to quote."""
     unrecovered: Measurement | None = None
-    """The same with the weights, biases and scales of the exact network: what recovery won. None where nothing was recovered."""
+    """The same with the constants and wires of the exact network: what recovery won. None where nothing was recovered."""
     parameters: dict[str, Any] | None = None
     """Accelerator parameters that belong to the design (partition sizes, lane grouping), as plain JSON values."""
 
@@ -68,9 +68,6 @@ class Design:
     @property
     def mult_power_ratio(self) -> float:
         return self.hardware.mult_power_ratio
-
-    def with_search(self, measurement: Measurement) -> Design:
-        return replace(self, search=measurement)
 
     def with_claim(self, claim: Estimate) -> Design:
         return replace(self, claim=claim)

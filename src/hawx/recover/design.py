@@ -21,14 +21,15 @@ from hawx.recover.units import BATCH, IDENTITY, folded
 
 @dataclass(eq=False)
 class DesignRecovery:
-    """Recovers designs of one network. What the exact network gives on the calibration images is run once."""
+    """Recovers designs of one network. What the exact network gives on the calibration images is run once, as is each design."""
 
     network: QuantizedNetwork
-    """With the variants of its units (see `recover_units`), whose mapped codes are kept."""
+    """With the variants of its units (see `recover_units`), whose mapped codes and wirings are kept."""
     library: Library
     images: NDArray[np.uint8] | NDArray[np.float32]
     """(N, C, H, W), to calibrate on, no labels."""
     batch: int = BATCH
+    _known: dict[str, QuantizedNetwork] = field(default_factory=dict)
 
     def __call__(self, assignment: Assignment) -> QuantizedNetwork:
         """Return the network with variants for the blocks of `assignment`, exact ones included, that suit this design alone.
@@ -36,6 +37,11 @@ class DesignRecovery:
         Gain and shift of every filter are fitted again on the design's own codes, in execution order; the target is the exact network's output of
         the layer. An exact layer behind exact layers keeps its constants to the bit.
         """
+        if assignment.id not in self._known:
+            self._known[assignment.id] = self._recovered(assignment)
+        return self._known[assignment.id]
+
+    def _recovered(self, assignment: Assignment) -> QuantizedNetwork:
         executor = BlockExecutor(self.library, assignment)
         hashes = assignment.labels(self.library.hashes)
         quantized = dict(self.network.on(hashes).quantized)
@@ -43,7 +49,7 @@ class DesignRecovery:
         states = [network.begin(batch) for batch in self._batches]
         for index, layer in enumerate(network.layers):
             states = [network.advance(state, executor, index) for state in states]
-            watch = Watch(executor)
+            watch = Watch(executor, ends=True)
             for state in states:
                 network.run_step(network.program[state.position], state.values, state.images, watch)
             held = quantized[layer.name]
@@ -73,16 +79,18 @@ class Watch:
     """An executor that passes on what another does, and gathers the moments of every layer's real output."""
 
     inner: Executor
+    ends: bool = False
+    """Whether nothing reads what a layer gives: it is real values then, whatever is asked for."""
     seen: dict[str, Moments] = field(default_factory=dict)
 
     def run_layer(self, layer: QuantizedLayer, codes: Tensor, output: CodesOutput | None) -> Tensor:
         real = self.inner.run_layer(layer, codes, None)
         self.seen.setdefault(layer.layer.name, Moments()).add(real)
-        return real if output is None else self.inner.run_layer(layer, codes, output)
+        return real if output is None or self.ends else self.inner.run_layer(layer, codes, output)
 
 
 def _with_variants(layer: QuantizedLayer, blocks: set[str], fitted: QuantizedLayer) -> QuantizedLayer:
-    """Return `layer` with variants for `blocks`: its mapped codes, and the scales and biases of `fitted`."""
-    codes = {block: layer.variants[block].codes if block in layer.variants else IDENTITY for block in blocks}
-    variants = {block: Variant(codes=own, weight_scale=fitted.weight_scale, bias=fitted.bias) for block, own in codes.items()}
+    """Return `layer` with variants for `blocks`: its mapped codes and wiring, and the scales and biases of `fitted`."""
+    plain = Variant(codes=IDENTITY, weight_scale=fitted.weight_scale, bias=fitted.bias)
+    variants = {block: replace(layer.variants.get(block, plain), weight_scale=fitted.weight_scale, bias=fitted.bias) for block in blocks}
     return replace(layer, variants=variants)

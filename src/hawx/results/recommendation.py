@@ -71,8 +71,8 @@ def recovery_words(result: Result) -> str | None:
         return None
     (least, most), (low, high) = ((min(column), max(column)) for column in zip(*pairs, strict=True))
     return (
-        f"With the exact network's weights, biases and scales the front's designs lose {least:z.2f} to {most:z.2f} points, "
-        f"with recovered ones {low:z.2f} to {high:z.2f} (report images, measured; no gate is added)."
+        f"With the exact network's weights, scales and wires the front's designs lose {least:z.2f} to {most:z.2f} points, "
+        f"with recovered ones {low:z.2f} to {high:z.2f} (report images, measured; the multipliers are the same)."
     )
 
 

@@ -12,6 +12,7 @@ from hawx.estimates import Estimate
 from hawx.pareto import non_dominated
 from hawx.predict import Predictor, Probes, deciding_images
 from hawx.search.acquisition import expected_improvement, feasible_improvement
+from hawx.search.claims import claims
 from hawx.search.evolve import thin
 from hawx.search.neighbors import neighbors
 from hawx.search.pool import build_pool
@@ -24,6 +25,8 @@ PROBED = 12
 CANDIDATES = 64
 NEIGHBORS = 256
 """Neighbors of the goal's best design that join the pool each time that it changes."""
+GOAL_SHARE = 0.5
+"""Of the budget, for the goal."""
 PATIENCE = 3
 """Batches that may add less than `STAGNATION` of what is sought before the search stops."""
 STAGNATION = 1e-3
@@ -36,19 +39,20 @@ _Facts = tuple[Choices, NDArray[np.float64], NDArray[np.float64], NDArray[np.flo
 def hawx(problem: Problem, rng: np.random.Generator, predictor: Predictor) -> None:
     """Search by prediction; every measurement and every probe teaches the predictor.
 
-    First the hypervolume of the measured front is sought; then, where a goal was stated, the cheapest design that keeps it. Each stops when the
-    budget is spent, when what is sought stagnates, or when nothing promising is left.
+    First the hypervolume of the measured front is sought; then, where a goal was stated, the cheapest design that keeps it, with `GOAL_SHARE` of the
+    budget and what is left. Each stops when its budget is spent, when what is sought stagnates, or when nothing promising is left.
     """
     shortlist = _Shortlist(problem, rng, predictor)
-    _until_idle(problem, shortlist.improve, problem.hypervolume)
+    kept = 0 if problem.goal_drop is None else int(GOAL_SHARE * problem.budget)
+    _until_idle(problem, shortlist.improve, problem.hypervolume, kept)
     if problem.goal_drop is not None:
         _until_idle(problem, shortlist.aim, lambda: 1.0 - shortlist.cheapest()[0])
 
 
-def _until_idle(problem: Problem, step: Callable[[], bool], sought: Callable[[], float]) -> None:
-    """Take steps until one finds nothing to do, the budget is spent, or several in a row add next to nothing to what is sought."""
+def _until_idle(problem: Problem, step: Callable[[], bool], sought: Callable[[], float], kept: int = 0) -> None:
+    """Take steps until one finds nothing to do, `kept` measurements are left, or several in a row add next to nothing to what is sought."""
     idle = 0
-    while problem.remaining > 0 and idle < PATIENCE:
+    while problem.remaining > kept and idle < PATIENCE:
         before = sought()
         if not step():
             break
@@ -64,6 +68,8 @@ class _Shortlist:
         self.choices, self._raw, self.ratios, self._parts, self.known = self._facts(build_pool(problem, predictor, rng))
         self._around = b""
         """The design whose neighbors joined last."""
+        self._claimed = 0, np.zeros(0)
+        """How many designs were measured when claims were last made, and the drops that they claim."""
         self._errors: list[float] = []
         """Measured less estimated drops so far, in points."""
         self.probed: list[int] = []
@@ -81,10 +87,16 @@ class _Shortlist:
         return self._measure(self._by_saving)
 
     def cheapest(self) -> tuple[float, Choices]:
-        """Return the least first objective, relative to the all-exact design, of the measured designs that keep the goal, and that design."""
+        """Return the least first objective, relative to the all-exact design, of the measured designs that claim to keep the goal, and that design.
+
+        Claims decide which design is put forward, so they decide what is sought: a design that was lucky on the search images is no end of it.
+        """
         assert self.problem.goal_drop is not None
-        kept = [found for found in self.problem.evaluated if found.drop <= self.problem.goal_drop]
-        best = min(kept, key=lambda found: float(found.ratios[0]), default=self.problem.evaluated[0])
+        measured = self.problem.evaluated
+        if self._claimed[0] != len(measured):
+            self._claimed = len(measured), claims(self.problem, self.predictor)[0]
+        kept = [found for found, drop in zip(measured, self._claimed[1], strict=True) if drop <= self.problem.goal_drop]
+        best = min(kept, key=lambda found: float(found.ratios[0]), default=measured[0])
         return float(best.ratios[0]), best.choices
 
     def _join_neighbors(self) -> None:
@@ -101,9 +113,10 @@ class _Shortlist:
         if cheaper.any():
             rows, ratios = rows[cheaper], ratios[cheaper]
             gains = self._savings(*self.predictor.predict(rows), ratios)
-            more = self._facts(rows[np.argsort(-gains, kind="stable")[:NEIGHBORS]])
-            old = self.choices, self._raw, self.ratios, self._parts, self.known
-            self.choices, self._raw, self.ratios, self._parts, self.known = (np.concatenate(pair) for pair in zip(old, more, strict=True))
+            choices, raw, ratios, parts, known = self._facts(rows[np.argsort(-gains, kind="stable")[:NEIGHBORS]])
+            self.choices, self._raw = np.concatenate([self.choices, choices]), np.concatenate([self._raw, raw])
+            self.ratios, self._parts = np.concatenate([self.ratios, ratios]), np.concatenate([self._parts, parts])
+            self.known = np.concatenate([self.known, known])
 
     def _facts(self, choices: Choices) -> _Facts:
         """Return `choices` (designs, units), and of each its composed drop, ratios, parts of effects, and whether it was measured."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import perf_counter
 
 import numpy as np
@@ -154,16 +154,8 @@ class Problem:
 
     def front(self) -> list[Evaluated]:
         """Return the non-dominated measured designs, most accurate first."""
-        return self.best_of(self.evaluated)
-
-    def best_of(self, designs: Sequence[Evaluated]) -> list[Evaluated]:
-        """Return the non-dominated ones of `designs`, most accurate first."""
-        keep = non_dominated(np.array([self.point(e.drop, e.ratios) for e in designs]))
-        return sorted((e for e, kept in zip(designs, keep, strict=True) if kept), key=lambda e: (e.drop, *e.ratios))
-
-    def again(self, found: Evaluated, measured: Measurement) -> Evaluated:
-        """Return `found` as it was measured again on the search images, with other constants."""
-        return replace(found, design=found.design.with_search(measured), drop=self._drop(measured))
+        keep = non_dominated(self.points())
+        return sorted((found for found, kept in zip(self.evaluated, keep, strict=True) if kept), key=lambda found: (found.drop, *found.ratios))
 
     def _drop(self, measured: Measurement) -> float:
         return 100.0 * (self.baseline_correct - measured.correct) / self.images

@@ -46,8 +46,8 @@ class ExploreSettings:
     report_images: Annotated[int, AtLeast(1)] | None = None
     """Images that the reported accuracies are measured on, none of which the search sees. Unset: all the others."""
     recover: Literal["none", "bias", "gain", "map", "full"] = "full"
-    """What is won back by weights, biases and scales, which cost no gate: nothing, a shift of each filter (bias), its gain and shift (gain), weight
-    codes that suit the block (map), or all of it, the front's designs layer after layer (full). Calibrated without labels."""
+    """What is won back with the same multipliers: nothing, a shift of each filter (bias), its gain and shift (gain), weight codes that suit the block
+    (map), or all of it and the wires that suit it, each measured design once more layer after layer (full). Calibrated without labels."""
     seed: Annotated[int, AtLeast(0)] = 0
     """Seed of every random choice."""
     jobs: Annotated[int, AtLeast(1)] = 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,12 +13,11 @@ from hawx.verify.measure import Measurer
 
 
 def verify_front(
-    problem: Problem, chosen: Sequence[Evaluated], measurer: Measurer, own: Mapping[str, Measurer], unrecovered: Measurer | None = None
+    problem: Problem, chosen: Sequence[Evaluated], measurer: Measurer, unrecovered: Measurer | None = None
 ) -> tuple[tuple[Design, ...], Measurement]:
     """Return the front `chosen` of `problem`, every design with its accuracy on the report images, and that of the exact design.
 
-    A design is measured by `measurer`, or by the one of `own` under its id; and by `unrecovered`, where there is one, with the exact network's
-    constants.
+    A design is measured by `measurer`, and by `unrecovered`, where there is one, with the exact network's constants and wires.
 
     The front is the one that the search images chose: choosing again on the report images would bias what they report. Only the exact design,
     which loses nothing on any images, belongs to it also where the search images let a cheaper one look as good and the report images do not.
@@ -31,7 +30,7 @@ def verify_front(
     reference = next((found for found in problem.evaluated if np.array_equal(found.choices, exact_choices)), None)
     exact_is_beaten = reference is None
     for found in chosen:
-        measured = Measurement.of(own.get(found.design.id, measurer).answers([found.design.assignment])[0], right)
+        measured = Measurement.of(measurer.answers([found.design.assignment])[0], right)
         plain = Measurement.of(unrecovered.answers([found.design.assignment])[0], right) if unrecovered else None
         front.append(found.design.with_measurement(measured, plain))
         exact_is_beaten |= found is reference or (measured.correct >= exact.correct and bool((found.ratios <= 1.0).all()))

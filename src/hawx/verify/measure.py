@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,12 @@ from hawx.emulate import Evaluator
 from hawx.emulate.evaluator import Answers
 from hawx.estimates import Measurement
 from hawx.networks import QuantizedNetwork
+from hawx.networks.serialize import from_bytes, to_bytes
+from hawx.recover import DesignRecovery
 from hawx.verify.identity import images_identity, library_identity, network_identity
 from hawx.verify.store import MeasurementKey, MeasurementStore, MemoryStore
 
+Images = NDArray[np.uint8] | NDArray[np.float32]
 Runner = Callable[["Task", Sequence[Assignment]], Sequence[Answers]]
 """Who runs designs: this process, a pool of processes, a cluster. Answers do not depend on who it is."""
 
@@ -29,20 +33,36 @@ class Task:
 
     network: QuantizedNetwork
     library: Library
-    images: NDArray[np.uint8] | NDArray[np.float32]
+    images: Images
     """(images, C, H, W)."""
     labels: NDArray[np.int64]
+    recovery: DesignRecovery | None = None
+    """Recovers every design of `network` as a whole before it answers; None: designs run on the network as it is."""
 
     @cached_property
     def evaluator(self) -> Evaluator:
+        """Runs designs on the network as it is."""
         return Evaluator(self.network, self.library, self.images, self.labels)
+
+    def network_of(self, assignment: Assignment) -> QuantizedNetwork:
+        """Return what a design runs on."""
+        return self.network if self.recovery is None else self.recovery(assignment)
 
     def answers(self, assignments: Sequence[Assignment]) -> list[Answers]:
         """Return which images each design answers right, in this process."""
-        return self.evaluator.right_many(assignments)
+        if self.recovery is None:
+            return self.evaluator.right_many(assignments)
+        return [Evaluator(self.network_of(one), self.library, self.images, self.labels, memory_mb=0).right(one) for one in assignments]
 
-    def __getstate__(self) -> dict[str, object]:
-        return {key: value for key, value in self.__dict__.items() if key != "evaluator"}
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process: the network as bytes, since tensors would each take a file descriptor on the way."""
+        unlabelled = None if self.recovery is None else self.recovery.images
+        return _arrived, (to_bytes(self.network), self.library, self.images, self.labels, unlabelled)
+
+
+def _arrived(network: bytes, library: Library, images: Images, labels: NDArray[np.int64], unlabelled: Images | None) -> Task:
+    made = from_bytes(network)
+    return Task(made, library, images, labels, None if unlabelled is None else DesignRecovery(made, library, unlabelled))
 
 
 def run_here(task: Task, assignments: Sequence[Assignment]) -> Sequence[Answers]:
@@ -67,7 +87,10 @@ class Measurer:
     @cached_property
     def _identity(self) -> tuple[str, str, str]:
         task = self.task
-        return network_identity(task.network), library_identity(task.library), images_identity(task.images, task.labels)
+        network = network_identity(task.network)
+        if task.recovery is not None:
+            network = f"{network}+{images_identity(task.recovery.images, np.zeros(0, np.int64))}"
+        return network, library_identity(task.library), images_identity(task.images, task.labels)
 
     def __call__(self, assignments: Sequence[Assignment]) -> list[Measurement]:
         """Return the measurement of each assignment."""

@@ -20,7 +20,7 @@ def draw_front(result: Result, field: str, *, chosen: Design | None = None) -> M
     """Return the figure of the front against hardware `field` (x, smaller is better) and the points lost (y, smaller is better).
 
     Filled: measured on the report images, with 95 % intervals. Grey: measured on the search images while searching.
-    Hollow: the same designs with the exact network's weights, biases and scales, where they lose no more than the axis shows.
+    Hollow: the same designs with the exact network's constants and wires, where they lose no more than the axis shows.
     Diamonds: what was estimated of a front design before it was measured, with one sigma.
     """
     shown = quantity(field)
