@@ -1,6 +1,7 @@
 """P1: predicted against measured top-1 on random designs within 5 points of int8 that the predictor has not seen.
 
     python -m benchmarks.search_prediction [--network lenet5] [--granularity layer] [--images 1000] [--designs 60] [--tries 400] [--share 1.0]
+    python -m benchmarks.search_prediction --recover full --library evoapprox …   # as a search sees designs: units recovered, and each as a whole
 
 Random designs are drawn with every share of approximate units up to `--share` and every set of blocks, and kept evenly over the measured drop: at
 most a tenth of the designs per half point. (Drawn without this, nearly all designs of an easy network lose nothing, and a rank correlation among
@@ -22,11 +23,14 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from benchmarks.common import save
+from benchmarks.data import DATA, sources
 from benchmarks.search_setup import Prepared, load, prepare, random_designs, search_set
 from hawx.blocks.families import builtin_library
-from hawx.emulate import Evaluator
+from hawx.importers import load_library
 from hawx.predict import Predictor, Probes, deciding_images
 from hawx.predict.probe import PROBED_SHARE
+from hawx.recover import DesignRecovery, Method, recover_units
+from hawx.stages import RECOVERY_IMAGES, whole_images
 
 BLOCKS = "mul8s_tc5,mul8s_tc6,mul8s_tc7,mul8s_tc8,mul8s_ot2,mul8s_ot3,mul8s_bam_v6h2,mul8s_bam_v7h3,mul8s_tcc8"
 BINS = 10
@@ -57,14 +61,13 @@ def measure(
 ) -> tuple[Measured, Measured, NDArray[np.bool_]]:
     """Return designs to learn from, designs to test on, and which images the exact design answers right."""
     space, task = made.problem.space, made.task
-    evaluator = Evaluator(task.network, task.library, task.images, task.labels, memory_mb=512)
-    exact = evaluator.logits(space.assignment(space.exact_choices())).argmax(axis=1) == task.labels
+    (exact,) = task.answers([space.assignment(space.exact_choices())])
     rng = np.random.default_rng(seed + 1000)
     learn, test = Measured(), Measured()
     quota = np.zeros(BINS, int)
     for attempt in range(tries):
         row = random_designs(space, rng, 1, share)[0]
-        right = evaluator.logits(space.assignment(row)).argmax(axis=1) == task.labels
+        (right,) = task.answers([space.assignment(row)])
         drop = 100.0 * (exact.mean() - right.mean())
         if attempt < DRAWS * measurements:
             learn.add(row, right)
@@ -87,7 +90,7 @@ def validate(made: Prepared, learn: Measured, test: Measured, exact: NDArray[np.
     truth, known = test.drops(exact), learn.drops(exact)
     rows = []
     for draw in (None, *range(DRAWS)):
-        predictor = Predictor(made.effects, problem.images)
+        predictor = made.predictor()
         if draw is not None:
             part = slice(draw * measurements, (draw + 1) * measurements)
             predictor.observe(np.array(learn.choices[part]), [float(d) for d in known[part]])
@@ -139,7 +142,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--network", default="lenet5")
     parser.add_argument("--granularity", default="layer", choices=["layer", "filter"])
-    parser.add_argument("--blocks", default=BLOCKS)
+    parser.add_argument("--blocks", default=BLOCKS, help="of the built-in library")
+    parser.add_argument("--library", choices=("builtin", "evoapprox"), default="builtin")
+    parser.add_argument("--recover", choices=[method.value for method in Method], default="none")
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--designs", type=int, default=60)
     parser.add_argument("--tries", type=int, default=400)
@@ -148,9 +153,17 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     network, data = load(options.network)
-    library = builtin_library().select(["mul8s_exact", *options.blocks.split(",")])
+    if options.library == "evoapprox":
+        library = load_library(DATA / "blocks/evoapproxlib_v2022_8x8.npz")
+    else:
+        library = builtin_library().select(["mul8s_exact", *options.blocks.split(",")])
     chosen = search_set(data, options.images)
-    made = prepare(network, library, chosen, granularity=options.granularity, budget=1, reference_drop=10.0, seed=options.seed)
+    recovery = None
+    if options.recover != "none":
+        unlabelled = sources(options.network, calibration_images=512)[1].images[:RECOVERY_IMAGES]
+        network = recover_units(network, library, unlabelled, options.recover)
+        recovery = DesignRecovery(network, library, unlabelled[: whole_images(options.images)])
+    made = prepare(network, library, chosen, granularity=options.granularity, budget=1, reference_drop=10.0, seed=options.seed, recovery=recovery)
     learn, test, exact = measure(made, options.designs, options.tries, options.measurements, options.seed, options.share)
     truth = test.drops(exact)
     rows = validate(made, learn, test, exact, options.measurements)
@@ -191,7 +204,8 @@ def main() -> None:
         "evaluation_s": made.evaluation_s,
         "draws": rows,
     }
-    print(save(f"search_prediction_{options.network}_{options.granularity}", result))
+    mark = "" if recovery is None else f"_{options.library}_{options.recover}"
+    print(save(f"search_prediction_{options.network}_{options.granularity}{mark}", result))
 
 
 if __name__ == "__main__":

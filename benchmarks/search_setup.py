@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
@@ -16,9 +16,11 @@ from hawx.blocks import Library
 from hawx.designs import SearchSpace
 from hawx.networks import Dataset, QuantizedNetwork, zoo
 from hawx.predict import Effects, Predictor, ranking_of
+from hawx.profile import arriving_operands
+from hawx.recover import DesignRecovery
 from hawx.score import ScoringProber
 from hawx.search import Problem
-from hawx.stages import SCORE_IMAGES, SEARCHING, search_space
+from hawx.stages import SEARCHING, search_space
 from hawx.synthesis.operands import operand_energies
 from hawx.verify import Measurer, Task, split_images
 
@@ -40,7 +42,7 @@ class Prepared:
     """Wall time of profile and scores."""
 
     def predictor(self) -> Predictor:
-        return Predictor(self.effects, self.problem.images, ranking_of(self.effects, self.problem.space))
+        return Predictor(self.effects, self.problem.images, ranking_of(self.effects, self.problem.space, recovered=self.task.network.varies))
 
 
 def load(name: str) -> tuple[QuantizedNetwork, Dataset]:
@@ -67,19 +69,24 @@ def prepare(
     seed: int,
     space: SearchSpace | None = None,
     evaluation_s: float | None = None,
-    score_images: int = SCORE_IMAGES,
+    score_images: int | None = None,
+    recovery: DesignRecovery | None = None,
 ) -> Prepared:
-    """Run every stage before the search on `images`, all of them as search images, at most `score_images` of them as scoring images."""
+    """Run every stage before the search on `images`, all of them as search images, at most `score_images` of them as scoring images.
+
+    With `recovery`, which is of `network`, designs are measured recovered as a whole.
+    """
     chosen = space if space is not None else search_space(network, library, granularity, layers)
     start = perf_counter()
     exact = stages.prepare(network, library, images, chosen, seed=seed)
-    task = exact.task
+    task = replace(exact.task, recovery=recovery)
     baseline_s = perf_counter() - start
     evaluation_s = evaluation_s if evaluation_s is not None else time_evaluation(task, chosen)
     start = perf_counter()
     profiled = stages.profile(exact)
     operands = profiled.operands
-    energies = operand_energies(library.blocks, library.costs(), operands.activations, operands.weights, exact=chosen.exact)
+    seen = arriving_operands(network, operands, list(library.hashes.values()))
+    energies = operand_energies(library.blocks, library.costs(), seen.activations, seen.weights, exact=chosen.exact, swapped=seen.swapped)
     units = stages.score(profiled, score_images)
     effects = Effects.of(units.scored, units.sample, chosen)
     work_s = perf_counter() - start
