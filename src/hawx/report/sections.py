@@ -116,7 +116,7 @@ def _front(result: Result, recommended: Recommendation | None) -> Section | None
     reading = [
         "Filled marks are bit-exact measurements on the report images, with 95\u00a0% paired intervals; "
         "small grey marks are measurements on the search images, made during the search.",
-        "Diamonds are what was estimated of a front design before it was measured (deciding images run, the others predicted), with one sigma.",
+        "Diamonds are what was estimated of a front design before it was measured, with one sigma.",
         "The front was chosen on the search images. On the report images one of its designs may come out behind another; "
         "choosing again there would bias what is reported.",
     ]
