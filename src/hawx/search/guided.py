@@ -27,8 +27,9 @@ NEIGHBORS = 256
 """Neighbors of the goal's best design that join the pool each time that it changes."""
 GOAL_SHARE = 0.5
 """Of the budget, for the goal."""
-PATIENCE = 3
-"""Batches that may add less than `STAGNATION` of what is sought before the search stops."""
+PATIENCE, GOAL_PATIENCE = 3, 10
+"""Batches that may add less than `STAGNATION` of the hypervolume before the search stops, and of what the goal's best design saves: most that are
+measured for it miss it by little, and each says where it is."""
 STAGNATION = 1e-3
 
 _Choose = Callable[[NDArray[np.bool_], int, NDArray[np.float64], NDArray[np.float64]], NDArray[np.intp]]
@@ -46,13 +47,13 @@ def hawx(problem: Problem, rng: np.random.Generator, predictor: Predictor) -> No
     kept = 0 if problem.goal_drop is None else int(GOAL_SHARE * problem.budget)
     _until_idle(problem, shortlist.improve, problem.hypervolume, kept)
     if problem.goal_drop is not None:
-        _until_idle(problem, shortlist.aim, lambda: 1.0 - shortlist.cheapest()[0])
+        _until_idle(problem, shortlist.aim, lambda: 1.0 - shortlist.cheapest()[0], patience=GOAL_PATIENCE)
 
 
-def _until_idle(problem: Problem, step: Callable[[], bool], sought: Callable[[], float], kept: int = 0) -> None:
-    """Take steps until one finds nothing to do, `kept` measurements are left, or several in a row add next to nothing to what is sought."""
+def _until_idle(problem: Problem, step: Callable[[], bool], sought: Callable[[], float], kept: int = 0, patience: int = PATIENCE) -> None:
+    """Take steps until one finds nothing to do, `kept` measurements are left, or `patience` in a row add next to nothing to what is sought."""
     idle = 0
-    while problem.remaining > kept and idle < PATIENCE:
+    while problem.remaining > kept and idle < patience:
         before = sought()
         if not step():
             break
