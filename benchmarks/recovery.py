@@ -98,7 +98,6 @@ def front(name: str, arguments: argparse.Namespace, seed: int) -> dict[str, Any]
             "unseen": result.drop(design),
             "interval": result.drop_interval(design),
             "unseen_sigma": design.measurement.drop_sigma if design.measurement else None,
-            "recovered as a whole": bool(result.networks and design.id in result.networks.own),
         }
         for design in result.front
     ]

@@ -29,7 +29,12 @@ class Wiring:
 
     def shifted(self, codes: NDArray[np.integer], fmt: IntFormat) -> NDArray[np.int32]:
         """Return what activation codes of format `fmt` arrive as, int32, same shape."""
-        return np.left_shift(np.clip(codes.astype(np.int32), fmt.min >> self.shift, fmt.max >> self.shift), self.shift)
+        return np.left_shift(np.clip(codes.astype(np.int32), *clamp(fmt, self.shift)), self.shift)
 
 
 PLAIN = Wiring()
+
+
+def clamp(fmt: IntFormat, shift: int) -> tuple[int, int]:
+    """Return the least and the largest code of format `fmt` that a shift up by `shift` bits keeps in its range."""
+    return fmt.min >> shift, fmt.max >> shift

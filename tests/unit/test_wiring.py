@@ -22,7 +22,7 @@ from hawx.networks import QuantizedNetwork
 from hawx.networks.exact import ExactExecutor
 from hawx.networks.serialize import from_bytes, to_bytes
 from hawx.recover import DesignRecovery, Method, recover_units
-from hawx.recover.wires import wirings_of
+from hawx.recover.wires import clamp_errors, wirings_of
 from hawx.verify import network_identity
 from hawx.wiring import PLAIN, Wiring
 
@@ -106,15 +106,16 @@ def test_exact_executors_agree_on_a_wired_network() -> None:
 def test_what_an_operand_alone_decides_is_mapped_away_once_it_is_the_weight() -> None:
     p = np.exp(-0.5 * (VALUES / 12.0) ** 2)
     p, q = p / p.sum(), np.full(256, 1 / 256)
-    assert wirings_of(ROUGH_A, [p], [q], LIBRARY.exact, [True]) == (SWAPPED,)
+    assert wirings_of(ROUGH_A, [p], [q], clamp_errors(LIBRARY.exact, [p], [q], [True])) == (SWAPPED,)
     turned = Block.from_table(ROUGH_A.table.T, name="rough_w")
-    assert wirings_of(turned, [p], [q], LIBRARY.exact, [True]) == (PLAIN,)
+    assert wirings_of(turned, [p], [q], clamp_errors(LIBRARY.exact, [p], [q], [True])) == (PLAIN,)
 
 
 def test_small_activations_are_shifted_up_and_large_ones_are_not() -> None:
     small, large = np.exp(-np.abs(VALUES) / 6.0), np.ones(256)
     small, large, q = small / small.sum(), large / large.sum(), np.full(256, 1 / 256)
-    found = wirings_of(ROUGH, [small, large, small], [q, q, q], LIBRARY.exact, [True, True, False])
+    seen = [small, large, small], [q, q, q]
+    found = wirings_of(ROUGH, *seen, clamp_errors(LIBRARY.exact, *seen, [True, True, False]))
     assert found[0].shift in (1, 2)
     assert [wiring.shift for wiring in found[1:]] == [0, 0]  # the last has a zero point: its codes are not shifted around 0
 

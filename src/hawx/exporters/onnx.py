@@ -29,6 +29,7 @@ from hawx.networks.arrange import run_layer_step
 from hawx.networks.glue import OWN, resolve
 from hawx.networks.requantize import torch_dtype
 from hawx.networks.steps import INPUT, Dequantize, LayerStep, Quantize, Step
+from hawx.wiring import clamp
 
 OPSET = 18
 
@@ -125,14 +126,14 @@ class _Module(nn.Module):
         return getattr(getattr(torch.ops.aten, packet), overload)(*arguments, **options)
 
     def _layer(self, layer: QuantizedLayer, codes: Tensor) -> Tensor:
-        i, facts, fmt = self._layers[layer.layer.name], layer.layer, layer.input_format
+        i, facts = self._layers[layer.layer.name], layer.layer
         weight = self._constant("weight", "scale", i, -128, 127, torch.int8)
         bias = self._constant("bias", "bias_scale", i, -(2**31), 2**31 - 1, torch.int32)
         top, bottom, left, right = facts.padding
         uneven = top != bottom or left != right
         output: Tensor | None = None
         for shift in layer.shifts:
-            x = self._arriving(layer, codes, fmt.min >> shift, fmt.max >> shift) if shift else self._real(layer, codes)
+            x = self._arriving(layer, codes, shift) if shift else self._real(layer, codes)
             x = F.pad(x, (left, right, top, bottom)) if uneven else x
             part = F.conv2d(x, weight, bias, facts.stride, (0, 0) if uneven else (top, left), facts.dilation, facts.groups)
             output = part if output is None else torch.where(getattr(self, f"filters_{i}_{shift}"), part, output)
@@ -143,9 +144,9 @@ class _Module(nn.Module):
         result: Tensor = _DECOMPOSED.dequantize_per_tensor(codes, layer.input_scale, layer.input_zero_point, *_range(layer.input_format))
         return result
 
-    def _arriving(self, layer: QuantizedLayer, codes: Tensor, low: int, high: int) -> Tensor:
+    def _arriving(self, layer: QuantizedLayer, codes: Tensor, shift: int) -> Tensor:
         """Return what activations are worth that a clamp cuts on their way to shifted blocks: clipped, and quantized as before."""
-        scale, zero = layer.input_scale, layer.input_zero_point
+        scale, zero, (low, high) = layer.input_scale, layer.input_zero_point, clamp(layer.input_format, shift)
         clipped = self._real(layer, codes).clamp((low - zero) * scale, (high - zero) * scale)
         return self._real(layer, _DECOMPOSED.quantize_per_tensor(clipped, scale, zero, *_range(layer.input_format)))
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from hawx.networks.gradients import integers
 from hawx.networks.quantized import Executor, QuantizedLayer, shift_up
 from hawx.networks.training import multiplies_bfloat16
+from hawx.wiring import clamp
 
 
 class ApproximateLayer(torch.autograd.Function):
@@ -55,8 +56,8 @@ def _through_products(layer: QuantizedLayer, codes: Tensor, gradient: Tensor, wa
         own = gradient if filters is None else gradient * filters.view(1, -1, 1, 1).to(gradient.device)
         back, slope = _through_convolution(layer, shift_up(codes, layer.input_format, shift), own, wanted)
         if back is not None and shift:
-            inside = (codes >= layer.input_format.min >> shift) & (codes <= layer.input_format.max >> shift)
-            back = back * inside * (1 << shift)
+            low, high = clamp(layer.input_format, shift)
+            back = back * ((codes >= low) & (codes <= high)) * (1 << shift)
         inward = back if inward is None or back is None else inward + back
         weight = slope if weight is None or slope is None else weight + slope
     return inward, weight

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hawx.formats import S8, IntFormat
 from hawx.networks.layer import Layer
-from hawx.wiring import PLAIN, Wiring
+from hawx.wiring import PLAIN, Wiring, clamp
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -82,7 +82,7 @@ class QuantizedLayer:
 
 def shift_up(codes: Tensor, fmt: IntFormat, shift: int) -> Tensor:
     """Return what activation codes of format `fmt` arrive as at a multiplier, same dtype: `hawx.wiring.Wiring.shifted` on tensors."""
-    return codes.clamp(fmt.min >> shift, fmt.max >> shift) * (1 << shift) if shift else codes
+    return codes.clamp(*clamp(fmt, shift)) * (1 << shift) if shift else codes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from hawx.profile.operands import weight_distributions
 from hawx.recover.mapping import Mapped, mapped_codes
 from hawx.recover.methods import Method
 from hawx.recover.moments import Moments, Vector, gain_and_shift
-from hawx.recover.wires import wirings_of
+from hawx.recover.wires import clamp_errors, wirings_of
 from hawx.wiring import PLAIN, Wiring
 
 Images = NDArray[np.uint8] | NDArray[np.float32]
@@ -104,11 +104,12 @@ def _mapped(
     layers = [network.quantized[layer.name] for layer in network.layers]
     activations = profile_operands(network, images, exact).activations
     weights = [weight_distributions(layer.weight).mean(axis=0) for layer in layers]
+    clamps = clamp_errors(library.exact, activations, weights, [layer.input_zero_point == 0 for layer in layers]) if method.wires else []
     found: list[list[Variant]] = [[] for _ in layers]
     for block in blocks:
         wirings: Sequence[Wiring] = [PLAIN] * len(layers)
         if method.wires:
-            wirings = wirings_of(block, activations, weights, library.exact, [layer.input_zero_point == 0 for layer in layers])
+            wirings = wirings_of(block, activations, weights, clamps)
         for i, (layer, wiring) in enumerate(zip(layers, wirings, strict=True)):
             found[i].append(_variant(layer, mapped_codes(block, activations[i], weights[i], wiring), wiring))
     return {layer.layer.name: tuple(variants) for layer, variants in zip(layers, found, strict=True)}

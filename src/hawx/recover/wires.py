@@ -29,24 +29,36 @@ ORDERS = (PLAIN, Wiring(swapped=True))
 Distributions = Sequence[NDArray[np.float64]]
 
 
-def wirings_of(block: Block, activations: Distributions, weights: Distributions, exact: Block, shifting: Sequence[bool]) -> tuple[Wiring, ...]:
+def clamp_errors(exact: Block, activations: Distributions, weights: Distributions, shifting: Sequence[bool]) -> list[tuple[float, ...]]:
+    """Return what each of `SHIFTS` costs alone, per layer: the error of an exact block; nothing where activations may not be shifted.
+
+    Args:
+        activations, weights: as of `wirings_of`.
+        shifting: per layer, whether activations may be shifted: their code of zero must be 0.
+    """
+    return [
+        tuple(_error(exact, p, q, Wiring(shift=shift)) for shift in SHIFTS) if may else ()
+        for p, q, may in zip(activations, weights, shifting, strict=True)
+    ]
+
+
+def wirings_of(block: Block, activations: Distributions, weights: Distributions, clamps: Sequence[Sequence[float]]) -> tuple[Wiring, ...]:
     """Return the wiring of least error of an approximate block in each layer.
 
     Args:
         activations, weights: (256,) per layer, distributions of the codes in value order.
-        exact: tells what a shift alone costs.
-        shifting: per layer, whether activations may be shifted: their code of zero must be 0.
+        clamps: see `clamp_errors`.
     """
     orders = ORDERS if block.formats[0] == block.formats[1] and not block.is_symmetric else ORDERS[:1]
     errors = {order: [_error(block, p, q, order) for p, q in zip(activations, weights, strict=True)] for order in orders}
     signal = [_error_of_nothing(block, p, q) for p, q in zip(activations, weights, strict=True)]
     order = min(orders, key=lambda one: sum(e / s for e, s in zip(errors[one], signal, strict=True)))
     found = []
-    for p, q, error, may in zip(activations, weights, errors[order], shifting, strict=True):
+    for p, q, error, layer_clamps in zip(activations, weights, errors[order], clamps, strict=True):
         best = order
-        for shift in SHIFTS if may else ():
+        for shift, clamped in zip(SHIFTS, layer_clamps, strict=False):
             wiring = Wiring(order.swapped, shift)
-            if _error(exact, p, q, Wiring(shift=shift)) >= WORTH * error:  # the clamp alone costs as much
+            if clamped >= WORTH * error:
                 break
             shifted = _error(block, p, q, wiring)
             if shifted < WORTH * error:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hawx.cli.console import out, print_json
 from hawx.cli.designs import add_design, load_inputs
 from hawx.cli.inputs import split_sizes
 from hawx.cli.parser import Commands, add_command, add_json, add_settings
 from hawx.settings import ExploreSettings
-
-if TYPE_CHECKING:
-    pass
 
 USED = ("network", "weights", "data", "library", "blocks", "images", "search_images", "report_images", "recover", "seed")
 
