@@ -26,11 +26,12 @@ from hawx.networks import Dataset, QuantizedNetwork
 from hawx.networks.datasets import Pixels, as_array, as_labels
 from hawx.progress import Progress, SilentProgress, StageClock
 from hawx.recover import Method
+from hawx.runner import Runner, run_here
 from hawx.score import Scores
 from hawx.search import Searcher
-from hawx.stages import Goal, Measuring
+from hawx.stages import Goal
 from hawx.store import Result
-from hawx.verify import MeasurementStore, MemoryStore, Runner, Task, run_here, split_images
+from hawx.verify import MeasurementStore, MemoryStore, Task, split_images
 
 
 def explore(
@@ -74,7 +75,7 @@ def explore(
         recover: what of a design's accuracy is won back by its constants and wires, its multipliers as they are; see `hawx.recover.Method`.
         calibration: (N, C, H, W), images without labels to recover on; by default some of `images` are set aside for it.
         store: remembers measurements, so that a killed run resumes with nothing measured twice.
-        runner: who runs designs: this process by default, a pool or a cluster (hawx.execution).
+        runner: who does the parts of all stages: this process by default, a pool or a cluster (hawx.execution). The result does not depend on it.
         settings: kept in the result as provenance.
 
     Raises:
@@ -82,7 +83,6 @@ def explore(
     """
     clock = StageClock(progress or SilentProgress())
     goal = Goal(objectives=tuple(objectives), searcher=searcher, max_drop=max_drop, budget=budget)
-    measuring = Measuring(store=MemoryStore() if store is None else store, runner=runner)
     library = library if isinstance(library, Library) else load_library(library)
     accelerator = load_accelerator(accelerator) if isinstance(accelerator, (str, PathLike)) else accelerator
     space = stages.search_space(network, library, granularity, layers)
@@ -96,13 +96,14 @@ def explore(
             "Pass calibration= images without labels, search or report on fewer, or recover='none'."
         )
 
-    recovered = stages.recover(network, library, unlabelled, recover, clock=clock)
-    prepared = stages.prepare(recovered, library, search_set, space, seed=seed, clock=clock)
+    recovered = stages.recover(network, library, unlabelled, recover, runner=runner, clock=clock)
+    prepared = stages.prepare(recovered, library, search_set, space, seed=seed, runner=runner, clock=clock)
     profiled = stages.profile(prepared)
     units = stages.score(profiled)
     predictor = stages.predict(units)
-    searched = stages.search(units, predictor, accelerator, goal, measuring, unlabelled if Method(recover).wholes else None)
-    verified = stages.verify(searched, report_set, measuring)
+    whole = unlabelled if Method(recover).wholes else None
+    searched = stages.search(units, predictor, accelerator, goal, MemoryStore() if store is None else store, whole)
+    verified = stages.verify(searched, report_set)
     return stages.result(verified, settings)
 
 
@@ -151,7 +152,7 @@ def evaluate(
     exact = Assignment.uniform(network.filters, library.names, library.exact.name)
     task = Task(network, library, images, labels)
     if against is None:
-        reference, right = runner(task, [exact, assignment])
+        reference, right = task.answers([exact, assignment], runner)
     else:
-        (reference,), (right,) = runner(Task(against, library, images, labels), [exact]), runner(task, [assignment])
+        (reference,), (right,) = Task(against, library, images, labels).answers([exact], runner), task.answers([assignment], runner)
     return Measurement.of(right, reference)

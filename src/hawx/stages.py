@@ -6,7 +6,7 @@ recover → prepare → profile → score → predict → search → verify → 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from hawx.progress import SilentProgress, StageClock
 from hawx.recover import DesignRecovery, Method, recover_units
 from hawx.results.facts import library_facts, network_facts, validation_of, versions
 from hawx.results.result import Baseline, Effort, Networks
+from hawx.runner import Runner, run_here
 from hawx.score import Scored, ScoringProber, ScoringSet, score_network, scoring_set, work
 from hawx.search import Evaluated, Problem, Searcher, name_of
 from hawx.search import search as run_searcher
@@ -33,7 +34,7 @@ from hawx.search.claims import claims as claims_of
 from hawx.store import Result
 from hawx.synthesis.operands import OperandEnergies, operand_energies
 from hawx.units import Granularity
-from hawx.verify import MeasurementStore, Measurer, MemoryStore, Runner, Task, run_here, verify_front
+from hawx.verify import MeasurementStore, Measurer, MemoryStore, Task, verify_front
 
 PROFILE_IMAGES = 128
 SCORE_IMAGES = 768
@@ -68,18 +69,6 @@ class Goal:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Measuring:
-    """How designs are measured: who runs them, and what remembers that they were."""
-
-    store: MeasurementStore = field(default_factory=MemoryStore)
-    runner: Runner = run_here
-
-    def on(self, task: Task, reference: Answers | None = None) -> Measurer:
-        """Return a measurer on the images of `task`; `reference` are the answers of the exact design."""
-        return Measurer(task=task, store=self.store, runner=self.runner, reference=reference)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Prepared:
     """What is approximated, on the images that guide it."""
 
@@ -90,11 +79,17 @@ class Prepared:
     """Of the all-exact design, (images, classes): the baseline of every drop."""
     seed: int
     clock: StageClock
+    runner: Runner
+    """Who does the parts of this stage and of those behind it."""
 
     @property
     def right(self) -> Answers:
         """Which images the all-exact design answers right."""
         return np.asarray(self.logits.argmax(axis=1) == self.task.labels)
+
+    def measurer(self, task: Task, store: MeasurementStore, reference: Answers | None = None) -> Measurer:
+        """Return a measurer on the images of `task`; `reference` are the answers of the exact design."""
+        return Measurer(task=task, store=store, runner=self.runner, reference=reference)
 
     def rng(self, stream: int) -> np.random.Generator:
         return generator(self.seed, stream)
@@ -139,23 +134,36 @@ class Verified:
 
 
 def recover(
-    network: QuantizedNetwork, library: Library, images: Images, method: Method | str = Method.FULL, *, clock: StageClock | None = None
+    network: QuantizedNetwork,
+    library: Library,
+    images: Images,
+    method: Method | str = Method.FULL,
+    *,
+    runner: Runner = run_here,
+    clock: StageClock | None = None,
 ) -> QuantizedNetwork:
     """Return `network` with weights, biases and scales of every layer that suit each block, calibrated on `images` (no labels)."""
     timed = clock or StageClock(SilentProgress())
     timed.stage("recover", len(images))
-    return recover_units(network, library, images, method, advance=timed.progress.advance)
+    return recover_units(network, library, images, method, runner=runner, advance=timed.progress.advance)
 
 
 def prepare(
-    network: QuantizedNetwork, library: Library, images: Dataset, space: SearchSpace, *, seed: int = 0, clock: StageClock | None = None
+    network: QuantizedNetwork,
+    library: Library,
+    images: Dataset,
+    space: SearchSpace,
+    *,
+    seed: int = 0,
+    runner: Runner = run_here,
+    clock: StageClock | None = None,
 ) -> Prepared:
     """Run the all-exact design on `images`, which guide all that follows and report nothing."""
     timed = clock or StageClock(SilentProgress())
     timed.stage("baseline")
     task = Task(network, library, images.images, images.labels)
     logits = task.evaluator.logits(space.assignment(space.exact_choices()))
-    return Prepared(task=task, space=space, logits=logits, seed=seed, clock=timed)
+    return Prepared(task=task, space=space, logits=logits, seed=seed, clock=timed, runner=runner)
 
 
 def profile(prepared: Prepared) -> Profiled:
@@ -163,7 +171,7 @@ def profile(prepared: Prepared) -> Profiled:
     prepared.clock.stage("profile")
     task, space = prepared.task, prepared.space
     executor = BlockExecutor(task.library, space.assignment(space.exact_choices()))
-    return Profiled(prepared=prepared, operands=profile_operands(task.network, task.images[:PROFILE_IMAGES], executor))
+    return Profiled(prepared=prepared, operands=profile_operands(task.network, task.images[:PROFILE_IMAGES], executor, runner=prepared.runner))
 
 
 def score(profiled: Profiled, images: int | None = None) -> ScoredUnits:
@@ -173,7 +181,9 @@ def score(profiled: Profiled, images: int | None = None) -> ScoredUnits:
     images = (SPREAD_IMAGES if task.network.varies else SCORE_IMAGES) if images is None else images
     sample = scoring_set(task.images, task.labels, prepared.logits, scoring_images(images, space), COMPETITORS, prepared.rng(SAMPLING))
     clock.stage("score", work(space, len(sample.images)))
-    scored = score_network(task.network, task.library, space, profiled.operands, sample, advance=clock.progress.advance)
+    scored = score_network(
+        task.network, task.library, space, profiled.operands, sample, runner=prepared.runner, advance=clock.progress.advance
+    )
     return ScoredUnits(profiled=profiled, scored=scored, sample=sample)
 
 
@@ -189,7 +199,7 @@ def search(
     predictor: Predictor,
     accelerator: Accelerator,
     goal: Goal,
-    measuring: Measuring,
+    store: MeasurementStore | None = None,
     images: Images | None = None,
 ) -> Searched:
     """Measure the designs that the searcher proposes, the all-exact one first; each recovered as a whole on `images` (no labels), if any.
@@ -201,7 +211,7 @@ def search(
     if images is not None:
         task = replace(task, recovery=DesignRecovery(task.network, task.library, images[: whole_images(len(task.labels))]))
     prepared.clock.stage("search", goal.budget)
-    costs, measurer = task.library.costs(), measuring.on(task, prepared.right)
+    costs, measurer = task.library.costs(), prepared.measurer(task, MemoryStore() if store is None else store, prepared.right)
     arriving = arriving_operands(task.network, operands, list(task.library.hashes.values()))
     energies = operand_energies(
         task.library.blocks,
@@ -225,7 +235,7 @@ def search(
         energies=energies.values_fj,
         reference_drop=REFERENCE_DROP if goal.max_drop is None else max(4.0 * goal.max_drop, LEAST_REFERENCE),
         goal_drop=goal.max_drop,
-        probe=None if task.network.varies else ScoringProber(task.network, task.library, units.sample),
+        probe=None if task.network.varies else ScoringProber(task.network, task.library, units.sample, prepared.runner),
         progress=prepared.clock.progress,
     )
     problem.measure(space.exact_choices())
@@ -245,13 +255,13 @@ def _claimed(searched: Searched) -> list[Evaluated]:
     return [replace(found, design=found.design.with_claim(claims[found.design.id])) for found in problem.front()]
 
 
-def verify(searched: Searched, images: Dataset, measuring: Measuring) -> Verified:
+def verify(searched: Searched, images: Dataset) -> Verified:
     """Measure the front on `images`, which nothing before this stage has seen."""
     prepared, front = searched.units.profiled.prepared, _claimed(searched)
     prepared.clock.stage("verify", 1 + len(front))
-    task = replace(searched.measurer.task, images=images.images, labels=images.labels)
-    plain = measuring.on(replace(task, network=task.network.plain, recovery=None)) if task.network.varies else None
-    designs, int8 = verify_front(searched.problem, front, measuring.on(task), plain)
+    task, store = replace(searched.measurer.task, images=images.images, labels=images.labels), searched.measurer.store
+    plain = prepared.measurer(replace(task, network=task.network.plain, recovery=None), store) if task.network.varies else None
+    designs, int8 = verify_front(searched.problem, front, prepared.measurer(task, store), plain)
     prepared.clock.stop()
     return Verified(searched=searched, front=designs, int8=int8)
 
@@ -263,7 +273,10 @@ def result(verified: Verified, settings: Mapping[str, Any] | None = None) -> Res
     clock, network, accelerator = prepared.clock, prepared.task.network, problem.accelerator
     one_evaluation = measurer.seconds / measurer.fresh if measurer.fresh else clock.stages["baseline"]
     other_work = sum(clock.stages.get(name, 0.0) for name in ("recover", "profile", "score", "search")) - measurer.seconds
-    own = {} if measurer.task.recovery is None else {d.id: measurer.task.recovery(d.assignment) for d in verified.front}
+    own, recovery = {}, measurer.task.recovery
+    if recovery is not None:
+        recovery.fits([design.assignment for design in verified.front], prepared.runner)  # a resumed run has measured them, and no more
+        own = {design.id: recovery(design.assignment) for design in verified.front}
     return Result(
         network=network_facts(network),
         granularity=prepared.space.granularity.value,

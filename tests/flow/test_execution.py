@@ -15,10 +15,9 @@ from hawx.emulate.cost import TERMS, CostModel
 from hawx.emulate.evaluator import Answers
 from hawx.errors import HawxError, InputError
 from hawx.execution import runner_for
-from hawx.execution.pool import _pool
 from hawx.networks import zoo
 from hawx.recover import DesignRecovery, recover_units
-from hawx.verify import Measurer, MemoryStore, Task, run_here
+from hawx.verify import Measurer, MemoryStore, Task
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +35,7 @@ def assignments(task: Task) -> list[Assignment]:
 
 @pytest.fixture(scope="module")
 def expected(task: Task, assignments: list[Assignment]) -> list[list[bool]]:
-    answers = listed(run_here(task, assignments))
+    answers = listed(task.answers(assignments))
     assert len({tuple(right) for right in answers}) > 1
     return answers
 
@@ -47,9 +46,9 @@ def listed(answers: Sequence[Answers]) -> list[list[bool]]:
 
 def test_a_pool_answers_the_same(task: Task, assignments: list[Assignment], expected: list[list[bool]]) -> None:
     with runner_for(jobs=2) as runner:
-        assert listed(runner(task, assignments)) == expected
-        assert listed(runner(task, assignments[2:])) == expected[2:]
-        assert listed(runner(task, [])) == []
+        assert listed(task.answers(assignments, runner)) == expected
+        assert listed(task.answers(assignments[2:], runner)) == expected[2:]
+        assert listed(task.answers([], runner)) == []
 
 
 def test_whoever_measures_recovers_each_design_as_a_whole(task: Task, assignments: list[Assignment]) -> None:
@@ -60,10 +59,11 @@ def test_whoever_measures_recovers_each_design_as_a_whole(task: Task, assignment
     for assignment in assignments:
         logits = recovery(assignment).run(task.images, BlockExecutor(task.library, assignment))
         answers.append((logits.argmax(1).numpy() == task.labels).tolist())
-    assert answers != listed(run_here(task, assignments))
-    assert listed(run_here(whole, assignments)) == answers
+    assert answers != listed(task.answers(assignments))
+    assert listed(whole.answers(assignments)) == answers
+    again = DesignRecovery(task.network, task.library, unlabelled)
     with runner_for(jobs=2) as runner:
-        assert listed(runner(whole, assignments)) == answers
+        assert listed(replace(whole, recovery=again).answers(assignments, runner)) == answers
 
 
 def test_a_recovered_network_of_many_blocks_reaches_the_workers() -> None:
@@ -73,7 +73,7 @@ def test_a_recovered_network_of_many_blocks_reaches_the_workers() -> None:
     task = Task(network, library, data.images, data.labels)
     design = [Assignment.uniform(network.filters, library.names, "mul8s_tc8")]
     with runner_for(jobs=2) as runner:
-        assert listed(runner(task, design)) == listed(run_here(task, design))
+        assert listed(task.answers(design, runner)) == listed(task.answers(design))
 
 
 def test_what_was_measured_with_other_calibration_is_measured_again(task: Task, assignments: list[Assignment]) -> None:
@@ -91,14 +91,18 @@ def test_what_was_measured_with_other_calibration_is_measured_again(task: Task, 
 def test_workers_of_a_pool_know_what_kernels_cost_as_their_parent_does(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     model = CostModel(Machine("scalar").model.tier, dict.fromkeys(TERMS, 1e-9))
     monkeypatch.setattr("hawx.emulate.machine._default", Machine(model=model))
-    with _pool(task, 1) as pool:
-        assert pool.submit(default_machine).result().model == model
+    with runner_for(jobs=2) as runner:
+        assert [found.model for found in runner.map(_machine, range(4))] == [model] * 4
+
+
+def _machine(_: int) -> Machine:
+    return default_machine()
 
 
 def test_errors_of_a_worker_come_back(task: Task) -> None:
     other = Assignment.uniform({"conv1": 6}, task.library.names, "mul8s_exact")
     with runner_for(jobs=2) as runner, pytest.raises(InputError, match=r"^the assignment is for layers \('conv1',\); expected "):
-        runner(task, [other])
+        task.answers([other], runner)
 
 
 def test_a_dask_cluster_answers_the_same(task: Task, assignments: list[Assignment], expected: list[list[bool]]) -> None:
@@ -107,8 +111,8 @@ def test_a_dask_cluster_answers_the_same(task: Task, assignments: list[Assignmen
         distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
         runner_for(dask=cluster.scheduler_address) as runner,
     ):
-        assert listed(runner(task, assignments)) == expected
-        assert listed(runner(task, assignments[:1])) == expected[:1]
+        assert listed(task.answers(assignments, runner)) == expected
+        assert listed(task.answers(assignments[:1], runner)) == expected[:1]
 
 
 @pytest.mark.slow
@@ -118,10 +122,10 @@ def test_a_dask_cluster_of_processes_answers_the_same(task: Task, assignments: l
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
         runner_for(dask=cluster.scheduler_address) as runner,
     ):
-        assert listed(runner(task, assignments)) == expected
+        assert listed(task.answers(assignments, runner)) == expected
         other = Assignment.uniform({"conv1": 6}, task.library.names, "mul8s_exact")
         with pytest.raises(HawxError, match=r"the assignment is for layers"):
-            runner(task, [other])
+            task.answers([other], runner)
 
 
 def test_no_scheduler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,8 @@ from hawx.errors import GoalError, InputError, UnknownNameError
 from hawx.flow import evaluate, explore, score
 from hawx.networks import zoo
 from hawx.progress import SilentProgress, StageClock
-from hawx.verify import MemoryStore, split_images
+from hawx.runner import RunHere
+from hawx.verify import MemoryStore, Task, split_images
 
 NETWORK = zoo.load("lenet5")
 DATA = zoo.dataset("lenet5").first(600)
@@ -72,10 +73,12 @@ def test_a_resumed_run_measures_nothing_again() -> None:
     first = run(store=store)
     known = len(store)
 
-    def refuse(task, assignments):
-        raise AssertionError("measured again")
+    class Refusing(RunHere):
+        def map(self, work, parts):
+            assert not isinstance(work, Task), "measured again"
+            return super().map(work, parts)
 
-    again = run(store=store, runner=refuse)
+    again = run(store=store, runner=Refusing())
     assert len(store) == known
     assert [d.id for d in again.front] == [d.id for d in first.front]
 
@@ -156,7 +159,6 @@ def test_the_public_names_resolve() -> None:
 
 def test_the_stages_compose_to_the_same_exploration_and_take_one_more(result) -> None:
     search_set, report_set, _ = split_images(DATA, 200, 200, seed=3)
-    measuring = stages.Measuring()
     seen = []
 
     def look(profiled: stages.Profiled) -> stages.Profiled:
@@ -168,8 +170,8 @@ def test_the_stages_compose_to_the_same_exploration_and_take_one_more(result) ->
     prepared = stages.prepare(network, LIBRARY, search_set, stages.search_space(NETWORK, LIBRARY, "layer"), seed=3, clock=clock)
     profiled = look(stages.profile(prepared))
     units = stages.score(profiled)
-    searched = stages.search(units, stages.predict(units), Spatial(), stages.Goal(budget=8), measuring, CALIBRATION)
-    found = stages.result(stages.verify(searched, report_set, measuring))
+    searched = stages.search(units, stages.predict(units), Spatial(), stages.Goal(budget=8), images=CALIBRATION)
+    found = stages.result(stages.verify(searched, report_set))
     assert seen == [pytest.approx(1.0)]
     assert [d.to_dict() for d in found.front] == [d.to_dict() for d in result.front]
     assert list(found.effort.stages) == ["recover", "baseline", "profile", "score", "search", "verify"]

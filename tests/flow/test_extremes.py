@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from hawx.accelerators import Spatial, Systolic
@@ -14,18 +16,18 @@ from hawx.blocks import Block, Costs, Library
 from hawx.blocks.families import builtin_library
 from hawx.designs import Assignment, SearchSpace
 from hawx.emulate import BlockExecutor, Evaluator
-from hawx.emulate.evaluator import Answers
 from hawx.execution import runner_for
 from hawx.flow import explore
 from hawx.networks import Dataset, QuantizedNetwork, zoo
 from hawx.networks.preprocessing import Preprocessing
 from hawx.networks.quantization import quantize
 from hawx.profile import profile_operands
+from hawx.runner import RunHere
 from hawx.score import exchanged_logits, filter_effects, measured_effects, scoring_set, two_ended_effects
 from hawx.score.competitors import Competitors
 from hawx.stages import search_space
 from hawx.units import Granularity
-from hawx.verify import Task, run_here, split_images
+from hawx.verify import Shard, Task, split_images
 
 NETWORK = zoo.load("lenet5")
 DATA = zoo.dataset("lenet5").first(300)
@@ -90,16 +92,18 @@ def test_the_exact_design_leaves_the_front_only_where_the_report_images_agree(be
     """The search is told that the cheapest design answers all its images; the report images are counted as they are, or in its favor too."""
     library = Library([block("exact", EXACT, 1.0), block("crude", EXACT & ~1023, 0.5)], name="chance")
 
-    def flattering(task: Task, assignments: Sequence[Assignment]) -> list[Answers]:
-        answers = list(run_here(task, assignments))
-        lucky = [i for i, a in enumerate(assignments) if all((rows == 1).all() for rows in a.indices)]
-        for i in lucky:
+    class Flattering(RunHere):
+        def map(self, work: Any, parts: Sequence[Any]) -> Iterator[Any]:
+            return (self.flattered(work, part) if isinstance(work, Task) else work(part) for part in parts)
+
+        def flattered(self, task: Task, shard: Shard) -> NDArray[np.bool_]:
+            answers = task(shard)
             if np.array_equal(task.labels, searched.labels) or better:
-                answers[i] = np.ones(len(task.labels), np.bool_)
-        return answers
+                answers[[all((rows == 1).all() for rows in design.indices) for design, _ in shard.designs]] = True
+            return answers
 
     searched, *_ = split_images(Dataset("images", DATA.images, DATA.labels, 10), 150, 150, seed=1)
-    result = run(library, granularity="network", searcher="exhaustive", runner=flattering)
+    result = run(library, granularity="network", searcher="exhaustive", runner=Flattering())
     uses = [frozenset(np.unique(np.concatenate(d.assignment.indices)).tolist()) for d in result.front]
     assert uses == ([{1}] if better else [{0}, {1}])
     assert min(result.drop(design) for design in result.front) <= 0.0

@@ -1,4 +1,4 @@
-"""Execution: who measures designs. Answers never depend on who it is."""
+"""Execution: who does the parts of a stage. Results never depend on who it is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hawx.execution.pool import pool_runner
-from hawx.verify import Runner, run_here
+from hawx.runner import Runner, run_here
 
 __all__ = ["pool_runner", "runner_for"]
 

@@ -69,6 +69,12 @@ class QuantizedNetwork:
             if isinstance(step, Glue) and not glue.supported(step.op):
                 raise InputError(f"network {self.name!r} uses operator {step.op!r}, which HAWX does not know; expected one of hawx.networks.glue.")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process as bytes: tensors would each take a file descriptor on the way."""
+        from hawx.networks.serialize import from_bytes, to_bytes
+
+        return from_bytes, (to_bytes(self),)
+
     @cached_property
     def program(self) -> tuple[Step, ...]:
         """The steps that run: `steps` after fusion, with the same results to the bit."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from hawx.formats import CODES
 from hawx.networks import QuantizedNetwork
 from hawx.networks.quantized import CodesOutput, Executor, QuantizedLayer
+from hawx.runner import Runner, run_here
 
 Distribution = NDArray[np.float64]
 """Shape (256,), value order, sums to 1."""
@@ -31,18 +32,32 @@ class OperandProfile:
 
 
 def profile_operands(
-    network: QuantizedNetwork, images: NDArray[np.uint8] | NDArray[np.float32], executor: Executor, *, batch: int = 64
+    network: QuantizedNetwork, images: NDArray[np.uint8] | NDArray[np.float32], executor: Executor, *, batch: int = 64, runner: Runner = run_here
 ) -> OperandProfile:
-    """Return the operand distributions of `network` on `images` (N, C, H, W), by running it exactly once."""
-    recorder = _Recorder(executor)
-    for start in range(0, len(images), batch):
-        network.run(torch.as_tensor(images[start : start + batch]), recorder)
+    """Return the operand distributions of `network` on `images` (N, C, H, W), by running it exactly once, batch by batch."""
+    counting = _Counting(network, images, executor, batch)
+    found = list(runner.map(counting, range(0, len(images), batch)))
     per_filter = [weight_distributions(network.quantized[layer.name].weight) for layer in network.layers]
     return OperandProfile(
-        activations=tuple(_normalized(recorder.counts[layer.name]) for layer in network.layers),
+        activations=tuple(_normalized(np.sum([counts[layer.name] for counts in found], axis=0)) for layer in network.layers),
         weights=tuple(q.mean(axis=0) for q in per_filter),
         filter_weights=tuple(per_filter),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Counting:
+    """Counts the activation codes of every layer, one batch at a time."""
+
+    network: QuantizedNetwork
+    images: NDArray[np.uint8] | NDArray[np.float32]
+    executor: Executor
+    batch: int
+
+    def __call__(self, start: int) -> dict[str, NDArray[np.float64]]:
+        recorder = _Recorder(self.executor)
+        self.network.run(torch.as_tensor(self.images[start : start + self.batch]), recorder)
+        return recorder.counts
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -32,6 +32,12 @@ class Moments:
         self.first = self.first + flat.sum(1, dtype=torch.float64).numpy()
         self.second = self.second + torch.linalg.vector_norm(flat, dim=1, dtype=torch.float64).square().numpy()
 
+    def join(self, later: Moments) -> None:
+        """Take in what was gathered of outputs behind these."""
+        self.count += later.count
+        self.first = self.first + later.first
+        self.second = self.second + later.second
+
     @property
     def mean(self) -> Vector:
         return self.first / self.count

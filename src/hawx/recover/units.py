@@ -17,11 +17,12 @@ from hawx.emulate import BlockExecutor
 from hawx.networks import CodesOutput, QuantizedLayer, QuantizedNetwork
 from hawx.networks.quantized import Variant
 from hawx.profile import profile_operands
-from hawx.profile.operands import weight_distributions
+from hawx.profile.operands import Distribution, weight_distributions
 from hawx.recover.mapping import Mapped, mapped_codes
 from hawx.recover.methods import Method
 from hawx.recover.moments import Moments, Vector, gain_and_shift
 from hawx.recover.wires import clamp_errors, wirings_of
+from hawx.runner import Runner, run_here
 from hawx.wiring import PLAIN, Wiring
 
 Images = NDArray[np.uint8] | NDArray[np.float32]
@@ -39,6 +40,7 @@ def recover_units(
     method: Method | str = Method.FULL,
     *,
     batch: int = BATCH,
+    runner: Runner = run_here,
     advance: Callable[[int], None] = lambda _: None,
 ) -> QuantizedNetwork:
     """Return `network` with a variant of every layer for every approximate block of `library`; exact blocks keep the layer's own constants.
@@ -47,6 +49,7 @@ def recover_units(
         images: (N, C, H, W), to calibrate on: some hundreds, no labels; never those that search or report.
         method: what is recovered, see `Method`.
         batch: images per pass.
+        runner: who does it, block by block and batch by batch.
         advance: called with the number of images done.
     """
     method = Method(method)
@@ -54,21 +57,27 @@ def recover_units(
         return network
     exact = BlockExecutor(library, Assignment.uniform(network.filters, library.names, library.exact.name))
     blocks = [block for block in library if not block.is_exact]
-    mapped = _mapped(network, library, blocks, images, exact, method) if method.maps else _unmapped(network, blocks)
-    if method.shifts:
-        watch = _Watch(_varied(network, blocks, mapped), library, exact, blocks)
-        for start in range(0, len(images), batch):
-            some = torch.as_tensor(images[start : start + batch])
-            network.run(some, watch)
-            advance(len(some))
-        mapped = {
-            name: tuple(
-                _refitted(network.quantized[name], variant, *gain_and_shift(watch.exact[name], seen, gain=method.gains))
-                for variant, seen in zip(variants, watch.approximate[name], strict=True)
-            )
-            for name, variants in mapped.items()
-        }
-    return _varied(network, blocks, mapped)
+    variants = _mapped(network, library, blocks, images, exact, method, runner) if method.maps else _unmapped(network, blocks)
+    varied = _varied(network, blocks, variants)
+    if not method.shifts:
+        return varied
+    watch = _Watching(varied, library, images, batch)
+    seen: _Seen = {}
+    for done, found in zip(watch.starts, runner.map(watch, watch.starts), strict=True):
+        for name, (target, given) in found.items():
+            exactly, each = seen.setdefault(name, (Moments(), tuple(Moments() for _ in blocks)))
+            exactly.join(target)
+            for so_far, more in zip(each, given, strict=True):
+                so_far.join(more)
+        advance(min(batch, len(images) - done))
+    refitted = {
+        name: tuple(
+            _refitted(network.quantized[name], variant, *gain_and_shift(seen[name][0], given, gain=method.gains))
+            for variant, given in zip(variants[name], seen[name][1], strict=True)
+        )
+        for name in variants
+    }
+    return _varied(network, blocks, refitted)
 
 
 def _varied(network: QuantizedNetwork, blocks: Sequence[Block], variants: Mapping[str, Sequence[Variant]]) -> QuantizedNetwork:
@@ -98,21 +107,31 @@ def _unmapped(network: QuantizedNetwork, blocks: Sequence[Block]) -> dict[str, t
 
 
 def _mapped(
-    network: QuantizedNetwork, library: Library, blocks: Sequence[Block], images: Images, exact: BlockExecutor, method: Method
+    network: QuantizedNetwork, library: Library, blocks: Sequence[Block], images: Images, exact: BlockExecutor, method: Method, runner: Runner
 ) -> dict[str, tuple[Variant, ...]]:
     """Return, per layer, the variants of `blocks` with mapped codes, wired as suits them where `method` allows it."""
     layers = [network.quantized[layer.name] for layer in network.layers]
-    activations = profile_operands(network, images, exact).activations
-    weights = [weight_distributions(layer.weight).mean(axis=0) for layer in layers]
-    clamps = clamp_errors(library.exact, activations, weights, [layer.input_zero_point == 0 for layer in layers]) if method.wires else []
-    found: list[list[Variant]] = [[] for _ in layers]
-    for block in blocks:
-        wirings: Sequence[Wiring] = [PLAIN] * len(layers)
-        if method.wires:
-            wirings = wirings_of(block, activations, weights, clamps)
-        for i, (layer, wiring) in enumerate(zip(layers, wirings, strict=True)):
-            found[i].append(_variant(layer, mapped_codes(block, activations[i], weights[i], wiring), wiring))
-    return {layer.layer.name: tuple(variants) for layer, variants in zip(layers, found, strict=True)}
+    activations = profile_operands(network, images, exact, runner=runner).activations
+    weights = tuple(weight_distributions(layer.weight).mean(axis=0) for layer in layers)
+    clamps = clamp_errors(library.exact, activations, weights, [layer.input_zero_point == 0 for layer in layers]) if method.wires else None
+    found = list(runner.map(_Mapping(activations, weights, clamps), blocks))
+    return {layer.layer.name: tuple(_variant(layer, *of_block[i]) for of_block in found) for i, layer in enumerate(layers)}
+
+
+@dataclass(frozen=True, eq=False)
+class _Mapping:
+    """Finds the codes and the wiring of a block in every layer."""
+
+    activations: Sequence[Distribution]
+    weights: Sequence[Distribution]
+    clamps: Sequence[Sequence[float]] | None
+    """What shifts cost (see `clamp_errors`); None: operands reach every block as they are."""
+
+    def __call__(self, block: Block) -> list[tuple[Mapped, Wiring]]:
+        plain = [PLAIN] * len(self.weights)
+        wirings = plain if self.clamps is None else wirings_of(block, self.activations, self.weights, self.clamps)
+        operands = zip(self.activations, self.weights, wirings, strict=True)
+        return [(mapped_codes(block, p, q, wiring), wiring) for p, q, wiring in operands]
 
 
 def _variant(layer: QuantizedLayer, mapped: Mapped, wiring: Wiring) -> Variant:
@@ -124,27 +143,50 @@ def _variant(layer: QuantizedLayer, mapped: Mapped, wiring: Wiring) -> Variant:
     return Variant(codes=codes, weight_scale=scale, bias=bias.round().to(torch.int32), wiring=wiring)
 
 
-@dataclass(eq=False)
-class _Watch:
-    """An executor that runs the exact network and sees what each layer would give on each block, with that block's variant."""
+_Seen = dict[str, tuple[Moments, tuple[Moments, ...]]]
+"""By layer: moments of the exact output, and of that on each approximate block."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Watching:
+    """Runs the exact network and sees what each layer would give on each block, with that block's variant, one batch at a time."""
 
     varied: QuantizedNetwork
     library: Library
-    inner: BlockExecutor
-    blocks: Sequence[Block]
-    exact: dict[str, Moments] = field(default_factory=dict)
-    approximate: dict[str, tuple[Moments, ...]] = field(default_factory=dict)
+    images: Images
+    batch: int
 
-    def run_layer(self, layer: QuantizedLayer, codes: Tensor, output: CodesOutput | None) -> Tensor:
-        name = layer.layer.name
-        if name not in self.exact:
-            self.exact[name], self.approximate[name] = Moments(), tuple(Moments() for _ in self.blocks)
-        self.exact[name].add(self.inner.run_layer(layer, codes, None))
-        for executor, seen in zip(self._everywhere, self.approximate[name], strict=True):
-            seen.add(executor.run_layer(self.varied.quantized[name], codes, None))
-        return self.inner.run_layer(layer, codes, output)
+    @property
+    def starts(self) -> range:
+        """First images of the batches."""
+        return range(0, len(self.images), self.batch)
+
+    def __call__(self, start: int) -> _Seen:
+        watch = _Watch(self._everywhere)
+        self.varied.run(torch.as_tensor(self.images[start : start + self.batch]), watch)
+        return watch.seen
 
     @cached_property
     def _everywhere(self) -> list[BlockExecutor]:
-        filters, names = self.varied.filters, self.library.names
-        return [BlockExecutor(self.library, Assignment.uniform(filters, names, block.name)) for block in self.blocks]
+        """An executor for the exact block, which takes no variant, and for each approximate one."""
+        names = [self.library.exact.name, *(block.name for block in self.library if not block.is_exact)]
+        return [BlockExecutor(self.library, Assignment.uniform(self.varied.filters, self.library.names, name)) for name in names]
+
+
+@dataclass(frozen=True, eq=False)
+class _Watch:
+    """An executor that runs the first of its executors, and sees the real outputs of all on the same codes."""
+
+    inner: Sequence[BlockExecutor]
+    seen: _Seen = field(default_factory=dict)
+
+    def run_layer(self, layer: QuantizedLayer, codes: Tensor, output: CodesOutput | None) -> Tensor:
+        target, *given = (_moments(executor.run_layer(layer, codes, None)) for executor in self.inner)
+        self.seen[layer.layer.name] = target, tuple(given)
+        return self.inner[0].run_layer(layer, codes, output)
+
+
+def _moments(output: Tensor) -> Moments:
+    found = Moments()
+    found.add(output)
+    return found

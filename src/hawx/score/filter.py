@@ -22,8 +22,10 @@ from torch import Tensor
 from hawx.networks import QuantizedNetwork
 from hawx.networks.gradients import Objective, output_gradients, walk_layers
 from hawx.networks.quantized import Executor
+from hawx.runner import Runner, run_here
 from hawx.score.competitors import Competitors
 
+GRADIENT_BATCH = 64
 GRAPH_BYTES, VALUE_BYTES = 1 << 30, 26
 """What the values of one batch that gradients need may take, and what they take for every output of a layer (measured on EfficientNet-Lite0)."""
 
@@ -49,6 +51,7 @@ def filter_effects(
     *,
     midpoint: bool = True,
     batch: int | None = None,
+    runner: Runner = run_here,
     advance: Callable[[int], None] = lambda _: None,
 ) -> FilterEffects:
     """Return the effects of every filter of `layers` (others get empty arrays) under every block.
@@ -57,49 +60,89 @@ def filter_effects(
         images: (images, C, H, W), in the order of `competitors`.
         executors: one per block, running that block everywhere; None for the exact block, whose effects are zero.
         midpoint: take gradients half way to each block; else at the exact output, one for all blocks (see `midpoint_macs`).
-        batch: images per pass; by default as many as keep the values that gradients need within `GRAPH_BYTES`, at most 256.
+        batch: images per pass; by default as many as keep the values that gradients need within `GRAPH_BYTES`, at most `GRADIENT_BATCH`.
+        runner: who does it, batch by batch.
         advance: called with the number of images done.
     """
-    blocks, rivals, total = len(executors), competitors.classes.shape[1], len(images)
-    index_of = {network.layers[i].name: i for i in layers}
-    margin = [np.zeros((q.filters if q.name in index_of else 0, blocks, rivals, total), np.float32) for q in network.layers]
-    first = [np.zeros(m.shape[:2]) for m in margin]
-    second = [np.zeros(m.shape[:2]) for m in margin]
-    values = [0] * len(network.layers)
     size = batch or gradient_batch(network)
-    for start in range(0, total, size):
-        index = slice(start, min(start + size, total))
-        chunk = torch.as_tensor(images[index])
-        objectives = [_margin_sum(competitors, index, rival) for rival in range(rivals)]
-        at_exact = [] if midpoint else output_gradients(network, chunk, objectives)
+    batches = [slice(start, min(start + size, len(images))) for start in range(0, len(images), size)]
+    whole: _Sums | None = None
+    for some, found in zip(batches, runner.map(_Slopes(network, images, competitors, executors, tuple(layers), midpoint), batches), strict=True):
+        if whole is None:
+            whole = _Sums([np.zeros((*m.shape[:3], len(images)), np.float32) for m in found.margin], found.first, found.second, found.values)
+        else:
+            whole.first = [a + b for a, b in zip(whole.first, found.first, strict=True)]
+            whole.second = [a + b for a, b in zip(whole.second, found.second, strict=True)]
+            whole.values = [a + b for a, b in zip(whole.values, found.values, strict=True)]
+        for margin, part in zip(whole.margin, found.margin, strict=True):
+            margin[..., some] = part
+        advance(some.stop - some.start)
+    assert whole is not None, "there is at least one image"
+    bias = [f / max(n, 1) for f, n in zip(whole.first, whole.values, strict=True)]
+    return FilterEffects(
+        margin=tuple(whole.margin),
+        bias=tuple(bias),
+        std=tuple(np.sqrt(np.maximum(s / max(n, 1) - b**2, 0.0)) for s, n, b in zip(whole.second, whole.values, bias, strict=True)),
+    )
+
+
+@dataclass(slots=True, eq=False)
+class _Sums:
+    """What some images say, by layer."""
+
+    margin: list[NDArray[np.float32]]
+    """(filters, blocks, competitors, images)."""
+    first: list[NDArray[np.float64]]
+    """(filters, blocks): sum of Δy."""
+    second: list[NDArray[np.float64]]
+    """(filters, blocks): sum of Δy²."""
+    values: list[int]
+    """How many Δy."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Slopes:
+    """Takes the effects of every filter on some images; fields as of `filter_effects`."""
+
+    network: QuantizedNetwork
+    images: NDArray[np.uint8] | NDArray[np.float32]
+    competitors: Competitors
+    executors: Sequence[Executor | None]
+    layers: tuple[int, ...]
+    midpoint: bool
+
+    def __call__(self, some: slice) -> _Sums:
+        network, rivals = self.network, self.competitors.classes.shape[1]
+        index_of = {network.layers[i].name: i for i in self.layers}
+        chunk = torch.as_tensor(self.images[some])
+        filters = [layer.filters if layer.name in index_of else 0 for layer in network.layers]
+        margin = [np.zeros((count, len(self.executors), rivals, len(chunk)), np.float32) for count in filters]
+        first, second = ([np.zeros(m.shape[:2]) for m in margin] for _ in range(2))
+        found = _Sums(margin, first, second, [0] * len(filters))
+        objectives = [_margin_sum(self.competitors, some, rival) for rival in range(rivals)]
+        at_exact = [] if self.midpoint else output_gradients(network, chunk, objectives)
         for here in walk_layers(network, chunk):
             name = here.layer.layer.name
             if name not in index_of:
                 continue
             i = index_of[name]
-            values[i] += here.output.shape[0] * here.output.shape[2] * here.output.shape[3]
-            for b, executor in enumerate(executors):
+            found.values[i] = here.output.shape[0] * here.output.shape[2] * here.output.shape[3]
+            for b, executor in enumerate(self.executors):
                 if executor is None:
                     continue
                 error = executor.run_layer(here.layer, here.codes, None) - here.output
-                first[i][:, b] += error.sum(dim=(0, 2, 3), dtype=torch.float64).numpy()
-                second[i][:, b] += error.square().sum(dim=(0, 2, 3), dtype=torch.float64).numpy()
-                slopes = here.gradients(0.5 * error, objectives) if midpoint else [gradients[name] for gradients in at_exact]
+                found.first[i][:, b] = error.sum(dim=(0, 2, 3), dtype=torch.float64).numpy()
+                found.second[i][:, b] = error.square().sum(dim=(0, 2, 3), dtype=torch.float64).numpy()
+                slopes = here.gradients(0.5 * error, objectives) if self.midpoint else [gradients[name] for gradients in at_exact]
                 for rival, slope in enumerate(slopes):
-                    margin[i][:, b, rival, index] = (slope * error).sum(dim=(2, 3)).T.numpy()
-        advance(len(chunk))
-    bias = [f / max(n, 1) for f, n in zip(first, values, strict=True)]
-    return FilterEffects(
-        margin=tuple(margin),
-        bias=tuple(bias),
-        std=tuple(np.sqrt(np.maximum(s / max(n, 1) - b**2, 0.0)) for s, n, b in zip(second, values, bias, strict=True)),
-    )
+                    margin[i][:, b, rival] = (slope * error).sum(dim=(2, 3)).T.numpy()
+        return found
 
 
 def gradient_batch(network: QuantizedNetwork) -> int:
-    """Return how many images keep the values that gradients need within `GRAPH_BYTES`, at most 256."""
+    """Return how many images keep the values that gradients need within `GRAPH_BYTES`, at most `GRADIENT_BATCH`."""
     held = sum(layer.pixels * layer.filters for layer in network.layers) * VALUE_BYTES
-    return min(max(1, GRAPH_BYTES // held), 256)
+    return min(max(1, GRAPH_BYTES // held), GRADIENT_BATCH)
 
 
 def midpoint_macs(network: QuantizedNetwork, layers: Sequence[int], blocks: int, competitors: int) -> int:

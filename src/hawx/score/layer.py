@@ -14,13 +14,8 @@ LogitsOf = Callable[[Assignment], Logits]
 """Bit-exact logits of the scoring images under an assignment, (images, classes)."""
 
 
-def measured_effects(
-    logits_of: LogitsOf, space: SearchSpace, competitors: Competitors, *, advance: Callable[[int], None] = lambda _: None
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def measured_effects(logits_of: LogitsOf, space: SearchSpace, competitors: Competitors) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the exact margins and their changes for every unit and block.
-
-    Args:
-        advance: called with 1 after every unit.
 
     Returns:
         base: (competitors, images), margins with every unit exact.
@@ -33,7 +28,6 @@ def measured_effects(
         for block in space.candidates[unit]:
             if block != space.exact:
                 delta[unit, block] = competitors.margins(logits_of(space.assignment(_with(exact, unit, block)))) - base
-        advance(1)
     return base, delta
 
 

@@ -15,6 +15,7 @@ from hawx.emulate import BlockExecutor, Evaluator
 from hawx.emulate.evaluator import default_batch
 from hawx.networks import QuantizedNetwork
 from hawx.profile import OperandProfile
+from hawx.runner import Runner, run_here, slices
 from hawx.score.competitors import Competitors, Logits
 from hawx.score.exchange import two_ended_effects
 from hawx.score.filter import FilterEffects, filter_effects, midpoint_macs
@@ -31,7 +32,7 @@ MIDPOINT_MACS = 2 * 10**12
 """Midpoint gradients are taken where they cost at most this many multiply-accumulates, about a minute on one core."""
 
 STATES_MB = 1024
-"""Cap on the cached states of the one batch that is scored at a time, in mebibyte."""
+"""Cap on the cached states of the batches that are scored at a time, in mebibyte."""
 
 
 class EffectKind(StrEnum):
@@ -84,26 +85,28 @@ def score_network(
     operands: OperandProfile,
     sample: ScoringSet,
     *,
+    runner: Runner = run_here,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Scored:
     """Return the scores of every unit of `space` under every block of `library`.
 
     Args:
         sample: images on which layer and filter scores are taken.
+        runner: who takes them, each worker on images of its own.
         advance: called with the number of units of work done; `work(space)` is their total.
     """
     layer_space = SearchSpace.build(Granularity.LAYER, space.layers, space.filters, space.blocks, exact=space.exact)
     layer_space = layer_space.restricted([_candidates_of(space, layer) for layer in range(len(space.layers))])
-    base, layer_delta = _measured_by_batch(network, library, layer_space, sample, advance)
+    base, layer_delta = _measured(network, library, layer_space, sample, runner, advance)
     filters: FilterEffects | None = None
     how = EffectKind.MEASURED
     if space.granularity is Granularity.LAYER:
         delta = layer_delta[[unit.layers[0] for unit in space.units]]
     elif space.granularity is Granularity.NETWORK:
-        delta = _measured_by_batch(network, library, space, sample, advance)[1]
+        delta = _measured(network, library, space, sample, runner, advance)[1]
     else:
         how = effect_kind(network, space, len(sample.images), sample.competitors.classes.shape[1])
-        filters = _filters(network, library, space, sample, how is EffectKind.MIDPOINT, advance)
+        filters = _filters(network, library, space, sample, how is EffectKind.MIDPOINT, runner, advance)
         if how is EffectKind.TWO_ENDED:
             delta = two_ended_effects(network, library, space, sample.images, sample.competitors)
         else:
@@ -159,33 +162,36 @@ def unit_effects(space: SearchSpace, filters: FilterEffects, layer_delta: NDArra
     return delta
 
 
-def _measured_by_batch(
-    network: QuantizedNetwork, library: Library, space: SearchSpace, sample: ScoringSet, advance: Callable[[int], None]
+def _measured(
+    network: QuantizedNetwork, library: Library, space: SearchSpace, sample: ScoringSet, runner: Runner, advance: Callable[[int], None]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return `measured_effects` of all scoring images, one batch after another: the exact states of one batch fit the cache, those of all may not."""
-    size = default_batch(network)
-    starts = range(0, len(sample.images), size)
-    told = _one_in(len(starts), advance)
+    images = len(sample.images)
+    batches = -(-images // (default_batch(network) * runner.workers)) * runner.workers
+    cuts, told = slices(images, batches), 0
     parts = []
-    for start in starts:
-        some = slice(start, start + size)
-        rivals = Competitors(sample.competitors.labels[some], sample.competitors.classes[some])
-        evaluator = Evaluator(network, library, sample.images[some], rivals.labels, batch=size, memory_mb=STATES_MB)
-        parts.append(measured_effects(evaluator.logits, space, rivals, advance=told))
+    for done, found in enumerate(runner.map(_Effects(network, library, space, sample, STATES_MB // runner.workers), cuts), start=1):
+        parts.append(found)
+        advance(len(space.units) * done // len(cuts) - told)
+        told = len(space.units) * done // len(cuts)
     return np.concatenate([base for base, _ in parts], axis=-1), np.concatenate([delta for _, delta in parts], axis=-1)
 
 
-def _one_in(count: int, advance: Callable[[int], None]) -> Callable[[int], None]:
-    """Return an `advance` that passes on one of `count` steps."""
-    seen = 0
+@dataclass(frozen=True, eq=False)
+class _Effects:
+    """Measures the effects of every unit on some of the scoring images."""
 
-    def told(steps: int) -> None:
-        nonlocal seen
-        before, seen = seen // count, seen + steps
-        if seen // count > before:
-            advance(seen // count - before)
+    network: QuantizedNetwork
+    library: Library
+    space: SearchSpace
+    sample: ScoringSet
+    memory_mb: int
 
-    return told
+    def __call__(self, some: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        rivals = Competitors(self.sample.competitors.labels[some], self.sample.competitors.classes[some])
+        images = self.sample.images[some]
+        evaluator = Evaluator(self.network, self.library, images, rivals.labels, batch=len(images), memory_mb=self.memory_mb)
+        return measured_effects(evaluator.logits, self.space, rivals)
 
 
 def _filter_layers(space: SearchSpace) -> list[int]:
@@ -194,10 +200,17 @@ def _filter_layers(space: SearchSpace) -> list[int]:
 
 
 def _filters(
-    network: QuantizedNetwork, library: Library, space: SearchSpace, sample: ScoringSet, midpoint: bool, advance: Callable[[int], None]
+    network: QuantizedNetwork,
+    library: Library,
+    space: SearchSpace,
+    sample: ScoringSet,
+    midpoint: bool,
+    runner: Runner,
+    advance: Callable[[int], None],
 ) -> FilterEffects:
     executors = [None if block.is_exact else BlockExecutor(library, _everywhere(network, library, block.name)) for block in library]
-    return filter_effects(network, sample.images, sample.competitors, executors, _filter_layers(space), midpoint=midpoint, advance=advance)
+    layers = _filter_layers(space)
+    return filter_effects(network, sample.images, sample.competitors, executors, layers, midpoint=midpoint, runner=runner, advance=advance)
 
 
 def _everywhere(network: QuantizedNetwork, library: Library, block: str) -> Assignment:

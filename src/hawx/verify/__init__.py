@@ -2,7 +2,7 @@
 
 from hawx.verify.front import verify_front
 from hawx.verify.identity import images_identity, library_identity, network_identity
-from hawx.verify.measure import Measurer, Runner, Task, run_here
+from hawx.verify.measure import Measurer, Shard, Task
 from hawx.verify.split import split_images
 from hawx.verify.store import MeasurementKey, MeasurementStore, MemoryStore
 
@@ -11,12 +11,11 @@ __all__ = [
     "MeasurementStore",
     "Measurer",
     "MemoryStore",
-    "Runner",
+    "Shard",
     "Task",
     "images_identity",
     "library_identity",
     "network_identity",
-    "run_here",
     "split_images",
     "verify_front",
 ]

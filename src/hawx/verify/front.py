@@ -11,6 +11,8 @@ from hawx.estimates import Estimate, Measurement
 from hawx.search import Evaluated, Problem
 from hawx.verify.measure import Measurer
 
+AT_ONCE = 2
+"""Designs per worker that are measured at a time; those of a killed run that were not stored are measured again."""
 
 def verify_front(
     problem: Problem, chosen: Sequence[Evaluated], measurer: Measurer, unrecovered: Measurer | None = None
@@ -29,12 +31,15 @@ def verify_front(
     front = []
     reference = next((found for found in problem.evaluated if np.array_equal(found.choices, exact_choices)), None)
     exact_is_beaten = reference is None
-    for found in chosen:
-        measured = Measurement.of(measurer.answers([found.design.assignment])[0], right)
-        plain = Measurement.of(unrecovered.answers([found.design.assignment])[0], right) if unrecovered else None
-        front.append(found.design.with_measurement(measured, plain))
-        exact_is_beaten |= found is reference or (measured.correct >= exact.correct and bool((found.ratios <= 1.0).all()))
-        problem.progress.advance()
+    at_once = AT_ONCE * measurer.runner.workers
+    for some in (chosen[start : start + at_once] for start in range(0, len(chosen), at_once)):
+        assignments = [found.design.assignment for found in some]
+        measured = [Measurement.of(answers, right) for answers in measurer.answers(assignments)]
+        plain = [Measurement.of(answers, right) for answers in unrecovered.answers(assignments)] if unrecovered else [None] * len(some)
+        front += [found.design.with_measurement(own, other) for found, own, other in zip(some, measured, plain, strict=True)]
+        beats = [own.correct >= exact.correct and bool((found.ratios <= 1.0).all()) for found, own in zip(some, measured, strict=True)]
+        exact_is_beaten |= any(beats) or any(found is reference for found in some)
+        problem.progress.advance(len(some))
     if reference is not None and not exact_is_beaten:
         nothing = Estimate(100.0 * problem.baseline_correct / problem.images, 0.0)  # is what it loses
         front.insert(0, reference.design.with_claim(nothing).with_measurement(exact))

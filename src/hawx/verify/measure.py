@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from time import perf_counter
@@ -17,14 +17,25 @@ from hawx.emulate import Evaluator
 from hawx.emulate.evaluator import Answers
 from hawx.estimates import Measurement
 from hawx.networks import QuantizedNetwork
-from hawx.networks.serialize import from_bytes, to_bytes
-from hawx.recover import DesignRecovery
+from hawx.recover import DesignRecovery, Fit, fitted
+from hawx.runner import Runner, run_here, slices
 from hawx.verify.identity import images_identity, library_identity, network_identity
 from hawx.verify.store import MeasurementKey, MeasurementStore, MemoryStore
 
 Images = NDArray[np.uint8] | NDArray[np.float32]
-Runner = Callable[["Task", Sequence[Assignment]], Sequence[Answers]]
-"""Who runs designs: this process, a pool of processes, a cluster. Answers do not depend on who it is."""
+STATES_MB = 512
+"""Cap on the cached states of all workers together, in mebibyte."""
+IMAGES_APIECE = 256
+"""A worker's part of the images is not smaller: what kernels prepare for a design is prepared by every worker that runs it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Some designs on some images: what one worker answers at a time."""
+
+    images: slice
+    designs: tuple[tuple[Assignment, Fit | None], ...]
+    """Each with what suits it, where it was recovered as a whole."""
 
 
 @dataclass(eq=False)
@@ -42,32 +53,53 @@ class Task:
     @cached_property
     def evaluator(self) -> Evaluator:
         """Runs designs on the network as it is."""
-        return Evaluator(self.network, self.library, self.images, self.labels)
+        return self._evaluator_of(slice(0, len(self.labels)))
 
-    def network_of(self, assignment: Assignment) -> QuantizedNetwork:
-        """Return what a design runs on."""
-        return self.network if self.recovery is None else self.recovery(assignment)
+    def answers(self, assignments: Sequence[Assignment], runner: Runner = run_here) -> list[Answers]:
+        """Return which images each design answers right, (images,) each."""
+        if not assignments:
+            return []
+        fits: Sequence[Fit | None] = [None] * len(assignments) if self.recovery is None else self.recovery.fits(assignments, runner)
+        shards = self._shards(list(zip(assignments, fits, strict=True)), runner.workers)
+        found = [np.empty(len(self.labels), np.bool_) for _ in assignments]
+        for (shard, group), rows in zip(shards, runner.map(self, [shard for shard, _ in shards]), strict=True):
+            for right, row in zip(found[group], rows, strict=True):
+                right[shard.images] = row
+        return found
 
-    def answers(self, assignments: Sequence[Assignment]) -> list[Answers]:
-        """Return which images each design answers right, in this process."""
-        if self.recovery is None:
-            return self.evaluator.right_many(assignments)
-        return [Evaluator(self.network_of(one), self.library, self.images, self.labels, memory_mb=0).right(one) for one in assignments]
+    def __call__(self, shard: Shard) -> NDArray[np.bool_]:
+        """Return the answers of a shard, (designs, images)."""
+        plain = [assignment for assignment, fit in shard.designs if fit is None]
+        known = dict(zip(plain, self._evaluator_of(shard.images).right_many(plain), strict=True)) if plain else {}
+        return np.stack([known[one] if fit is None else self._recovered(one, fit, shard.images) for one, fit in shard.designs])
+
+    def _shards(self, designs: Sequence[tuple[Assignment, Fit | None]], workers: int) -> list[tuple[Shard, slice]]:
+        """Return shards that keep all workers busy, each with which of the designs it has.
+
+        Every worker runs all designs on images of its own, as far as those go around.
+        """
+        cuts = slices(len(self.labels), min(workers, max(1, len(self.labels) // IMAGES_APIECE)))
+        groups = slices(len(designs), -(-workers // len(cuts)))
+        return [(Shard(some, tuple(designs[group])), group) for group in groups for some in cuts]
+
+    def _recovered(self, assignment: Assignment, fit: Fit, images: slice) -> Answers:
+        network = fitted(self.network, self.library, assignment, fit)
+        return Evaluator(network, self.library, self.images[images], self.labels[images], memory_mb=0).right(assignment)
+
+    def _evaluator_of(self, images: slice) -> Evaluator:
+        key = images.start, images.stop
+        if key not in self._evaluators:
+            memory = STATES_MB * (images.stop - images.start) // len(self.labels)
+            self._evaluators[key] = Evaluator(self.network, self.library, self.images[images], self.labels[images], memory_mb=memory)
+        return self._evaluators[key]
+
+    @cached_property
+    def _evaluators(self) -> dict[tuple[int, int], Evaluator]:
+        return {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel to another process: the network as bytes, since tensors would each take a file descriptor on the way."""
-        unlabelled = None if self.recovery is None else self.recovery.images
-        return _arrived, (to_bytes(self.network), self.library, self.images, self.labels, unlabelled)
-
-
-def _arrived(network: bytes, library: Library, images: Images, labels: NDArray[np.int64], unlabelled: Images | None) -> Task:
-    made = from_bytes(network)
-    return Task(made, library, images, labels, None if unlabelled is None else DesignRecovery(made, library, unlabelled))
-
-
-def run_here(task: Task, assignments: Sequence[Assignment]) -> Sequence[Answers]:
-    """Run designs in this process."""
-    return task.answers(assignments)
+        """Travel to another process without caches, and without the recovery: a shard brings what suits its designs."""
+        return Task, (self.network, self.library, self.images, self.labels)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -104,7 +136,7 @@ class Measurer:
         missing = [i for i, right in enumerate(found) if right is None]
         if missing:
             began = perf_counter()
-            ran = self.runner(self.task, [assignments[i] for i in missing])
+            ran = self.task.answers([assignments[i] for i in missing], self.runner)
             self.seconds += perf_counter() - began
             self.fresh += len(missing)
             for i, right in zip(missing, ran, strict=True):

@@ -55,11 +55,11 @@ def run(arguments: Namespace) -> int:
 def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
     """Run one exploration, measurements kept in `folder`, and save its result there."""
     from hawx.cli.display import display
+    from hawx.execution import runner_for
 
-    with display(quiet=quiet) as progress:
-        progress.stage("load")
+    with display(quiet=quiet) as progress, runner_for(jobs=settings.jobs, dask=settings.dask) as runner:
+        progress.stage("load")  # while workers begin to start
         from hawx.emulate import use_machine
-        from hawx.execution import runner_for
         from hawx.flow import explore as explore_network
         from hawx.importers.accelerator import load_accelerator
         from hawx.store import SqliteStore, save_run
@@ -72,7 +72,7 @@ def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
         search_images, report_images = split_sizes(settings)
         use_machine(timed_machine())  # which kernel is fastest here: measured in about a second, once per machine
         begin(folder, settings)
-        with SqliteStore(folder / MEASUREMENTS) as store, runner_for(jobs=settings.jobs, dask=settings.dask) as runner:
+        with SqliteStore(folder / MEASUREMENTS) as store:
             result = explore_network(
                 loaded.network,
                 library,
