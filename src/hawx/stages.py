@@ -221,6 +221,7 @@ def search(
         exact=space.exact,
         held=accelerator.held,
         swapped=arriving.swapped,
+        runner=prepared.runner,
     )
     problem = Problem(
         space=space,

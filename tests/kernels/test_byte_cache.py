@@ -79,7 +79,7 @@ def test_a_cache_does_not_outlive_its_machine_for_its_owners() -> None:
 
 def test_layers_that_do_not_fit_are_prepared_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """The cap changes time, never a result; threads that share the cache included."""
-    monkeypatch.setattr("hawx.emulate.machine._default", Machine(cache_bytes=1))
+    monkeypatch.setattr("hawx.emulate.machine._default", Machine(memory_bytes=1))
     rng = np.random.default_rng(0)
     cases = []
     for block in (exact(), low_rank(2), full_rank()):

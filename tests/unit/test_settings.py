@@ -57,7 +57,7 @@ def test_every_field_has_a_meaning_and_a_sound_default() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("max_dorp = 1", r"^unknown setting 'max_dorp'; did you mean 'max_drop'\? \(.*s\.toml\)$"),
+        ("max_dorp = 1", r"^unknown setting 'max_dorp'; did you mean 'max_drop'( or 'memory')?\? \(.*s\.toml\)$"),
         ("budget = 1.5", r"^.*s\.toml: budget = 1\.5 cannot be used; expected a whole number of at least 1\.$"),
         ("budget = true", r"^.*s\.toml: budget = True cannot be used; expected a whole number of at least 1\.$"),
         ("budget = 0", r"^.*s\.toml: budget = 0 cannot be used; expected a whole number of at least 1\.$"),

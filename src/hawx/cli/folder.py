@@ -11,7 +11,7 @@ from hawx.settings import ExploreSettings, read_toml, to_toml
 
 SETTINGS = "settings.toml"
 MEASUREMENTS = "run.sqlite"
-FREE = ("jobs", "dask")
+FREE = ("jobs", "dask", "memory")
 """Settings that may change when a run is resumed: the result does not depend on them."""
 
 

@@ -38,7 +38,7 @@ class Evaluator:
         images: (N, C, H, W) as `network.begin` takes them.
         labels: (N,) class indices.
         batch: images per pass; by default as many as keep the largest layer's output within `BATCH_BYTES` (ResNet-18 on 32×32: 256).
-        memory_mb: cap on cached states and logits, in mebibyte.
+        memory_mb: cap on cached states and logits, in mebibyte; the machine's `states_mb` if None.
         engine: see `BlockExecutor`; likewise `threads` and `machine`.
     """
 
@@ -50,7 +50,7 @@ class Evaluator:
         labels: NDArray[np.int64],
         *,
         batch: int | None = None,
-        memory_mb: int = 512,
+        memory_mb: int | None = None,
         engine: str = "auto",
         threads: int | None = None,
         machine: Machine | None = None,
@@ -58,6 +58,7 @@ class Evaluator:
         if len(images) == 0 or len(images) != len(labels):
             raise InputError(f"{len(images)} images with {len(labels)} labels cannot be evaluated; expected as many labels as images, at least one.")
         size = default_batch(network) if batch is None else batch
+        memory_mb = (machine or default_machine()).states_mb if memory_mb is None else memory_mb
         if size < 1 or memory_mb < 0:
             raise InputError(f"batch {batch} with memory_mb {memory_mb} is not usable; expected batch >= 1, memory_mb >= 0.")
         self.network = network

@@ -26,7 +26,7 @@ from hawx.errors import InputError
 if TYPE_CHECKING:
     from hawx._native import Kernels
 
-CACHE_BYTES = 512 << 20
+MEMORY_BYTES = 2 << 30
 
 
 class Machine:
@@ -36,7 +36,7 @@ class Machine:
         target: tier of kernels; None stands for that of `model`, for what `HAWX_FORCE_TARGET` says, or for the best.
         model: predicts what engines cost; by default built-in figures of the tier.
         knowledge: what is known of tables; by default what all machines of this process share.
-        cache_bytes: cap on what is kept prepared, in bytes.
+        memory_bytes: cap on what is kept to spare work: a quarter of it for what kernels prepare, the rest for states of networks (see `states_mb`).
 
     Raises:
         InputError: the target cannot run here, or the model is of another.
@@ -48,7 +48,7 @@ class Machine:
         *,
         model: CostModel | None = None,
         knowledge: Knowledge | None = None,
-        cache_bytes: int = CACHE_BYTES,
+        memory_bytes: int = MEMORY_BYTES,
     ) -> None:
         wanted = target or (model.tier.name if model else None)
         self._target = kernels_of(wanted).name if wanted else None
@@ -56,12 +56,22 @@ class Machine:
             raise InputError(f"a cost model of target {model.tier.name!r} does not fit target {wanted!r}; expected one measured on it.")
         self._model = model
         self.knowledge = common_knowledge() if knowledge is None else knowledge
-        self.cache = ByteCache(cache_bytes)
+        self.memory_bytes = memory_bytes
+        self.cache = ByteCache(memory_bytes // 4)
         self._since = 0
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to another process of the same computer: with what is known of tables, without what is cached."""
-        return partial(Machine, self.target, model=self._model, knowledge=self.knowledge, cache_bytes=self.cache.capacity), ()
+        return partial(Machine, self.target, model=self._model, knowledge=self.knowledge, memory_bytes=self.memory_bytes), ()
+
+    def with_memory(self, memory_bytes: int) -> Machine:
+        """Return such a machine with another cap on what is kept, and nothing kept yet."""
+        return Machine(self._target, model=self._model, knowledge=self.knowledge, memory_bytes=memory_bytes)
+
+    @property
+    def states_mb(self) -> int:
+        """What an evaluator may keep by default, in mebibyte: a quarter of the memory. Two fit beside what kernels prepare, or one twice as large."""
+        return self.memory_bytes // 4 >> 20
 
     @cached_property
     def target(self) -> str:

@@ -6,14 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hawx.execution.pool import pool_runner
+from hawx.execution.resources import default_jobs
 from hawx.runner import Runner, run_here
 
 __all__ = ["pool_runner", "runner_for"]
 
 
 @contextmanager
-def runner_for(*, jobs: int = 1, dask: str | None = None) -> Iterator[Runner]:
-    """Give a runner: this process, `jobs` processes, or the workers of the Dask scheduler at address `dask`."""
+def runner_for(*, jobs: int | None = None, dask: str | None = None) -> Iterator[Runner]:
+    """Give a runner: this process, `jobs` processes (see `default_jobs`), or the workers of the Dask scheduler at address `dask`.
+
+    More than one process needs a main module that does nothing when it is imported, as all of Python's do (`if __name__ == "__main__":`).
+    """
+    jobs = default_jobs() if jobs is None else jobs
     if dask is not None:
         from hawx.execution.cluster import cluster_runner
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -16,7 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from hawx.errors import HawxError
+from hawx.errors import HawxError, InputError
+from hawx.execution.resources import cores
 from hawx.runner import Given, Part
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ class Pool:
         if not self._processes:
             from hawx.emulate import default_machine
 
-            given = max(1, (os.cpu_count() or 1) // self.workers), default_machine()
+            machine = default_machine()
+            given = max(1, cores() // self.workers), machine.with_memory(machine.memory_bytes // self.workers)
             self._processes = [ProcessPoolExecutor(1, self._context, _begin, given) for _ in range(self.workers)]
         return self._processes
 
@@ -104,7 +105,13 @@ def _context() -> BaseContext:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["hawx.execution.worker"])
-    forkserver.ensure_running()
+    try:
+        forkserver.ensure_running()
+    except RuntimeError:  # the program that calls is being imported by a worker
+        raise InputError(
+            "work cannot be shared out while the main module is imported, since workers import it too; "
+            'put what begins it under `if __name__ == "__main__":`, or use one job.'
+        ) from None
     return context
 
 

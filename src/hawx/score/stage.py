@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hawx.blocks import Library
 from hawx.designs import Assignment, SearchSpace
-from hawx.emulate import BlockExecutor, Evaluator
+from hawx.emulate import BlockExecutor, Evaluator, default_machine
 from hawx.emulate.evaluator import default_batch
 from hawx.networks import QuantizedNetwork
 from hawx.profile import OperandProfile
@@ -31,8 +31,8 @@ MEASURED_PAIRS = 64
 MIDPOINT_MACS = 2 * 10**12
 """Midpoint gradients are taken where they cost at most this many multiply-accumulates, about a minute on one core."""
 
-STATES_MB = 1024
-"""Cap on the cached states of the batches that are scored at a time, in mebibyte."""
+IMAGES_APIECE = 32
+"""A worker's part of the scoring images is not smaller: what kernels prepare is prepared by every worker."""
 
 
 class EffectKind(StrEnum):
@@ -167,10 +167,10 @@ def _measured(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return `measured_effects` of all scoring images, one batch after another: the exact states of one batch fit the cache, those of all may not."""
     images = len(sample.images)
-    batches = -(-images // (default_batch(network) * runner.workers)) * runner.workers
-    cuts, told = slices(images, batches), 0
+    at_once = min(runner.workers, max(1, images // IMAGES_APIECE))
+    cuts, told = slices(images, -(-images // (default_batch(network) * at_once)) * at_once), 0
     parts = []
-    for done, found in enumerate(runner.map(_Effects(network, library, space, sample, STATES_MB // runner.workers), cuts), start=1):
+    for done, found in enumerate(runner.map(_Effects(network, library, space, sample), cuts), start=1):
         parts.append(found)
         advance(len(space.units) * done // len(cuts) - told)
         told = len(space.units) * done // len(cuts)
@@ -185,12 +185,11 @@ class _Effects:
     library: Library
     space: SearchSpace
     sample: ScoringSet
-    memory_mb: int
 
     def __call__(self, some: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rivals = Competitors(self.sample.competitors.labels[some], self.sample.competitors.classes[some])
         images = self.sample.images[some]
-        evaluator = Evaluator(self.network, self.library, images, rivals.labels, batch=len(images), memory_mb=self.memory_mb)
+        evaluator = Evaluator(self.network, self.library, images, rivals.labels, batch=len(images), memory_mb=2 * default_machine().states_mb)
         return measured_effects(evaluator.logits, self.space, rivals)
 
 

@@ -50,7 +50,9 @@ class ExploreSettings:
     (map), or all of it and the wires that suit it, each measured design once more layer after layer (full). Calibrated without labels."""
     seed: Annotated[int, AtLeast(0)] = 0
     """Seed of every random choice."""
-    jobs: Annotated[int, AtLeast(1)] = 1
-    """Processes that measure designs. The result does not depend on it."""
+    jobs: Annotated[int, AtLeast(1)] | None = None
+    """Processes that share the work. The result does not depend on it. Unset: one for each core, as far as memory goes (or what `HAWX_JOBS` says)."""
     dask: str | None = None
-    """Address of a Dask scheduler whose workers measure designs. The result does not depend on it."""
+    """Address of a Dask scheduler whose workers share the work. The result does not depend on it."""
+    memory: Annotated[float, AtLeast(0.1)] | None = None
+    """Gigabytes that all processes together may keep to spare work. The result does not depend on it. Unset: a quarter of the memory, at most 8."""

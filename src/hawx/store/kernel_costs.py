@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hawx.blocks.knowledge import Knowledge
 from hawx.emulate.cost import TERMS, CostModel, Tier
-from hawx.emulate.machine import Machine
+from hawx.emulate.machine import MEMORY_BYTES, Machine
 from hawx.emulate.timing import time_kernels
 from hawx.files import cache_folder, read_cached, write_cached
 from hawx.store.tables import TableArchive
@@ -16,13 +16,14 @@ from hawx.store.tables import TableArchive
 SCHEMA = 6
 
 
-def timed_machine(folder: Path | None = None, *, again: bool = False) -> Machine:
+def timed_machine(folder: Path | None = None, *, again: bool = False, memory_bytes: int = MEMORY_BYTES) -> Machine:
     """Return a machine that knows what its kernels cost here, and what its tables are made of.
 
     Both come from `folder` (default: the user's cache), or are found and kept there.
 
     Args:
         again: measure even if a usable file exists.
+        memory_bytes: see `Machine`.
     """
     machine = Machine()
     folder = folder or cache_folder()
@@ -31,7 +32,7 @@ def timed_machine(folder: Path | None = None, *, again: bool = False) -> Machine
     if model is None:
         model = time_kernels(machine)
         write_model(path, model)
-    return Machine(model=model, knowledge=Knowledge(TableArchive(folder / "tables")))
+    return Machine(model=model, knowledge=Knowledge(TableArchive(folder / "tables")), memory_bytes=memory_bytes)
 
 
 def read_model(path: Path, tier: Tier) -> CostModel | None:

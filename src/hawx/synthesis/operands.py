@@ -13,6 +13,7 @@ from hawx.blocks import Block, Costs
 from hawx.circuits.energy import Held, SwitchingCircuit
 from hawx.errors import InputError
 from hawx.formats import CODES, IntFormat
+from hawx.runner import Runner, run_here
 from hawx.synthesis import cache
 from hawx.synthesis.builtin import builtin_circuit
 from hawx.synthesis.characterize import circuit_from_dict
@@ -47,6 +48,7 @@ def operand_energies(
     exact: int,
     held: Held | str = Held.NONE,
     swapped: ArrayLike = False,
+    runner: Runner = run_here,
 ) -> OperandEnergies:
     """Return fJ per multiplication of every block under every layer's operand distributions.
 
@@ -58,6 +60,7 @@ def operand_energies(
         exact: index of the exact block: the yardstick for blocks without a circuit.
         held: which operand stays while the other streams.
         swapped: (layers, blocks) or one for all, whether the first input of a circuit takes the weight.
+        runner: who does it, circuit by circuit.
 
     Raises:
         InputError: distributions that are none, or lists of different lengths.
@@ -69,9 +72,12 @@ def operand_energies(
     seen = [_by_block(values, len(blocks)) for values in (activations, weights)]
     turned = np.broadcast_to(np.asarray(swapped, bool), seen[0].shape[:2])
     values = np.empty(turned.shape)
-    for circuit, members in _by_circuit(circuits, yardstick):
+    told = _by_circuit(circuits, yardstick)
+    parts = []
+    for circuit, members in told:
         own = [rows[:, members].reshape(-1, CODES) for rows in seen]
-        found = _energies(circuit, blocks[members[0]], own[0], own[1], Held(held), turned[:, members].ravel())
+        parts.append(_Operands(circuit, blocks[members[0]].formats, own[0], own[1], Held(held), turned[:, members].ravel()))
+    for (_, members), found in zip(told, runner.map(_energies, parts), strict=True):
         values[:, members] = found.reshape(-1, len(members))
     for b, (cost, known) in enumerate(zip(costs, circuits, strict=True)):
         if known is None:
@@ -122,16 +128,26 @@ def _by_block(values: ArrayLike, blocks: int) -> NDArray[np.float64]:
     return np.repeat(rows[:, None], blocks, axis=1) if rows.ndim == 2 else rows
 
 
-def _energies(
-    circuit: SwitchingCircuit, block: Block, activations: NDArray[np.float64], weights: NDArray[np.float64], held: Held, swapped: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Return fJ per multiplication, (layers,), of distributions (layers, 256)."""
-    at = [np.where(swapped[:, None], other, own) for own, other in ((activations, weights), (weights, activations))]
-    first, second = (fold(values, own, inner) for values, own, inner in zip(at, block.formats, circuit.formats, strict=True))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Operands:
+    """What arrives at a circuit: distributions (rows, 256) in `formats`, and whether they have changed places, (rows,)."""
+
+    circuit: SwitchingCircuit
+    formats: tuple[IntFormat, IntFormat]
+    activations: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    held: Held
+    swapped: NDArray[np.bool_]
+
+
+def _energies(given: _Operands) -> NDArray[np.float64]:
+    """Return fJ per multiplication, (rows,)."""
+    at = [np.where(given.swapped[:, None], other, own) for own, other in ((given.activations, given.weights), (given.weights, given.activations))]
+    first, second = (fold(values, own, inner) for values, own, inner in zip(at, given.formats, given.circuit.formats, strict=True))
     result = np.empty(len(first))
-    for turned in np.unique(swapped).tolist():
-        rows = swapped == turned
-        result[rows] = circuit.energies(first[rows], second[rows], _TURNED[held] if turned else held)
+    for turned in np.unique(given.swapped).tolist():
+        rows = given.swapped == turned
+        result[rows] = given.circuit.energies(first[rows], second[rows], _TURNED[given.held] if turned else given.held)
     return result
 
 

@@ -23,8 +23,6 @@ from hawx.verify.identity import images_identity, library_identity, network_iden
 from hawx.verify.store import MeasurementKey, MeasurementStore, MemoryStore
 
 Images = NDArray[np.uint8] | NDArray[np.float32]
-STATES_MB = 512
-"""Cap on the cached states of all workers together, in mebibyte."""
 IMAGES_APIECE = 256
 """A worker's part of the images is not smaller: what kernels prepare for a design is prepared by every worker that runs it."""
 
@@ -89,8 +87,7 @@ class Task:
     def _evaluator_of(self, images: slice) -> Evaluator:
         key = images.start, images.stop
         if key not in self._evaluators:
-            memory = STATES_MB * (images.stop - images.start) // len(self.labels)
-            self._evaluators[key] = Evaluator(self.network, self.library, self.images[images], self.labels[images], memory_mb=memory)
+            self._evaluators[key] = Evaluator(self.network, self.library, self.images[images], self.labels[images])
         return self._evaluators[key]
 
     @cached_property

@@ -60,6 +60,7 @@ def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
     with display(quiet=quiet) as progress, runner_for(jobs=settings.jobs, dask=settings.dask) as runner:
         progress.stage("load")  # while workers begin to start
         from hawx.emulate import use_machine
+        from hawx.execution.resources import default_kept
         from hawx.flow import explore as explore_network
         from hawx.importers.accelerator import load_accelerator
         from hawx.store import SqliteStore, save_run
@@ -70,7 +71,8 @@ def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
         accelerator = load_accelerator(settings.accelerator)
         loaded = load_network(settings, library)
         search_images, report_images = split_sizes(settings)
-        use_machine(timed_machine())  # which kernel is fastest here: measured in about a second, once per machine
+        kept = default_kept() if settings.memory is None else int(settings.memory * 1e9)
+        use_machine(timed_machine(memory_bytes=kept))  # which kernel is fastest here: measured in about a second, once per machine
         begin(folder, settings)
         with SqliteStore(folder / MEASUREMENTS) as store:
             result = explore_network(
