@@ -113,6 +113,7 @@ extern const Kernels kScalar;
 extern const Kernels kAvx2;
 extern const Kernels kAvx512;      // F, BW, VL
 extern const Kernels kAvx512Vnni;  // + VNNI, VBMI
+extern const Kernels kAmx;         // + AMX of int8
 #endif
 
 }  // namespace hawx

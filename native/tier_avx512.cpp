@@ -1,4 +1,4 @@
-// AVX-512, twice: with vpmaddwd, and with VNNI (vpdpwssd) and VBMI (a table row of 256 codes looked up in registers).
+// AVX-512: with vpmaddwd; with VNNI (vpdpwssd) and VBMI (a table row of 256 codes looked up in registers); and that with the tiles of AMX beside it.
 #if defined(__x86_64__) || defined(HAWX_SIMDE)
 #if defined(HAWX_SIMDE)
 #include "simde_avx512.h"
@@ -12,6 +12,7 @@
 
 #include "kernels.hpp"
 #include "region.hpp"
+#include "tiles.hpp"
 
 #define HAWX_VECTOR(DOT)                                                                                                \
   struct V {                                                                                                            \
@@ -67,22 +68,31 @@ struct DotBytes {
 #include "planes_avx512.inc"
 #include "planes.inc"
 #include "classes.inc"
+#include "gemm_tiles.inc"
 #include "tier.inc"
 
-constexpr Kernels with_bytes(Kernels k) {
-  k.gemm_bytes = gemm<8, DotBytes>;
+constexpr Kernels with_bytes(Kernels k, Gemm* bytes = gemm<8, DotBytes>) {
+  k.gemm_bytes = bytes;
   k.expand_classes = expand_classes;
   k.add_classes = add_classes;
   k.widen_classes = widen_classes;
+  return k;
+}
+
+constexpr Kernels with_tiles() {
+  Kernels k = with_bytes(tier<8>("amx"), gemm_tiles);
+  k.gemm_rows = kAmxRows;
+  k.gemm = gemm_words;
   return k;
 }
 }  // namespace
 }  // namespace vnni
 HAWX_END_TARGET
 
-extern const Kernels kAvx512, kAvx512Vnni;
+extern const Kernels kAvx512, kAvx512Vnni, kAmx;
 constinit const Kernels kAvx512 = plain::tier<8>("avx512");
 constinit const Kernels kAvx512Vnni = vnni::with_bytes(vnni::tier<8>("avx512_vnni"));
+constinit const Kernels kAmx = vnni::with_tiles();
 
 }  // namespace hawx
 #endif

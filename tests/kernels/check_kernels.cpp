@@ -253,7 +253,7 @@ int main(int argc, char** argv) {
                                                 &hawx::kAvx2,
 #endif
 #if defined(HAWX_SIMDE)
-                                                &hawx::kAvx512, &hawx::kAvx512Vnni,
+                                                &hawx::kAvx512, &hawx::kAvx512Vnni, &hawx::kAmx,
 #endif
   };
   int wrong = 0;

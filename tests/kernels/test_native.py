@@ -1,4 +1,4 @@
-"""The native code by itself: under sanitizers, and its AVX-512 tiers emulated by SIMDe. And what happens when it is missing or wrong."""
+"""The native code by itself: under sanitizers, and its AVX-512 and AMX tiers emulated by SIMDe and a model of tiles; and when it is missing or wrong."""
 
 from __future__ import annotations
 
@@ -53,6 +53,7 @@ def run(program: Path, cases: int) -> str:
 def test_avx512_tiers_agree_with_plain_loops_under_emulation(tmp_path: Path) -> None:
     printed = run(build(tmp_path, ["-O2"], [("tier_avx512", ["-DHAWX_SIMDE"])]), 120)
     assert "avx512_vnni: 120 cases" in printed
+    assert "amx: 120 cases" in printed
 
 
 @pytest.mark.slow

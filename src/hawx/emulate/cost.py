@@ -9,20 +9,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 _NANOSECONDS = {
-    "call": {"scalar": 60e3, "avx2": 60e3, "avx512": 60e3, "avx512_vnni": 60e3},
-    "output": {"scalar": 3.0, "avx2": 0.6, "avx512": 0.4, "avx512_vnni": 0.4},
-    "factored_mac": {"scalar": 0.4, "avx2": 0.015, "avx512": 0.008, "avx512_vnni": 0.006},
-    "factored_code": {"scalar": 1.5, "avx2": 0.7, "avx512": 0.7, "avx512_vnni": 0.7},
-    "byte_mac": {"scalar": 0.4, "avx2": 0.015, "avx512": 0.008, "avx512_vnni": 0.004},
-    "byte_code": {"scalar": 1.5, "avx2": 0.7, "avx512": 0.7, "avx512_vnni": 0.7},
-    "class_row": {"scalar": 0.2, "avx2": 0.016, "avx512": 0.016, "avx512_vnni": 0.005},
-    "table_product": {"scalar": 0.23, "avx2": 0.032, "avx512": 0.03, "avx512_vnni": 0.03},
-    "table_entry": {"scalar": 0.15, "avx2": 0.06, "avx512": 0.06, "avx512_vnni": 0.06},
-    "lookup_product": {"scalar": 0.4, "avx2": 0.4, "avx512": 0.4, "avx512_vnni": 0.05},
-    "depthwise_mac": {"scalar": 0.6, "avx2": 0.055, "avx512": 0.04, "avx512_vnni": 0.024},
-    "depthwise_code": {"scalar": 1.0, "avx2": 0.4, "avx512": 0.4, "avx512_vnni": 0.6},
-    "depthwise_product": {"scalar": 0.5, "avx2": 0.3, "avx512": 0.3, "avx512_vnni": 0.026},
-    "depthwise_plane": {"scalar": 1.0, "avx2": 0.2, "avx512": 0.15, "avx512_vnni": 0.09},
+    "call": {"scalar": 60e3, "avx2": 60e3, "avx512": 60e3, "avx512_vnni": 60e3, "amx": 60e3},
+    "output": {"scalar": 3.0, "avx2": 0.6, "avx512": 0.4, "avx512_vnni": 0.4, "amx": 0.4},
+    "factored_mac": {"scalar": 0.4, "avx2": 0.015, "avx512": 0.008, "avx512_vnni": 0.006, "amx": 0.006},
+    "factored_code": {"scalar": 1.5, "avx2": 0.7, "avx512": 0.7, "avx512_vnni": 0.7, "amx": 0.7},
+    "byte_mac": {"scalar": 0.4, "avx2": 0.015, "avx512": 0.008, "avx512_vnni": 0.004, "amx": 0.001},
+    "byte_code": {"scalar": 1.5, "avx2": 0.7, "avx512": 0.7, "avx512_vnni": 0.7, "amx": 0.7},
+    "class_row": {"scalar": 0.2, "avx2": 0.016, "avx512": 0.016, "avx512_vnni": 0.005, "amx": 0.005},
+    "table_product": {"scalar": 0.23, "avx2": 0.032, "avx512": 0.03, "avx512_vnni": 0.03, "amx": 0.03},
+    "table_entry": {"scalar": 0.15, "avx2": 0.06, "avx512": 0.06, "avx512_vnni": 0.06, "amx": 0.06},
+    "lookup_product": {"scalar": 0.4, "avx2": 0.4, "avx512": 0.4, "avx512_vnni": 0.05, "amx": 0.05},
+    "depthwise_mac": {"scalar": 0.6, "avx2": 0.055, "avx512": 0.04, "avx512_vnni": 0.024, "amx": 0.024},
+    "depthwise_code": {"scalar": 1.0, "avx2": 0.4, "avx512": 0.4, "avx512_vnni": 0.6, "amx": 0.6},
+    "depthwise_product": {"scalar": 0.5, "avx2": 0.3, "avx512": 0.3, "avx512_vnni": 0.026, "amx": 0.026},
+    "depthwise_plane": {"scalar": 1.0, "avx2": 0.2, "avx512": 0.15, "avx512_vnni": 0.09, "amx": 0.09},
 }
 """Built-in figures of every tier: scalar and avx2 as measured on a Zen 3 core, the others scaled by vector width."""
 

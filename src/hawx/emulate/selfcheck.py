@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from hawx._native import Kernels
 
 
+SHAPES = (2, 3, 19, 1), (1, 27, 19, 1), (2, 5, 5, 5)
+"""Images, channels, filters and groups of a 2 × 3 kernel: shorter than any vector, longer than a tile (81 operands side by side), depthwise."""
+
+
 class WrongKernelError(HawxError):
     """A kernel of the native extension disagrees with the reference on this machine."""
 
@@ -35,8 +39,8 @@ def check_kernels(kernels: Kernels, knowledge: Knowledge) -> None:
     tier, cache = describe(kernels), ByteCache(1 << 20)
     rng = np.random.default_rng(1)
     blocks = checked_blocks()
-    for block, (channels, filters, groups) in product(blocks, ((3, 19, 1), (5, 5, 5))):
-        x = rng.integers(-128, 128, (2, channels, 4, 5)).astype(np.int8)
+    for block, (images, channels, filters, groups) in product(blocks, SHAPES):
+        x = rng.integers(-128, 128, (images, channels, 4, 5)).astype(np.int8)
         w = rng.integers(-128, 128, (filters, channels // groups, 2, 3)).astype(np.int8)
         geometry = Geometry(padding=(1, 0, 0, 1), groups=groups)
         expected = reference.conv2d(x, w, [block] * filters, padding=geometry.padding, groups=groups)
