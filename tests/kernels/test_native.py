@@ -1,4 +1,4 @@
-"""The native code by itself: under sanitizers, and its AVX-512 and AMX tiers emulated by SIMDe and a model of tiles; and when it is missing or wrong."""
+"""The native code by itself: under sanitizers, its AVX-512 and AMX tiers emulated (SIMDe, a model of tiles); and when it is missing or wrong."""
 
 from __future__ import annotations
 
