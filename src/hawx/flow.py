@@ -18,6 +18,7 @@ from hawx import stages
 from hawx.accelerators import Accelerator
 from hawx.blocks import Library
 from hawx.designs import Assignment
+from hawx.display import shown
 from hawx.errors import InputError
 from hawx.estimates import Measurement
 from hawx.importers.accelerator import load_accelerator
@@ -28,7 +29,7 @@ from hawx.progress import Progress, SilentProgress, StageClock
 from hawx.recover import Method
 from hawx.runner import Runner, run_here
 from hawx.score import Scores
-from hawx.search import Searcher
+from hawx.search import OnMeasured, Searcher
 from hawx.stages import Goal
 from hawx.store import Result
 from hawx.verify import MeasurementStore, MemoryStore, Task, split_images
@@ -54,7 +55,8 @@ def explore(
     seed: int = 0,
     store: MeasurementStore | None = None,
     runner: Runner = run_here,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
+    on_measured: OnMeasured | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Result:
     """Find which block goes where: measured, non-dominated designs of a network on an accelerator.
@@ -76,12 +78,13 @@ def explore(
         calibration: (N, C, H, W), images without labels to recover on; by default some of `images` are set aside for it.
         store: remembers measurements, so that a killed run resumes with nothing measured twice.
         runner: who does the parts of all stages: this process by default, a pool or a cluster (hawx.execution). The result does not depend on it.
+        progress: told where the run is; True shows bars, on a terminal and in a notebook, lines elsewhere.
+        on_measured: called with every design of the search as it is measured; returning True ends the search there, and what was found is verified.
         settings: kept in the result as provenance.
 
     Raises:
         InputError: something given cannot be used; the message names it and the way out.
     """
-    clock = StageClock(progress or SilentProgress())
     goal = Goal(objectives=tuple(objectives), searcher=searcher, max_drop=max_drop, budget=budget)
     library = library if isinstance(library, Library) else load_library(library)
     accelerator = load_accelerator(accelerator) if isinstance(accelerator, (str, PathLike)) else accelerator
@@ -96,15 +99,17 @@ def explore(
             "Pass calibration= images without labels, search or report on fewer, or recover='none'."
         )
 
-    recovered = stages.recover(network, library, unlabelled, recover, runner=runner, clock=clock)
-    prepared = stages.prepare(recovered, library, search_set, space, seed=seed, runner=runner, clock=clock)
-    profiled = stages.profile(prepared)
-    units = stages.score(profiled)
-    predictor = stages.predict(units)
-    whole = unlabelled if Method(recover).wholes else None
-    searched = stages.search(units, predictor, accelerator, goal, MemoryStore() if store is None else store, whole)
-    verified = stages.verify(searched, report_set)
-    return stages.result(verified, settings)
+    with shown(progress) as told:
+        clock = StageClock(told)
+        recovered = stages.recover(network, library, unlabelled, recover, runner=runner, clock=clock)
+        prepared = stages.prepare(recovered, library, search_set, space, seed=seed, runner=runner, clock=clock)
+        profiled = stages.profile(prepared)
+        units = stages.score(profiled)
+        predictor = stages.predict(units)
+        whole = unlabelled if Method(recover).wholes else None
+        searched = stages.search(units, predictor, accelerator, goal, MemoryStore() if store is None else store, whole, on_measured)
+        verified = stages.verify(searched, report_set)
+        return stages.result(verified, settings)
 
 
 def score(

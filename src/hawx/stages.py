@@ -28,7 +28,7 @@ from hawx.results.facts import library_facts, network_facts, validation_of, vers
 from hawx.results.result import Baseline, Effort, Networks
 from hawx.runner import Runner, run_here
 from hawx.score import Scored, ScoringProber, ScoringSet, score_network, scoring_set, work
-from hawx.search import Evaluated, Problem, Searcher, name_of
+from hawx.search import Evaluated, OnMeasured, Problem, Searcher, name_of
 from hawx.search import search as run_searcher
 from hawx.search.claims import claims as claims_of
 from hawx.store import Result
@@ -163,6 +163,8 @@ def prepare(
     timed.stage("baseline")
     task = Task(network, library, images.images, images.labels)
     logits = task.evaluator.logits(space.assignment(space.exact_choices()))
+    if (doubt := near_chance(int((logits.argmax(axis=1) == images.labels).sum()), len(images), network.classes)) is not None:
+        timed.progress.note(doubt)
     return Prepared(task=task, space=space, logits=logits, seed=seed, clock=timed, runner=runner)
 
 
@@ -201,8 +203,11 @@ def search(
     goal: Goal,
     store: MeasurementStore | None = None,
     images: Images | None = None,
+    on_measured: OnMeasured | None = None,
 ) -> Searched:
     """Measure the designs that the searcher proposes, the all-exact one first; each recovered as a whole on `images` (no labels), if any.
+
+    `on_measured` is called with each; the search ends where it returns True.
 
     Nothing is probed where units are recovered: a probe runs some fifty images, and those designs lose less than one image in a hundred.
     """
@@ -238,8 +243,8 @@ def search(
         goal_drop=goal.max_drop,
         probe=None if task.network.varies else ScoringProber(task.network, task.library, units.sample, prepared.runner),
         progress=prepared.clock.progress,
+        on_measured=on_measured,
     )
-    problem.measure(space.exact_choices())
     run_searcher(goal.searcher, problem, prepared.rng(SEARCHING), predictor)
     return Searched(units=units, goal=goal, problem=problem, predictor=predictor, energies=energies, measurer=measurer)
 
@@ -307,6 +312,19 @@ def result(verified: Verified, settings: Mapping[str, Any] | None = None) -> Res
         versions=versions(),
         networks=Networks(shared=prepared.task.network, own=own),
         hypervolume=tuple(problem.history),
+    )
+
+
+def near_chance(right: int, images: int, classes: int) -> str | None:
+    """Return a warning where a network answers hardly more images right than by guessing among its classes, None elsewhere."""
+    chance = 1.0 / classes
+    doubtful = chance + min(chance, 0.1 * (1.0 - chance)) + 3.0 * np.sqrt(chance * (1.0 - chance) / images)
+    if classes < 2 or right / images > doubtful:
+        return None
+    return (
+        f"the exact network answers {100 * right / images:.1f} % of {images} search images right, about what guessing among {classes} classes does. "
+        "Nothing can be learned of blocks from it: check the preprocessing (--preprocessing), the order of color channels, and that labels count "
+        "classes as the network does."
     )
 
 

@@ -10,12 +10,12 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "hawx"
 
-VOCABULARY = {"errors", "formats", "units", "estimates", "pareto", "wiring", "runner"}
+VOCABULARY = {"errors", "formats", "units", "estimates", "pareto", "wiring", "runner", "notebook"}
 STAGES = ["report", "results", "rtl", "verify", "finetuning", "search", "predict", "score", "recover", "profile", "emulate", "networks"]
 FOUNDATION = {"designs", "accelerators", "blocks"}
 TOLD = {"progress"}  # speaks of designs, and every stage may speak to it
 ADAPTERS = {"files", "importers", "exporters", "synthesis", "simulators", "execution", "store"}
-EDGE = {"settings", "cli", "testing", "flow", "stages", "__init__", "__main__"}
+EDGE = {"settings", "cli", "testing", "flow", "stages", "display", "__init__", "__main__"}
 NUMPY_ONLY = {"blocks", "designs", "accelerators", "circuits"}
 
 

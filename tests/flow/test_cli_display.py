@@ -12,11 +12,11 @@ import sys
 import pytest
 
 from hawx.cli.console import colored, table
-from hawx.cli.display import LineProgress
+from hawx.display import LineProgress
 
 SCRIPT = """
 import time
-from hawx.cli.display import display
+from hawx.display import display
 with display() as progress:
     progress.stage("score", 3)
     for _ in range(3):

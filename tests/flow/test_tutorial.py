@@ -29,6 +29,6 @@ def test_the_tutorial_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
             assert status == 0, f"{line}\n{said.err}"
             assert said.out
             ran += 1
-    assert ran >= 15
-    assert {"first", "again", "random", "from_python", "figures", "compared.html", "scores.csv"} <= {p.name for p in tmp_path.iterdir()}
+    assert ran >= 18
+    assert {"first", "again", "random", "from_python", "figures", "tables", "on_array", "compared.html", "scores.csv"} <= {p.name for p in tmp_path.iterdir()}
     assert (tmp_path / "first" / "front.csv").read_text() == (tmp_path / "again" / "front.csv").read_text()

@@ -52,7 +52,9 @@ class CostLaw(ABC):
     kind: ClassVar[str]
     name: str
     clock: Clock = "exact"
+    """`exact`: the clock of the all-exact design (slower designs at their own); `fastest`: each at its own critical path; or a number in MHz."""
     memory: Memory | None = None
+    """Figures of on-chip memory, yours, reported apart."""
 
     def __post_init__(self) -> None:
         good = self.clock in {"exact", "fastest"} if isinstance(self.clock, str) else not isinstance(self.clock, bool) and self.clock > 0

@@ -53,7 +53,9 @@ class Temporal(CostLaw):
     """What systolic arrays and soft GPUs share: lanes in equal shares, each with every used block or with one of them."""
 
     sharing: Sharing = Sharing.MULTI_MODE
+    """How lanes provide several blocks: each holds all of them, or one, in columns or compute units that are shared out."""
     accumulator_bits: int = 32
+    """Width of a lane's accumulator."""
 
     @abstractmethod
     def lane_array(self, constant_lsbs: Figures) -> LaneArray:
@@ -96,8 +98,11 @@ class Systolic(Temporal):
     kind: ClassVar[str] = "systolic"
     name: str = "temporal"
     rows: int = 16
+    """Lanes in a column of the array."""
     columns: int = 16
+    """Lanes in a row."""
     dataflow: Dataflow = Dataflow.OUTPUT
+    """What stays in the lanes."""
 
     def check(self) -> None:
         """Raise InputError unless sizes and accumulator are usable."""
@@ -160,10 +165,13 @@ class Simt(Temporal):
     kind: ClassVar[str] = "simt"
     name: str = "simt"
     compute_units: int = 4
+    """Units of eight lanes."""
     instructions_per_mac: float = 7.0
     """Instructions of the inner loop per multiply-accumulate: 7 for FGPU's compiled matrix product, near 1 when unrolled."""
     lane_area_um2: float = 0.0
+    """Area of a lane beside its multiply-accumulate datapath, yours."""
     instruction_fj: float = 0.0
+    """Energy of an instruction beside that of the datapath, yours."""
 
     def check(self) -> None:
         """Raise InputError unless there is a compute unit and an instruction for a product."""

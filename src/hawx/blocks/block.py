@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from types import MappingProxyType
@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hawx.errors import InputError
 from hawx.formats import CODES, IntFormat
+from hawx.notebook import facts_html
 from hawx.wiring import Wiring
 
 Table = NDArray[np.int32]
@@ -99,6 +100,31 @@ class Block:
             provenance=MappingProxyType(dict(provenance or {})),
         )
 
+    @classmethod
+    def from_function(
+        cls,
+        function: Callable[[Any, Any], Any],
+        *,
+        name: str,
+        formats: tuple[str | IntFormat, str | IntFormat] = ("s8", "s8"),
+        costs: Mapping[str, Costs] | None = None,
+    ) -> Block:
+        """Return a block from a function of an activation and a weight, such as `lambda a, w: (a * w) & ~3`.
+
+        Args:
+            function: takes integers, or NumPy arrays of them, and returns their product; called on arrays first, and pair by pair where that fails.
+            name, formats, costs: as of `from_table`.
+
+        Raises:
+            InputError: it fails on a pair of operands, or does not give whole numbers.
+        """
+        a, w = (IntFormat.parse(f).values().astype(np.int64) for f in formats)
+        try:
+            table = np.broadcast_to(np.asarray(function(a[:, None], w[None, :])), (len(a), len(w)))
+        except Exception:  # noqa: BLE001  whatever a function of numbers does when it is given arrays
+            table = _by_pairs(function, a, w, name)
+        return cls.from_table(table, name=name, formats=formats, costs=costs, provenance={"function": getattr(function, "__name__", repr(function))})
+
     @cached_property
     def extremes(self) -> tuple[int, int]:
         """Least and greatest entry of the table."""
@@ -169,8 +195,33 @@ class Block:
         wires = {"of": self.sha256, "swapped": wiring.swapped, "shift": wiring.shift}
         return Block.from_table(table, name=self.name, formats=self.formats, costs=self.costs, provenance={**self.provenance, "wired": wires})
 
+    def _repr_html_(self) -> str:
+        costs = {f"{t}: area, delay, energy": f"{c.area_um2:.1f} µm², {c.delay_ns:.2f} ns, {c.energy_fj:.1f} fJ" for t, c in self.costs.items()}
+        error = np.abs(self.error)
+        errors = {"mean error": float(error.mean()), "worst error": int(error.max()), "wrong products": f"{100 * (error > 0).mean():.1f} %"}
+        return facts_html(self.name, {"formats": "×".join(f.name for f in self.formats), **errors, **costs, "sha256": self.sha256[:12]})
+
     def __repr__(self) -> str:
         return f"Block({self.name!r}, {'x'.join(f.name for f in self.formats)}, sha256={self.sha256[:12]})"
+
+
+def _by_pairs(function: Callable[[Any, Any], Any], a: NDArray[np.int64], w: NDArray[np.int64], name: str) -> NDArray[Any]:
+    """Return a function's table, called with one pair of Python's integers after another."""
+    rows: list[list[Any]] = []
+    for activation in a.tolist():
+        rows.append([])
+        for weight in w.tolist():
+            try:
+                rows[-1].append(function(activation, weight))
+            except Exception as error:  # the user's function, whatever it raises
+                raise InputError(
+                    f"the function of block {name!r} fails for a = {activation}, w = {weight} ({type(error).__name__}: {error}); "
+                    "expected a whole number for every pair of operands."
+                ) from error
+    try:
+        return np.array(rows)
+    except ValueError:
+        raise InputError(f"the function of block {name!r} gives values of different shapes; expected a whole number for every pair.") from None
 
 
 def sign_magnitude(block: Block, activations: str | IntFormat = "s8") -> Block:

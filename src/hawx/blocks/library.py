@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
+
+import numpy as np
 
 from hawx.blocks.block import Block, Costs
 from hawx.errors import InputError, UnknownNameError
 from hawx.formats import IntFormat
+from hawx.notebook import data_frame, rows_html
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +117,34 @@ class Library:
 
     def __len__(self) -> int:
         return len(self.blocks)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield one plain row per block: name, hash, errors of its products, and figures in the shared technology, if there is one."""
+        for block in self.blocks:
+            error = np.abs(block.error)
+            costs = block.costs[self.technology] if self.technology else None
+            yield {
+                "name": block.name,
+                "sha256": block.sha256,
+                "is_exact": block.is_exact,
+                "mae": float(error.mean()),
+                "wce": int(error.max()),
+                "error_probability": float((error > 0).mean()),
+                **({"area_um2": costs.area_um2, "delay_ns": costs.delay_ns, "energy_fj": costs.energy_fj} if costs else {}),
+            }
+
+    def to_pandas(self) -> Any:
+        """Return `rows` as a `pandas.DataFrame`.
+
+        Raises:
+            ToolMissingError: pandas is not installed.
+        """
+        return data_frame(self.rows())
+
+    def _repr_html_(self) -> str:
+        rows = [{name: value for name, value in row.items() if name not in ("sha256", "is_exact")} for row in self.rows()]
+        title = f"{self.name}: {len(self)} blocks, {self.formats[0]}×{self.formats[1]}" + (f", {self.technology}" if self.technology else "")
+        return rows_html(title, list(rows[0]), [list(row.values()) for row in rows])
 
     def __repr__(self) -> str:
         return f"Library({self.name!r}, {len(self)} blocks, {self.formats[0]}×{self.formats[1]})"

@@ -7,6 +7,7 @@ from typing import Any
 
 from hawx.designs.assignment import Assignment
 from hawx.estimates import Estimate, Measurement
+from hawx.notebook import facts_html
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,14 @@ class Design:
 
     def with_measurement(self, measurement: Measurement, unrecovered: Measurement | None = None) -> Design:
         return replace(self, measurement=measurement, unrecovered=unrecovered)
+
+    def _repr_html_(self) -> str:
+        seen = {"claimed": self.claim, "measured in the search": self.search, "measured on report images": self.measurement}
+        known = {f"top-1, {name}": f"{value.top1:.2f} %" for name, value in seen.items() if value is not None}
+        figures = {name: value for name, value in self.hardware.to_dict().items() if value is not None}
+        each = self.assignment.labels({name: name for name in self.assignment.blocks})
+        blocks = {f"layer {layer}": ", ".join(dict.fromkeys(names)) for layer, names in each.items()}
+        return facts_html(f"design {self.id}", {**known, **figures, **blocks})
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, as `result.json` holds them."""

@@ -21,7 +21,7 @@ BUILT_IN: Mapping[str, Callable[[], Accelerator]] = {
 """Accelerators that need no file."""
 
 _KINDS: Mapping[str, type[Spatial] | type[Systolic] | type[Simt]] = {"spatial": Spatial, "systolic": Systolic, "simt": Simt}
-_CHOICES: Mapping[str, type[Dataflow] | type[Sharing]] = {"dataflow": Dataflow, "sharing": Sharing}
+CHOICES: Mapping[str, type[Dataflow] | type[Sharing]] = {"dataflow": Dataflow, "sharing": Sharing}
 
 
 def load_accelerator(source: str | PathLike[str]) -> Accelerator:
@@ -74,11 +74,11 @@ def _value(key: str, value: Any, declared: str, where: str) -> Any:
         if not isinstance(value, dict):
             raise InputError(f"{where} has folding = {value!r}; expected a table of layers, each with pe and simd.")
         return {layer: _table(Folding, f"folding.{layer}", entry, where) for layer, entry in value.items()}
-    if key in _CHOICES:
-        choices = [str(choice) for choice in _CHOICES[key]]
+    if key in CHOICES:
+        choices = [str(choice) for choice in CHOICES[key]]
         if value not in choices:
             raise UnknownNameError(key, str(value), choices, f"({where})")
-        return _CHOICES[key](value)
+        return CHOICES[key](value)
     wanted: tuple[type, ...] = (str,) if declared == "str" else (int,) if declared.startswith("int") else (int, float)
     if declared == "Clock" and isinstance(value, str):
         return value

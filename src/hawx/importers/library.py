@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self
+from typing import Any, Self
+
+import numpy as np
 
 from hawx.blocks.anchoring import anchored
 from hawx.blocks.block import Block, sign_magnitude
@@ -40,6 +42,43 @@ class Library(Blocks):
         """
         loaded = load_library(*sources)
         return cls(loaded.blocks, name=loaded.name)
+
+
+    @classmethod
+    def from_function(
+        cls,
+        function: Callable[[Any, Any], Any],
+        *,
+        name: str = "function",
+        formats: tuple[str, str] = ("s8", "s8"),
+        area: float | None = None,
+        energy: float | None = None,
+        delay: float = 1.0,
+    ) -> Self:
+        """Return a library of the exact block and one that multiplies as `function` says; see `Block.from_function`.
+
+        Args:
+            function: of an activation and a weight, such as `lambda a, w: (a * w) & ~3`.
+            area, energy, delay: shares of the exact block's figures, as you know or assume them; a function has none of its own. Without area and
+                energy the block has no costs: it can be emulated and scored, not explored.
+
+        Raises:
+            InputError: the function fails or gives no whole numbers, or a share is not positive.
+        """
+        block = Block.from_function(function, name=name, formats=formats)
+        exact = exact_block(block.formats)
+        if area is not None and energy is not None:
+            for what, share in (("area", area), ("energy", energy), ("delay", delay)):
+                if not 0 < share < np.inf:
+                    raise InputError(f"{what} = {share!r} of block {name!r} cannot be used; expected a share of the exact block's, such as 0.6.")
+            said = f"stated: {area:g} of the area, {energy:g} of the energy, {delay:g} of the delay of {exact.name}"
+            block = block.with_costs(
+                *(
+                    replace(c, area_um2=area * c.area_um2, energy_fj=energy * c.energy_fj, delay_ns=delay * c.delay_ns, luts=None, origin=said)
+                    for c in exact.costs.values()
+                )
+            )
+        return cls([exact, block], name=name)
 
 
 def load_library(*sources: str | os.PathLike[str]) -> Library:

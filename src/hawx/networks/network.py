@@ -20,6 +20,7 @@ from hawx.networks.preprocessing import Images, Preprocessing, network_input
 from hawx.networks.quantized import Executor, QuantizedLayer
 from hawx.networks.requantize import dequantize, quantize
 from hawx.networks.steps import INPUT, Dequantize, Glue, LayerStep, Quantize, Step, last_uses
+from hawx.notebook import rows_html
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +69,12 @@ class QuantizedNetwork:
         for step in self.steps:
             if isinstance(step, Glue) and not glue.supported(step.op):
                 raise InputError(f"network {self.name!r} uses operator {step.op!r}, which HAWX does not know; expected one of hawx.networks.glue.")
+
+    def _repr_html_(self) -> str:
+        rows = [[layer.name, layer.kind.value, layer.filters, layer.reduction, f"{layer.macs:,}"] for layer in self.layers]
+        shape = "×".join(map(str, self.input_shape))
+        title = f"{self.name}: {shape} to {self.classes} classes, {sum(layer.macs for layer in self.layers):,} multiplications"
+        return rows_html(title, ["layer", "kind", "filters", "products per output", "multiplications"], rows)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to another process as bytes: tensors would each take a file descriptor on the way."""

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hawx.notebook import data_frame, rows_html
+
 Matrix = NDArray[np.float64]
 
 
@@ -37,6 +39,18 @@ class Scores:
     """Per layer (filters, blocks): standard deviation of that error."""
     filter_margin: tuple[Matrix, ...] = field(default=())
     """Per layer (filters, blocks): mean predicted change of the margin when this filter alone uses this block."""
+
+    def to_pandas(self) -> Any:
+        """Return `rows` as a `pandas.DataFrame`.
+
+        Raises:
+            ToolMissingError: pandas is not installed.
+        """
+        return data_frame(self.rows())
+
+    def _repr_html_(self) -> str:
+        rows = [[layer, *(f"{drop:z.2f}" for drop in drops)] for layer, drops in zip(self.layers, self.layer_drop.tolist(), strict=True)]
+        return rows_html(f"points of top-1 lost on {self.images} images, one layer on one block", ["layer", *self.blocks], rows)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield one plain row per (layer, block), then one per (layer, filter, block), as `scores.csv` holds them."""

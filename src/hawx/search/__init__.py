@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 
@@ -11,10 +12,10 @@ from hawx.predict import Predictor
 from hawx.search.baselines import exhaustive, greedy, random, uniform
 from hawx.search.guided import hawx
 from hawx.search.nsga2 import nsga2
-from hawx.search.problem import OBJECTIVES, Evaluated, Problem, hardware_of
+from hawx.search.problem import OBJECTIVES, Evaluated, OnMeasured, Problem, SearchEnded, hardware_of
 from hawx.search.searcher import Searcher, name_of
 
-__all__ = ["BASELINES", "OBJECTIVES", "SEARCHERS", "Evaluated", "Problem", "Searcher", "hardware_of", "name_of", "search"]
+__all__ = ["BASELINES", "OBJECTIVES", "SEARCHERS", "Evaluated", "OnMeasured", "Problem", "Searcher", "hardware_of", "name_of", "search"]
 
 BASELINES: dict[str, Callable[[Problem, np.random.Generator], None]] = {
     "exhaustive": exhaustive,
@@ -38,9 +39,10 @@ def search(searcher: str | Searcher, problem: Problem, rng: np.random.Generator,
     """
     if isinstance(searcher, str) and searcher not in SEARCHERS:
         raise UnknownNameError("searcher", searcher, SEARCHERS)
-    problem.measure(problem.space.exact_choices())
-    if isinstance(searcher, str) and searcher in BASELINES:
-        BASELINES[searcher](problem, rng)
-        return
-    assert predictor is not None, "a searcher that is no baseline needs a predictor"
-    (hawx if isinstance(searcher, str) else searcher)(problem, rng, predictor)
+    with suppress(SearchEnded):
+        problem.measure(problem.space.exact_choices())
+        if isinstance(searcher, str) and searcher in BASELINES:
+            BASELINES[searcher](problem, rng)
+            return
+        assert predictor is not None, "a searcher that is no baseline needs a predictor"
+        (hawx if isinstance(searcher, str) else searcher)(problem, rng, predictor)

@@ -23,8 +23,14 @@ from hawx.progress import Progress, SilentProgress
 OBJECTIVES = ("area_um2", "power_uw", "energy_uj", "latency_us", "mult_power_ratio")
 """Hardware fields that a search can minimize beside the loss of top-1."""
 
+OnMeasured = Callable[[Design], bool | None]
+"""Called with every design as it is measured on the search images; True ends the search."""
 Measure = Callable[[Sequence[Assignment]], Sequence[Measurement]]
 """Measures a batch of assignments on the search images, bit-exactly."""
+
+
+class SearchEnded(Exception):  # noqa: N818  nothing failed
+    """Leaves a searcher, whatever it is about to do, once `on_measured` has ended the search. What was measured is recorded."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -65,6 +71,7 @@ class Problem:
     probe: Prober | None = None
     """Runs designs on some of the scoring images, where there are any (see hawx.predict.probe); not counted as measuring."""
     progress: Progress = field(default_factory=SilentProgress)
+    on_measured: OnMeasured | None = None
     evaluated: list[Evaluated] = field(default_factory=list)
     history: list[tuple[int, float, float]] = field(default_factory=list)
     """(evaluations, seconds since the search began, hypervolume of the measured front)."""
@@ -125,7 +132,7 @@ class Problem:
         assignments = [self.space.assignment(row) for row in rows]
         measured = self.measurer(assignments)
         figures = self.hardware(rows)
-        ratios = self.ratios(rows)
+        ratios, ended = self.ratios(rows), False
         for i, (row, assignment, seen, guess) in enumerate(zip(rows, assignments, measured, guesses, strict=True)):
             design = Design(assignment=assignment, hardware=hardware_of(figures, i), estimate=guess, search=seen)
             found = Evaluated(choices=row.copy(), design=design, drop=self._drop(seen), ratios=ratios[i])
@@ -133,6 +140,9 @@ class Problem:
             self.evaluated.append(found)
             self.history.append((len(self.evaluated), perf_counter() - self._began, self.hypervolume()))
             self.progress.measured(design)
+            ended |= self.on_measured is not None and bool(self.on_measured(design))
+        if ended:
+            raise SearchEnded
 
     def points(self) -> NDArray[np.float64]:
         """Return the measured designs as points to minimize, (designs, 1 + objectives), in shares of the reference corner."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import types
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import StrEnum
 from textwrap import dedent
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -81,7 +81,7 @@ class Setting:
 
 def schema(cls: type) -> tuple[Setting, ...]:
     """Return the fields of a settings dataclass, in order."""
-    hints, docs = get_type_hints(cls, include_extras=True), _docs(cls)
+    hints, docs = get_type_hints(cls, include_extras=True), field_docs(cls)
     made = []
     for each in fields(cls):
         kind, optional, choices, minimum = _described(hints[each.name])
@@ -108,8 +108,16 @@ def _described(hint: Any) -> tuple[Kind, bool, tuple[str, ...], float | None]:
     return _KINDS[hint], False, (), None
 
 
-def _docs(cls: type) -> dict[str, str]:
-    """Return the docstring under each field of a class, from its source."""
+def field_docs(cls: type) -> dict[str, str]:
+    """Return the docstring under each field of a class and of those that it is made of, from their sources."""
+    found: dict[str, str] = {}
+    for each in reversed(cls.__mro__):
+        if is_dataclass(each):
+            found |= _own_docs(each)
+    return found
+
+
+def _own_docs(cls: type) -> dict[str, str]:
     body = ast.parse(dedent(inspect.getsource(cls))).body[0]
     assert isinstance(body, ast.ClassDef)
     found = {}

@@ -10,16 +10,20 @@ from typing import Any
 
 from hawx.designs.assignment import Assignment
 from hawx.designs.design import Design, Hardware
-from hawx.errors import InputError
+from hawx.errors import InputError, UnknownNameError
 from hawx.estimates import Estimate, Measurement
 from hawx.files import make_folder, read_text, write_bytes, write_text
 from hawx.networks import QuantizedNetwork
 from hawx.networks.serialize import to_bytes, variants_to_bytes
+from hawx.notebook import data_frame, rows_html
+from hawx.report.figures import draw_front
+from hawx.report.gallery import assignment_figure, layer_figure
 from hawx.report.page import report_html
-from hawx.results.front import rivals
+from hawx.results.front import ordered, rivals
 from hawx.results.recommendation import recommend
 from hawx.results.result import SCHEMA, Baseline, Effort, Validation
 from hawx.results.result import Result as Values
+from hawx.store.figures import Figure
 from hawx.store.scores import load_scores, save_scores
 from hawx.store.text import csv_text, json_text
 from hawx.verify import network_identity
@@ -28,6 +32,7 @@ DESIGN, DESIGN_SCHEMA = "design.json", "hawx.design/1"
 NETWORK, OWN = "network.safetensors", "designs"
 """What all designs of a run share, and the folder with the constants of those that were recovered as a whole."""
 _HARDWARE = ("area_um2", "power_uw", "energy_uj", "latency_us", "mult_power_ratio", "mult_energy_ratio")
+_SHOWN = ("area_um2", "power_uw", "energy_uj", "latency_us")
 _FRONT = (
     *("id", "top1", "low", "high", "images", "drop", "drop_low", "drop_high", "gained", "lost", "claimed_drop", "claimed_sigma"),
     *("unrecovered_drop", "dominated_by"),
@@ -45,6 +50,50 @@ class Result(Values):
             InputError: the folder cannot be made or written.
         """
         save_run(self, folder)
+
+    def plot_front(self, objective: str | None = None) -> Figure:
+        """Return the front: points of top-1 lost over a hardware figure, the first objective by default, as the report draws it.
+
+        Raises:
+            UnknownNameError: no such figure.
+        """
+        field = self.objectives[0] if objective is None else objective
+        if field not in _HARDWARE:
+            raise UnknownNameError("hardware figure", field, _HARDWARE)
+        recommended = recommend(self)
+        return Figure(draw_front(self, field, chosen=recommended.design if recommended else None))
+
+    def plot_scores(self) -> Figure:
+        """Return the heat map of points lost by layer and block, as the report draws it."""
+        return Figure(layer_figure(self))
+
+    def plot_design(self) -> Figure:
+        """Return the blocks of the design put forward, layer by layer, as the report draws them.
+
+        Raises:
+            InputError: nothing was measured, so no design is put forward.
+        """
+        bars = assignment_figure(self, title="Blocks of the chosen design")
+        if bars is None:
+            raise InputError("no design of this result was measured; expected one to draw. Explore with a larger budget.")
+        return Figure(bars)
+
+    def to_pandas(self) -> Any:
+        """Return the front as a `pandas.DataFrame`, one row per design, as `front.csv` has it.
+
+        Raises:
+            ToolMissingError: pandas is not installed.
+        """
+        return data_frame(_front_rows(self))
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for design in ordered(self):
+            figures = [getattr(design.hardware, name) for name in _SHOWN]
+            lost = [f"{self.claimed_drop(design):z.2f}", f"{self.drop(design):z.2f}"]
+            rows.append([design.id, *lost, f"{100 * design.mult_power_ratio:.1f} %", *figures])
+        title = f"{self.network['name']}, {self.granularity} level: {len(self.front)} designs on the front, int8 {self.baseline.int8_top1:.2f} %"
+        return rows_html(title, ["design", "points lost, as claimed", "measured", "multiplier power", *_SHOWN], rows)
 
 
 def save_run(result: Values, folder: str | PathLike[str]) -> None:

@@ -24,7 +24,7 @@ def add(commands: Commands) -> None:
 
 def run(arguments: Namespace) -> int:
     """Time and print a line per layer and block."""
-    from hawx.cli.display import display
+    from hawx.display import display
 
     with display(quiet=arguments.json) as progress:
         progress.stage("load")

@@ -24,7 +24,7 @@ def add(commands: Commands) -> None:
 
 def run(arguments: Namespace) -> int:
     """Measure the design and the all-exact one on the same images, and print both."""
-    from hawx.cli.display import display
+    from hawx.display import display
 
     with display(quiet=arguments.json) as progress:
         progress.stage("load")

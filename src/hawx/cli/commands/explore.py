@@ -54,7 +54,7 @@ def run(arguments: Namespace) -> int:
 
 def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
     """Run one exploration, measurements kept in `folder`, and save its result there."""
-    from hawx.cli.display import display
+    from hawx.display import display
     from hawx.execution import runner_for
 
     with display(quiet=quiet) as progress, runner_for(jobs=settings.jobs, dask=settings.dask) as runner:

@@ -31,7 +31,7 @@ def run(arguments: Namespace) -> int:
     file: Path = arguments.out
     if file.suffix not in ENDINGS:
         raise InputError(f"--out {str(file)!r} has an unknown ending; expected {' or '.join(ENDINGS)}.")
-    from hawx.cli.display import display
+    from hawx.display import display
 
     with display(quiet=arguments.json) as progress:
         progress.stage("load")

@@ -43,7 +43,7 @@ def run(arguments: Namespace) -> int:
     limit = getattr(arguments, "train_images", None)
     if limit is not None and limit < 20:
         raise InputError(f"--train-images {limit} cannot be used; expected a whole number of at least 20.")
-    from hawx.cli.display import display
+    from hawx.display import display
     from hawx.importers.training import Checkpoint, training_images
     from hawx.store.design import save_tuned
 

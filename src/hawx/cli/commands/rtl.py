@@ -46,7 +46,7 @@ def run(arguments: Namespace) -> int:
         raise InputError(f"folder {str(folder)!r} is not empty; expected a new or empty folder. Choose another --out.")
     if arguments.pixels < 1:
         raise InputError(f"--pixels {arguments.pixels} cannot be used; expected a whole number of at least 1.")
-    from hawx.cli.display import display
+    from hawx.display import display
     from hawx.simulators import simulate, write_files
 
     with display(quiet=arguments.json) as progress:

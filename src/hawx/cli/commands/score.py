@@ -29,7 +29,7 @@ def add(commands: Commands) -> None:
 def run(arguments: Namespace) -> int:
     """Score on the images that `hawx explore` would search on, print a table, save the rest."""
     settings = settings_from(arguments)
-    from hawx.cli.display import display
+    from hawx.display import display
 
     with display(quiet=arguments.json) as progress:
         progress.stage("load")

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from time import perf_counter
 from typing import TYPE_CHECKING, TextIO
 
@@ -23,11 +24,21 @@ def display(*, quiet: bool = False) -> Iterator[Progress]:
     """Show progress while the block runs: on a terminal with rich, else in lines without control codes; nothing if `quiet`."""
     if quiet:
         yield SilentProgress()
-    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+    elif (sys.stderr.isatty() and os.environ.get("TERM") != "dumb") or _in_notebook():
         with bars() as shown:
             yield shown
     else:
         yield LineProgress(sys.stderr)
+
+
+@contextmanager
+def shown(progress: Progress | bool | None) -> Iterator[Progress]:
+    """Give the progress that a caller of Python asks for: its own, one that is shown (True), or none that says anything."""
+    if isinstance(progress, bool) or progress is None:
+        with display(quiet=not progress) as found:
+            yield found
+    else:
+        yield progress
 
 
 class LineProgress:
@@ -49,6 +60,11 @@ class LineProgress:
         self._line(" ".join(text.split()))
 
     def measured(self, design: Design) -> None: ...
+
+
+def _in_notebook() -> bool:
+    """Whether cells of a notebook show what is printed, and can show it live."""
+    return "ipykernel" in sys.modules and find_spec("ipywidgets") is not None
 
 
 @contextmanager

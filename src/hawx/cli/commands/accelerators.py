@@ -1,0 +1,54 @@
+"""`hawx accelerators`: those that need no file, and a commented file to begin one's own with."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from hawx.cli.console import out, print_json, table
+from hawx.cli.parser import Commands, Parser, add_command, add_json
+from hawx.errors import InputError, UnknownNameError
+
+
+def add(commands: Commands) -> None:
+    """Add the command and its own commands to the parser."""
+    parent = add_command(commands, "accelerators", lambda _: _help(parent), "accelerators: list, begin one of your own")
+    inner = parent.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
+    add_json(add_command(inner, "list", run_list, "list the accelerators that need no file, with their parameters"))
+    begun = add_command(inner, "init", run_init, "write a commented TOML file to begin your own accelerator with")
+    begun.add_argument("kind", metavar="spatial|temporal|simt", help="the accelerator to begin with")
+    begun.add_argument("--out", type=Path, default=Path("accelerator.toml"), metavar="FILE.toml", help="where it goes [default: accelerator.toml]")
+
+
+def _help(parser: Parser) -> int:
+    parser.print_help()
+    return 0
+
+
+def run_list(arguments: Namespace) -> int:
+    """Print a line per accelerator."""
+    from hawx.importers.accelerator import BUILT_IN
+
+    known = {name: dict(make().params) for name, make in BUILT_IN.items()}
+    if arguments.json:
+        print_json([{"name": name, "params": params} for name, params in known.items()])
+        return 0
+    rows = [[name, ", ".join(f"{key} {value}" for key, value in params.items() if value not in (None, {}))] for name, params in known.items()]
+    out(*table(["accelerator", "parameters"], rows, left=2))
+    return 0
+
+
+def run_init(arguments: Namespace) -> int:
+    """Write the file."""
+    from hawx.cli.template import accelerator_template
+    from hawx.files import write_text
+    from hawx.importers.accelerator import BUILT_IN
+
+    if arguments.kind not in BUILT_IN:
+        raise UnknownNameError("accelerator", arguments.kind, BUILT_IN)
+    if arguments.out.exists():
+        raise InputError(f"file {str(arguments.out)!r} exists; expected a new one. Choose another --out.")
+    write_text(arguments.out, accelerator_template(arguments.kind))
+    out(str(arguments.out), f"explore on it: hawx explore --accelerator {arguments.out}")
+    return 0
+
