@@ -30,5 +30,6 @@ def test_the_tutorial_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
             assert said.out
             ran += 1
     assert ran >= 18
-    assert {"first", "again", "random", "from_python", "figures", "tables", "on_array", "compared.html", "scores.csv"} <= {p.name for p in tmp_path.iterdir()}
+    made = {p.name for p in tmp_path.iterdir()}
+    assert {"first", "again", "random", "from_python", "figures", "tables", "on_array", "compared.html", "scores.csv"} <= made
     assert (tmp_path / "first" / "front.csv").read_text() == (tmp_path / "again" / "front.csv").read_text()
