@@ -36,8 +36,12 @@ from hawx.files import read_bytes, read_text
 from hawx.formats import CODES
 
 PAIRS = CODES * CODES
+LARGEST = 1 << 24
+"""Magnitude of the largest product."""
 _NPY_BYTES = PAIRS * 8 + 4096
 _TEXT_BYTES = 8 << 20
+_LONGEST = 40
+"""Characters of the longest integer that is read."""
 _NPZ_BYTES = 256 << 20
 _JSON_BYTES = 64 << 20
 _DAMAGED = (
@@ -70,7 +74,7 @@ def _checked(array: Any, where: str) -> Numbers:
             raise InputError(f"{where} has {table[a, w]} at [{a}, {w}]; expected integers.")
     elif table.dtype.kind not in "iu":
         raise InputError(f"{where} has dtype {table.dtype}; expected integers.")
-    if np.abs(table.astype(np.float64)).max() > 1 << 24:
+    if np.abs(table.astype(np.float64)).max() > LARGEST:
         raise InputError(f"{where} spans {table.min()}..{table.max()}; expected products of 8-bit operands, at most 2^24 in magnitude.")
     return table.astype(np.int64)
 
@@ -136,11 +140,20 @@ def _read_header(text: str, where: str) -> Numbers:
     if not closed or len(rows) != CODES or any(len(row) != CODES for row in rows):
         short = next((i for i, row in enumerate(rows) if len(row) != CODES), len(rows))
         raise InputError(f"{where} is incomplete at row {short}; expected 256 rows of 256 integers. Is the file truncated?")
+    return value_order(_checked([[_integer(cell, where) for cell in row] for row in rows], where))
+
+
+def _integer(cell: str, where: str) -> int:
+    """Return a cell as an integer; `prefix` 0x, 0b and 0o count."""
     try:
-        table = np.array([[int(cell, 0) for cell in row] for row in rows], dtype=np.int64)
-    except ValueError as error:
-        raise InputError(f"{where} holds {str(error).partition(': ')[2]}, which is not an integer; expected 256 rows of 256 integers.") from None
-    return value_order(_checked(table, where))
+        value = int(cell, 0) if len(cell) <= _LONGEST else None
+    except ValueError:
+        value = None
+    if value is None:
+        raise InputError(f"{where} holds {cell[:40]!r}, which is not an integer; expected 256 rows of 256 integers.")
+    if abs(value) > LARGEST:
+        raise InputError(f"{where} holds {cell[:40]}; expected products of 8-bit operands, at most 2^24 in magnitude.")
+    return value
 
 
 def load_table(path: Path, *, wish: Pair | None = None, wrapped: bool = False) -> Block:
