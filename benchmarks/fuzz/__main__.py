@@ -69,6 +69,7 @@ def batch(reader: Reader, seed: int, first: int, last: int, folder: Path, second
 
 def run(reader: Reader, tally: Tally, seed: int, last: int, keep: Path) -> None:
     """Try a batch in a child process and add what it found to `tally`."""
+    began = time.monotonic()
     with place() as folder:
         (folder / "trial").mkdir()
         child = os.fork()
@@ -82,18 +83,22 @@ def run(reader: Reader, tally: Tally, seed: int, last: int, keep: Path) -> None:
         entries = [json.loads(line) for line in lines if line.endswith("]")]
         for number, seconds, said in entries:
             tally.counts[said if said in (READ, REFUSED) else "finding"] += 1
-            tally.seconds += seconds
             tally.slowest = max(tally.slowest, seconds)
             if said not in (READ, REFUSED) and _kind(said) not in {_kind(other) for other in tally.findings}:
                 tally.findings[said] = _keep(reader, seed, number, keep)
         tally.next = entries[-1][0] + 1 if entries else tally.next
         if os.WIFSIGNALED(status) or not entries:
             cause = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-            said = f"takes longer than {SECONDS} s" if cause == signal.SIGALRM else f"ends the process ({signal.Signals(cause).name if cause else 'no signal'})"
+            said = (
+                f"takes longer than {SECONDS} s"
+                if cause == signal.SIGALRM
+                else f"ends the process ({signal.Signals(cause).name if cause else 'no signal'})"
+            )
             tally.counts["finding"] += 1
             if said not in tally.findings:
                 tally.findings[said] = _keep(reader, seed, tally.next, keep)
             tally.next += 1
+    tally.seconds += time.monotonic() - began
 
 
 def _kind(said: str) -> str:
@@ -134,6 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ["HAWX_CACHE"] = str(given.keep / "cache")
     tallies = {reader.name: Tally() for reader in readers}
     least, began = min(200, given.inputs // len(readers)), time.monotonic()
+    share = max(least, given.inputs // (4 * len(readers)))
     if given.guided:
         for reader in readers:
             guided.run(reader, tallies[reader.name], given.inputs // len(readers), given.seed, given.keep)
@@ -143,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             reader = min(readers, key=lambda each: (tallies[each.name].inputs >= least, tallies[each.name].seconds))
             tally = tallies[reader.name]
             before = dict(tally.findings)
-            run(reader, tally, given.seed, tally.next + min(left, least if tally.inputs < least else left), given.keep)
+            run(reader, tally, given.seed, tally.next + min(left, least if tally.inputs < least else share), given.keep)
             for said, where in tally.findings.items():
                 if said not in before:
                     print(f"FINDING {reader.name}: {said}\n        {where}", flush=True)
@@ -167,10 +173,14 @@ def report(tallies: dict[str, Tally], seconds: float, seed: int, target: Path | 
         print(f"{name:20} {tally.inputs:9,} {counts[READ]:8,} {counts[REFUSED]:9,} {tally.slowest:9.2f} {counts['finding']:8,}")
     total = sum(tally.inputs for tally in tallies.values())
     wrong = sum(tally.counts["finding"] for tally in tallies.values())
-    print(f"{total:,} inputs in {seconds:,.0f} s, seed {seed}: {wrong:,} findings (not read, nor refused in one line, within {SECONDS} s and {MEMORY >> 30} GB)")
+    print(
+        f"{total:,} inputs in {seconds:,.0f} s, seed {seed}: {wrong:,} findings (not read, nor refused in one line, within {SECONDS} s and {MEMORY >> 30} GB)"
+    )
     if target is not None:
         figures = {name: {"inputs": t.inputs, **t.counts, "slowest_s": round(t.slowest, 3), "kinds": list(t.findings)} for name, t in tallies.items()}
-        target.write_text(json.dumps({"inputs": total, "findings": wrong, "seconds": round(seconds), "seed": seed, "readers": figures}, indent=1) + "\n")
+        target.write_text(
+            json.dumps({"inputs": total, "findings": wrong, "seconds": round(seconds), "seed": seed, "readers": figures}, indent=1) + "\n"
+        )
 
 
 if __name__ == "__main__":

@@ -40,7 +40,12 @@ def run(reader: Reader, tally: Tally, inputs: int, seed: int, keep: Path) -> Non
     keep.mkdir(parents=True, exist_ok=True)
     said = keep / f"{reader.name}-guided.json"
     said.unlink(missing_ok=True)
-    done = subprocess.run([sys.executable, "-m", "benchmarks.fuzz.guided", reader.name, str(inputs), str(seed), str(keep), str(said)], check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.fuzz.guided", reader.name, str(inputs), str(seed), str(keep), str(said)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     found: dict[str, Any] = json.loads(said.read_text()) if said.exists() else {"counts": {}, "findings": {}, "slowest": 0.0}
     tally.counts, tally.findings, tally.slowest = Counter(found["counts"]), found["findings"], found["slowest"]
     if done.returncode:
@@ -103,7 +108,11 @@ def main(name: str, inputs: int, seed: int, keep: Path, target: Path) -> None:
             target.write_text(json.dumps({"counts": counts, "findings": findings, "slowest": slowest}))
 
     most = max(len(pack(case)) for case in seeds) * 4 + 200_000
-    atheris.Setup([sys.argv[0], f"-runs={inputs}", f"-seed={seed + 1}", f"-max_len={most}", "-len_control=0", "-timeout=60", "-rss_limit_mb=0", str(corpus)], one, custom_mutator=change)
+    atheris.Setup(
+        [sys.argv[0], f"-runs={inputs}", f"-seed={seed + 1}", f"-max_len={most}", "-len_control=0", "-timeout=60", "-rss_limit_mb=0", str(corpus)],
+        one,
+        custom_mutator=change,
+    )
     atheris.Fuzz()
 
 

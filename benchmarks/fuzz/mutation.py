@@ -31,12 +31,47 @@ NUMBERS = (
 """Numbers at which something ends."""
 ODDITIES = (
     *("\x00", "\x1b[31m", "\r\n", "\n", "\u2028", "\u202e", "é", "\ufeff", "\\", "'", '"', "`", "$", "=1+1", "<b>", "&amp;", "%s", "{}", ";", ","),
-    *("(" * 5, "(" * 3000, "[" * 3000, "{" * 3000, '{"a":' * 3000, "!" * 3000, "~" * 3000, ")" * 3000, "0 ?" * 500, "a+" * 3000, "x" * 70000, "/*", "*/", "//"),
+    *(
+        "(" * 5,
+        "(" * 3000,
+        "[" * 3000,
+        "{" * 3000,
+        '{"a":' * 3000,
+        "!" * 3000,
+        "~" * 3000,
+        ")" * 3000,
+        "0 ?" * 500,
+        "a+" * 3000,
+        "x" * 70000,
+        "/*",
+        "*/",
+        "//",
+    ),
 )
 """Texts that mean something to somebody: brackets in depth, escapes, quotes, ends of lines."""
 VALUES: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 255, 256, 1 << 31, 1 << 63, 1 << 70, -(1 << 70), 0.5, -0.0, 1e308, float("nan"), float("inf"), float("-inf")),
-    *("", "a", "s8", "u9", "../../x", "/etc/passwd", "\x1b[2J", "\ud800", "é\n", "=cmd()", "<script>", "x" * 9000, [], {}, [[]], [0], [1, 2], ["a"], {"a": 1}),
+    *(
+        "",
+        "a",
+        "s8",
+        "u9",
+        "../../x",
+        "/etc/passwd",
+        "\x1b[2J",
+        "\ud800",
+        "é\n",
+        "=cmd()",
+        "<script>",
+        "x" * 9000,
+        [],
+        {},
+        [[]],
+        [0],
+        [1, 2],
+        ["a"],
+        {"a": 1},
+    ),
     *([None] * 3, {"": ""}, list(range(300)), [[[[[[0]]]]]]),
 )
 """JSON values of every kind and size."""
@@ -92,7 +127,11 @@ def _bytes(data: bytes, donor: bytes, random: Random) -> bytes:
         return data[: part.stop] + data[part] * random.choice((1, 2, 100)) + data[part.stop :]
     if kind == 6:
         return data[:place] + donor[random.randrange(len(donor) + 1) :]
-    number = struct.pack(random.choice("<>") + random.choice("BHIQ"), random.choice((0, 1)) or 0) if random.random() < 0.3 else b"\xff" * random.choice((1, 2, 4, 8))
+    number = (
+        struct.pack(random.choice("<>") + random.choice("BHIQ"), random.choice((0, 1)) or 0)
+        if random.random() < 0.3
+        else b"\xff" * random.choice((1, 2, 4, 8))
+    )
     return data[:place] + number + data[place + len(number) :]
 
 
@@ -145,7 +184,9 @@ def changed_value(value: Any, random: Random) -> Any:
         holder, key = queue.pop()
         places.append((holder, key))
         inner = holder[key]
-        queue += [(inner, k) for k in inner] if isinstance(inner, dict) else [(inner, i) for i in range(len(inner))] if isinstance(inner, list) else []
+        queue += (
+            [(inner, k) for k in inner] if isinstance(inner, dict) else [(inner, i) for i in range(len(inner))] if isinstance(inner, list) else []
+        )
     holder, key = random.choice(places)
     other, there = random.choice(places)
     kind = random.randrange(6)
@@ -198,9 +239,25 @@ def _npy(data: bytes, donor: bytes, random: Random) -> bytes:
     if kind == 0:
         numbers = _bytes(numbers, numbers[::-1], random)
     elif kind == 1:
-        header = re.sub(rb"'descr': '[^']*'", b"'descr': '%s'" % random.choice((b"|O", b"<f8", b">i2", b"<U4", b"<M8[s]", b"|V8", b"<c16", b"<f2", b"|b1", b"<u8", b"|S0")), header)
+        header = re.sub(
+            rb"'descr': '[^']*'",
+            b"'descr': '%s'" % random.choice((b"|O", b"<f8", b">i2", b"<U4", b"<M8[s]", b"|V8", b"<c16", b"<f2", b"|b1", b"<u8", b"|S0")),
+            header,
+        )
     elif kind == 2:
-        shape = random.choice((b"()", b"(256,)", b"(0,)", b"(1000000000000,)", b"(-1, 5)", b"(256, 256)", b"(1,) * 99", b"(" + b"1," * 70 + b")", b"(99999999999999999999,)"))
+        shape = random.choice(
+            (
+                b"()",
+                b"(256,)",
+                b"(0,)",
+                b"(1000000000000,)",
+                b"(-1, 5)",
+                b"(256, 256)",
+                b"(1,) * 99",
+                b"(" + b"1," * 70 + b")",
+                b"(99999999999999999999,)",
+            )
+        )
         header = re.sub(rb"'shape': \([^)]*\)", b"'shape': " + shape, header)
     else:
         header = _text(header, b"{'descr': [('a', '<i4')], 'fortran_order': True, 'shape': (2, 3), }", random)
@@ -292,7 +349,11 @@ def _protobuf(data: bytes, donor: bytes, random: Random, depth: int = 0) -> byte
     elif what == 4 and depth == 0:
         fields.append(random.choice(_fields(donor)))
     elif kind == 0:
-        fields[at] = (number, kind, _as_varint(random.choice((0, 1, 2, 3, 7, 11, 16, 127, 300, 1 << 20, 1 << 31, (1 << 63) - 1, (1 << 64) - 1, random.randrange(64)))))
+        fields[at] = (
+            number,
+            kind,
+            _as_varint(random.choice((0, 1, 2, 3, 7, 11, 16, 127, 300, 1 << 20, 1 << 31, (1 << 63) - 1, (1 << 64) - 1, random.randrange(64)))),
+        )
     elif kind == 2:
         texts = (b"", b"\xff\xfe", b"x", b"../x", b"Relu", b"Conv", b"Reshape", b"x" * 3000, b"\x1b[1m", content[::-1], content * 2)
         fields[at] = (number, kind, random.choice(texts) if random.random() < 0.5 else _bytes(content, donor, random))
@@ -309,7 +370,9 @@ def _tar(data: bytes, donor: bytes, random: Random) -> bytes:
     info, content = members[at]
     kind = random.randrange(6)
     if kind == 0:
-        info.name = random.choice(("../../x.png", "/x.png", "a/\x1b[1m.png", "0/" + "y" * 300 + ".png", "", "1/x.png", "٣_x.png", "9" * 30 + "_x.png"))
+        info.name = random.choice(
+            ("../../x.png", "/x.png", "a/\x1b[1m.png", "0/" + "y" * 300 + ".png", "", "1/x.png", "٣_x.png", "9" * 30 + "_x.png")
+        )
     elif kind == 1:
         info.type = random.choice((tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.GNUTYPE_SPARSE))
         info.linkname = random.choice(("/etc/passwd", "../x", info.name, ""))

@@ -16,9 +16,8 @@ from unittest import mock
 
 import numpy as np
 
-from hawx.blocks.block import Block
-
 from benchmarks.fuzz.mutation import Case
+from hawx.blocks.block import Block
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +148,13 @@ def _csv() -> list[Case]:
     short = b"".join(b",".join(b"%d" % value for value in row[:6]) + b"\n" for row in TABLE[:6])
     whole = "\n".join(",".join(map(str, row)) for row in TABLE).encode()
     triples = "a,w,product\n" + "\n".join(f"{a},{w},{a * w}" for a in range(-128, 128) for w in range(-128, 128))
-    return [{"t.csv": each} for each in (short, short, short, short, whole, triples.encode())]
+    return [{"t.csv": each} for each in (*[short] * 14, whole, triples.encode())]
 
 
 def _header() -> list[Case]:
     rows = ",\n".join("{" + ", ".join(map(str, row)) + "}" for row in np.roll(TABLE, 128, (0, 1)))
-    return [{"t.h": f"#include <stdint.h>\nconst int16_t lut [256][256] = {{{rows}}};\n".encode()}, {"t.h": b"int lut[256][256] = {{1, 0x2, -3}, {4}};"}]
+    short = {"t.h": b"int lut[256][256] = {{1, 0x2, -3}, {4}};"}
+    return [{"t.h": f"#include <stdint.h>\nconst int16_t lut [256][256] = {{{rows}}};\n".encode()}, *[short] * 9]
 
 
 def _table(name: str) -> Callable[[Path], object]:
@@ -188,6 +188,7 @@ def _libraries() -> list[Case]:
 
 
 # Networks
+
 
 def _onnx_models() -> list[Case]:
     from onnx import TensorProto, helper, numpy_helper
@@ -374,7 +375,10 @@ def _pictures() -> list[Case]:
 
 
 def _picture_folders() -> list[Case]:
-    return [{"images/0/a.png": _image("png", 16), "images/1/b.jpg": _image("jpeg", 9)}, {"images/3_c.bmp": _image("bmp"), "images/4-d.webp": _image("webp")}]
+    return [
+        {"images/0/a.png": _image("png", 16), "images/1/b.jpg": _image("jpeg", 9)},
+        {"images/3_c.bmp": _image("bmp"), "images/4-d.webp": _image("webp")},
+    ]
 
 
 # Settings, designs, results
@@ -536,7 +540,11 @@ READERS = {
         Reader("verilog-mapped", _circuit("mul8u_mapped.v"), _one("mul8u_mapped.v", CELLS)),
         Reader("c", _circuit("mul8s_few.c"), _one("mul8s_few.c", C)),
         Reader("liberty", _liberty, lambda: [{"cells.lib": LIBERTY.encode()}, {"cells.lib": gzip.compress(LIBERTY.encode())}]),
-        Reader("npy", _table("t.npy"), lambda: [{"t.npy": _npy(each)} for each in (TABLE.astype(np.int16), TABLE.astype(np.float32), TABLE.astype(">i4").T)]),
+        Reader(
+            "npy",
+            _table("t.npy"),
+            lambda: [{"t.npy": _npy(each)} for each in (TABLE.astype(np.int16), TABLE.astype(np.float32), TABLE.astype(">i4").T)],
+        ),
         Reader("csv", _table("t.csv"), _csv),
         Reader("raw", _table("t.bin"), lambda: [{"t.bin": np.abs(TABLE).astype("<u2").tobytes()}]),
         Reader("c-header", _table("t.h"), _header),

@@ -12,10 +12,9 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from hawx.errors import HawxError
-
 from benchmarks.fuzz.mutation import Case
 from benchmarks.fuzz.readers import Reader, write
+from hawx.errors import HawxError
 
 SECONDS = 5
 """An input may take so long."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-
 LONGEST = 1000
 """Characters of an error's text: a value that is longer is shown by both of its ends."""
 

@@ -15,6 +15,7 @@ from hawx.estimates import Estimate, Measurement
 from hawx.files import make_folder, read_text, write_bytes, write_text
 from hawx.networks import QuantizedNetwork
 from hawx.networks.serialize import to_bytes, variants_to_bytes
+from hawx.plain import json_values
 from hawx.report.page import report_html
 from hawx.results.front import rivals
 from hawx.results.recommendation import recommend
@@ -105,16 +106,15 @@ def load_run(folder: str | PathLike[str]) -> Result:
         unfinished = (Path(folder) / "run.sqlite").exists()
         way = "It was not finished: continue it with `hawx explore --resume`." if unfinished else "`hawx explore --out DIR` writes one."
         raise InputError(f"folder {str(folder)!r} holds no result.json; expected a finished run. {way}")
-    try:
-        values = json.loads(read_text(path, "result"))
-    except json.JSONDecodeError as error:
-        raise InputError(f"result {str(path)!r} is not JSON (line {error.lineno}: {error.msg}); expected what hawx wrote.") from error
+    values = json_values(read_text(path, "result"), f"result {str(path)!r}", "what hawx wrote")
     if not isinstance(values, dict) or values.get("schema") != SCHEMA:
         found = values.get("schema") if isinstance(values, dict) else None
         raise InputError(f"result {str(path)!r} has schema {found!r}; expected {SCHEMA!r}. Run the exploration again with this version.")
     try:
         return _result(values, Path(folder))
-    except (KeyError, TypeError, AttributeError) as error:
+    except InputError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise InputError(f"result {str(path)!r} is incomplete ({error}); expected what hawx wrote.") from error
 
 
