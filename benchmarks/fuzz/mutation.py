@@ -24,6 +24,11 @@ Case = dict[str, bytes]
 """File name -> content: what a reader finds in its folder."""
 
 _TOKEN = re.compile(r"\d+|[A-Za-z_]\w*|\s+|.", re.DOTALL)
+_BROKEN = (
+    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, OSError, EOFError, RuntimeError),
+    *(struct.error, zlib.error, zipfile.BadZipFile, tarfile.TarError),
+)
+"""What taking apart raises on what was changed before."""
 NUMBERS = (
     *("0", "1", "-1", "2", "7", "8", "16", "255", "256", "65535", "65536", "2147483647", "2147483648", "-2147483649", "9223372036854775808"),
     *("18446744073709551616", "1e308", "1e999", "-0.0", "0.+30", "1.5", "nan", "inf", "-inf", "0x", "0b2", "08", "1_0", "٣", "9" * 5000),
@@ -95,8 +100,7 @@ def changed(name: str, data: bytes, donor: bytes, random: Random) -> bytes:
         if fits(name, data):
             try:
                 return change(data, donor, random)
-            except (ValueError, KeyError, IndexError, TypeError, RecursionError, OverflowError, OSError, EOFError, struct.error, zlib.error, zipfile.BadZipFile,
-                    NotImplementedError, RuntimeError, tarfile.TarError):  # fmt: skip
+            except _BROKEN:
                 break  # it was changed before and is no longer of that form
     return _bytes(data, donor, random)
 

@@ -93,12 +93,14 @@ LIBERTY = """library(tiny_stdcells) {
     pin(A) { direction : input; capacitance : 1.5; } pin(B) { direction : input; rise_capacitance : 1; fall_capacitance : 2; }
     pin(Y) { direction : output; function : "!(A B)";
       timing() { related_pin : "A B"; timing_sense : negative_unate; cell_rise(delay) { values ("100, 200", \\
-        "300, 400"); } cell_fall(scalar) { values ("50"); } rise_transition(delay) { values ("1, 2", "3, 4"); } fall_transition(delay) { values ("1"); } }
+        "300, 400"); } cell_fall(scalar) { values ("50"); }
+        rise_transition(delay) { values ("1, 2", "3, 4"); } fall_transition(delay) { values ("1"); } }
       internal_power() { related_pin : "A"; power(delay) { values ("5, 6", "7, 8"); } } } }
   cell (ADD) { area : 9; pin(X) { direction : input; } pin(Y) { direction : input; } pin(Z) { direction : input; }
     pin(S) { direction : output; function : "X^Y^Z"; } pin(K) { direction : output; function : "X&Y | Z*(X+Y)"; } }
   cell (FLOP) { area : 7; ff (IQ, IQN) { next_state : "D"; clocked_on : "CK"; } pin(D) { direction : input; }
-    pin(CK) { direction : input; clock : true; timing() { timing_type : setup_rising; rise_constraint(x) { values ("3"); } } } pin(Q) { direction : output; function : "IQ"; } }
+    pin(CK) { direction : input; clock : true; timing() { timing_type : setup_rising; rise_constraint(x) { values ("3"); } } }
+    pin(Q) { direction : output; function : "IQ"; } }
 }
 """
 
@@ -107,7 +109,7 @@ def _circuit(name: str) -> Callable[[Path], object]:
     def read(folder: Path) -> object:
         from hawx.importers.circuit import load_circuit
 
-        with mock.patch("hawx.synthesis.yosys.available", lambda: False):  # what is left to Yosys has its own tests
+        with mock.patch("hawx.synthesis.yosys.available", return_value=False):  # what is left to Yosys has its own tests
             return load_circuit(folder / name)
 
     return read
@@ -230,8 +232,14 @@ def _onnx_models() -> list[Case]:
         node("GlobalAveragePool", ["c"], ["y"]),
     ]
     positive = numpy_helper.from_array(np.full(3, 0.5, np.float32), "v")
-    named = [numpy_helper.from_array(np.array(value, kind), name) for name, value, kind in (
-        ("scale", 0.1, np.float32), ("point", 3, np.uint8), ("scales", [0.1, 0.2, 0.3], np.float32), ("points", [0, 0, 0], np.int8), ("zero", [0], np.int64))]  # fmt: skip
+    arrays = {
+        "scale": np.float32(0.1),
+        "point": np.uint8(3),
+        "scales": np.array([0.1, 0.2, 0.3], np.float32),
+        "points": np.zeros(3, np.int8),
+        "zero": np.zeros(1, np.int64),
+    }
+    named = [numpy_helper.from_array(np.asarray(array), name) for name, array in arrays.items()]
     found = [
         model(convolution, [constant("w", 3, 2, 3, 3), constant("b", 3), positive, constant("m", 4, 3), constant("k", 4)]),
         model(shapes, [named[4], constant("w2", 32, 5)], ("N", 2, 4, 4)),
@@ -395,7 +403,8 @@ recover = "full"
 jobs = 2
 """
 ACCELERATORS = (
-    b'kind = "spatial"\nname = "mine"\nclock = 200.0\n[folding.conv1]\npe = 2\nsimd = 5\n[memory]\narea_um2_per_bit = 0.5\nenergy_fj_per_bit = 2\norigin = "a"\n',
+    b'kind = "spatial"\nname = "mine"\nclock = 200.0\n[folding.conv1]\npe = 2\nsimd = 5\n'
+    b'[memory]\narea_um2_per_bit = 0.5\nenergy_fj_per_bit = 2\norigin = "a"\n',
     b'kind = "systolic"\nrows = 16\ncolumns = 8\ndataflow = "weight"\nsharing = "partitioned"\n',
     b'kind = "simt"\nname = "gpu"\nlane_area_um2 = 8\n',
 )

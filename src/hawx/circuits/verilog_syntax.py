@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from hawx.circuits.tokens import BLANKS, Token, Tokens, climb, language
+from hawx.circuits.verilog_requests import check_requests
 
 _VERILOG = language(
     BLANKS,
@@ -14,7 +15,9 @@ _VERILOG = language(
     name=r"[A-Za-z_][A-Za-z0-9_$]*|\\\S+\s",
     op=r"~\^|\^~|~&|~\||&&|\|\||==|!=|<<|>>|<=|>=|[-+*/%!~&|^?:;,.()\[\]{}=#@<>]",
 )
-_DIRECTIVE = re.compile(r"^[ \t]*`(timescale|default_nettype|celldefine|endcelldefine|resetall)\b.*$", re.MULTILINE)
+_DIRECTIVE = re.compile(
+    r"^[ \t]*`(timescale[ \t]+\w+[ \t]*/[ \t]*\w+|default_nettype[ \t]+\w+|celldefine|endcelldefine|resetall)[ \t]*(?=//|\r?$)", re.MULTILINE
+)
 _PRIMITIVES = {"and", "or", "xor", "nand", "nor", "xnor", "not", "buf"}
 _STATEFUL = {"always", "always_ff", "always_latch", "always_comb", "initial", "reg", "posedge", "negedge", "function", "task", "generate", "specify"}
 _WIDEST = 1 << 16
@@ -79,6 +82,7 @@ def parse_verilog(path: str, text: str) -> dict[str, Module]:
     Raises:
         InputError: a construct is outside the subset or the text is cut off; names file and line.
     """
+    check_requests(path, text)
     tokens = Tokens(path, _DIRECTIVE.sub("", text), _VERILOG)
     modules: dict[str, Module] = {}
     while tokens.current.kind != "end":

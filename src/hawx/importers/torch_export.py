@@ -129,7 +129,7 @@ def _check_operators(program: ExportedProgram, where: str) -> None:
 def _computes(target: Any) -> bool:
     """Whether a function that a graph calls is an operator on tensors or numbers."""
     if isinstance(target, torch._ops.OpOverload):
-        return target.namespace in _NAMESPACES and target.name().partition(".")[0] not in _FILES
+        return target.namespace in _NAMESPACES and str(target._schema.name) not in _FILES
     if isinstance(target, torch._ops.HigherOrderOperator):
-        return target.name() in _WRAPPERS
+        return str(target) in _WRAPPERS
     return getattr(operator, getattr(target, "__name__", ""), None) is target or getattr(target, "__module__", "") in ("torch", "math")
