@@ -11,11 +11,62 @@ import re
 from hawx.errors import InputError
 
 TASKS = frozenset(
-    "signed unsigned clog2 bits size left right low high increment dimensions rtoi itor floor ceil pow ln log10 exp sqrt "
-    "display write strobe info warning error fatal finish stop time realtime countones onehot onehot0 isunknown".split()
+    [
+        "signed",
+        "unsigned",
+        "clog2",
+        "bits",
+        "size",
+        "left",
+        "right",
+        "low",
+        "high",
+        "increment",
+        "dimensions",
+        "rtoi",
+        "itor",
+        "floor",
+        "ceil",
+        "pow",
+        "ln",
+        "log10",
+        "exp",
+        "sqrt",
+        "display",
+        "write",
+        "strobe",
+        "info",
+        "warning",
+        "error",
+        "fatal",
+        "finish",
+        "stop",
+        "time",
+        "realtime",
+        "countones",
+        "onehot",
+        "onehot0",
+        "isunknown",
+    ]
 )
 """System functions and tasks that a text may name: none of them opens a file."""
-DIRECTIVES = frozenset("timescale default_nettype celldefine endcelldefine resetall define undef ifdef ifndef elsif else endif line".split())
+DIRECTIVES = frozenset(
+    [
+        "timescale",
+        "default_nettype",
+        "celldefine",
+        "endcelldefine",
+        "resetall",
+        "define",
+        "undef",
+        "ifdef",
+        "ifndef",
+        "elsif",
+        "else",
+        "endif",
+        "line",
+    ]
+)
 
 _SKIPPED = re.compile(r'"(?:\\.|[^"\\\n])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _ESCAPED = re.compile(r"\\\S*(?:[\"`]|//|/\*)\S*")
