@@ -10,63 +10,16 @@ import re
 
 from hawx.errors import InputError
 
-TASKS = frozenset(
-    [
-        "signed",
-        "unsigned",
-        "clog2",
-        "bits",
-        "size",
-        "left",
-        "right",
-        "low",
-        "high",
-        "increment",
-        "dimensions",
-        "rtoi",
-        "itor",
-        "floor",
-        "ceil",
-        "pow",
-        "ln",
-        "log10",
-        "exp",
-        "sqrt",
-        "display",
-        "write",
-        "strobe",
-        "info",
-        "warning",
-        "error",
-        "fatal",
-        "finish",
-        "stop",
-        "time",
-        "realtime",
-        "countones",
-        "onehot",
-        "onehot0",
-        "isunknown",
-    ]
-)
+TASKS = frozenset({
+    *("signed", "unsigned", "clog2", "bits", "size", "left", "right", "low", "high", "increment", "dimensions", "rtoi", "itor", "floor", "ceil"),
+    *("pow", "ln", "log10", "exp", "sqrt", "display", "write", "strobe", "info", "warning", "error", "fatal", "finish", "stop", "time", "realtime"),
+    *("countones", "onehot", "onehot0", "isunknown"),
+})  # fmt: skip
 """System functions and tasks that a text may name: none of them opens a file."""
-DIRECTIVES = frozenset(
-    [
-        "timescale",
-        "default_nettype",
-        "celldefine",
-        "endcelldefine",
-        "resetall",
-        "define",
-        "undef",
-        "ifdef",
-        "ifndef",
-        "elsif",
-        "else",
-        "endif",
-        "line",
-    ]
-)
+DIRECTIVES = frozenset({
+    *("timescale", "default_nettype", "celldefine", "endcelldefine", "resetall", "line"),
+    *("define", "undef", "ifdef", "ifndef", "elsif", "else", "endif"),
+})  # fmt: skip
 
 _SKIPPED = re.compile(r'"(?:\\.|[^"\\\n])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _ESCAPED = re.compile(r"\\\S*(?:[\"`]|//|/\*)\S*")

@@ -21,7 +21,8 @@ from hawx.networks.datasets import Dataset
 from hawx.networks.network import QuantizedNetwork
 from hawx.networks.preprocessing import Images, Preprocessing
 from hawx.networks.quantization import Activations, Method
-from hawx.networks.serialize import check_program, from_bytes, to_bytes
+from hawx.networks.serialize import from_bytes, to_bytes
+from hawx.networks.trial import check_program
 
 LARGEST_NETWORK = 1 << 31
 """Bytes of the largest saved network that is read."""

@@ -21,9 +21,9 @@ from torch import Tensor
 from hawx.errors import InputError
 from hawx.formats import CODES, IntFormat
 from hawx.networks.layer import Layer
-from hawx.networks.network import QuantizedNetwork, State
+from hawx.networks.network import QuantizedNetwork
 from hawx.networks.preprocessing import Preprocessing
-from hawx.networks.quantized import CodesOutput, QuantizedLayer, Variant
+from hawx.networks.quantized import QuantizedLayer, Variant
 from hawx.networks.steps import INPUT, Dequantize, DType, Glue, LayerStep, Quantize, Ref, Step, inputs
 from hawx.plain import json_values, typed
 from hawx.wiring import PLAIN, Wiring
@@ -191,53 +191,6 @@ def _check_steps(steps: Sequence[Step], output: str, constants: Mapping[str, Ten
         known.add(step.output)
     if output not in known:
         raise InputError(f"{where} returns {output!r}, which no step computes; expected a value of the program. Save it again.")
-
-
-LARGEST = 1 << 28
-"""Numbers of the largest value that a program computes for one image."""
-
-
-class _Sizes:
-    """An executor that gives the sizes of a layer's output and no numbers."""
-
-    def run_layer(self, layer: QuantizedLayer, codes: Tensor, output: CodesOutput | None) -> Tensor:
-        facts = layer.layer
-        if codes.ndim != 4 or codes.shape[1] != facts.in_channels or codes.dtype not in (torch.int8, torch.uint8):
-            raise ValueError(f"layer {facts.name!r} is given {codes.dtype} {tuple(codes.shape)}")
-        top, bottom, left, right = facts.padding
-        places = zip(codes.shape[2:], (top + bottom, left + right), facts.kernel, facts.stride, facts.dilation, strict=True)
-        sizes = [(size + pad - dilation * (kernel - 1) - 1) // stride + 1 for size, pad, kernel, stride, dilation in places]
-        dtype = torch.float32 if output is None else torch.uint8 if not output.format.signed else torch.int8
-        return codes.new_empty((len(codes), facts.filters, *sizes), dtype=dtype)
-
-
-def check_program(network: QuantizedNetwork, source: str) -> None:
-    """Run a program that came from a file on tensors without numbers.
-
-    Raises:
-        InputError: it cannot be computed, makes more than `LARGEST` numbers, or gives no logits; the message names `source`.
-    """
-    from torch._subclasses.fake_tensor import FakeTensorMode
-
-    place = "program"
-    try:
-        program = network.program
-        with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
-            values: dict[str, Any] = {INPUT: torch.empty((1, *network.input_shape))}
-            for number, step in enumerate(program):
-                place = f"step {number} of its program"
-                values[step.output] = network.run_step(step, values, 1, _Sizes())
-                if isinstance(values[step.output], Tensor) and values[step.output].numel() > LARGEST:
-                    raise InputError(f"network {source!r} makes {values[step.output].numel():,} numbers at {place}; expected at most {LARGEST:,}.")
-            logits: Any = network.logits(State(len(program), 1, values))
-    except InputError:
-        raise
-    except Exception as error:  # PyTorch raises what its operators do
-        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-        raise InputError(f"network {source!r} cannot be computed at {place} ({reason}); expected a network saved by HAWX. Save it again.") from error
-    if not isinstance(logits, Tensor) or tuple(logits.shape) != (1, network.classes) or logits.dtype != torch.float32:
-        found = f"{logits.dtype} {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
-        raise InputError(f"network {source!r} gives {found} for one image; expected float32 logits of {network.classes} classes. Save it again.")
 
 
 def variants_to_bytes(network: QuantizedNetwork) -> bytes:

@@ -11,7 +11,8 @@ from typing import Any
 from hawx.errors import InputError, UnknownNameError
 from hawx.files import make_folder, read_bytes, read_text, write_bytes, write_text
 from hawx.networks import QuantizedNetwork
-from hawx.networks.serialize import check_program, from_bytes, to_bytes, with_variants
+from hawx.networks.serialize import from_bytes, to_bytes, with_variants
+from hawx.networks.trial import check_program
 from hawx.plain import json_values, typed
 from hawx.store.run import DESIGN, DESIGN_SCHEMA, NETWORK, OWN, load_run
 from hawx.store.text import json_text

@@ -55,7 +55,7 @@ class SqliteStore:
                 self._connection.execute(statement)
             self._connection.execute(f"PRAGMA user_version = {_VERSION}")
             self._connection.execute("COMMIT")
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # names in a damaged schema are no text
             self._connection.close()
             raise self._unreadable(error) from error
         except InputError:
