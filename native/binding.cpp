@@ -243,13 +243,14 @@ void gather_gemm(const In<std::uint8_t, 2>& a, const In<std::uint8_t, 2>& w, con
 }  // namespace
 
 NB_MODULE(_native, m) {
+  // No array is converted: a copy of another type would hide a mistake, and what is written into a copy is lost.
   nb::set_leak_warnings(false);  // packed weights are cached for the life of the process, on threads that may outlive the interpreter's last collection
   m.doc() = "HAWX kernels: exact integer convolutions under approximate products. Use hawx.emulate, not this module.";
   nb::class_<Window>(m, "Window")
       .def(nb::init<Pair, Pair, Pair, Pair, std::uint8_t>(), nb::kw_only(), nb::arg("kernel"), nb::arg("stride"), nb::arg("origin"), nb::arg("dilation"), nb::arg("pad"));
   nb::class_<Finish>(m, "Finish")
-      .def(nb::init<In<std::int32_t, 1>, In<std::int32_t, 1>, In<float, 1>, float, float, float, float, Out>(), nb::kw_only(), nb::arg("filters"), nb::arg("constant"),
-           nb::arg("scale"), nb::arg("inverse"), nb::arg("zero_point"), nb::arg("low"), nb::arg("high"), nb::arg("out"));
+      .def(nb::init<In<std::int32_t, 1>, In<std::int32_t, 1>, In<float, 1>, float, float, float, float, Out>(), nb::kw_only(), nb::arg("filters").noconvert(),
+           nb::arg("constant").noconvert(), nb::arg("scale").noconvert(), nb::arg("inverse"), nb::arg("zero_point"), nb::arg("low"), nb::arg("high"), nb::arg("out").noconvert());
   m.attr("CLASS_COLUMNS") = hawx::kClassColumns;
   m.attr("DEPTHWISE_COLUMNS") = hawx::kDepthwiseColumns;
   m.attr("TABLE_PIXELS") = hawx::kTablePixels;
@@ -261,21 +262,21 @@ NB_MODULE(_native, m) {
       .def_prop_ro("has_byte_products", [](const hawx::Kernels& k) { return k.gemm_bytes != nullptr; })
       .def("panel_size", &panel_size, nb::arg("window"), nb::arg("channels"), nb::arg("products"), nb::arg("filters"), nb::arg("bytes"));
   const auto def_factored = [&]<class T>(T) {
-    kernels.def("pack", &pack<T>, nb::arg("window"), nb::arg("channels"), nb::arg("products"), nb::arg("factors").noconvert(), nb::arg("panels"));
+    kernels.def("pack", &pack<T>, nb::arg("window"), nb::arg("channels"), nb::arg("products"), nb::arg("factors").noconvert(), nb::arg("panels").noconvert());
     kernels.def("conv_factored", &conv_factored<T>, nb::arg("codes"), nb::arg("window"), nb::arg("map").noconvert(), nb::arg("panels").noconvert(), nb::arg("finish"),
                 nb::arg("threads"));
   };
   def_factored(std::int16_t{});
   def_factored(std::uint8_t{});
-  kernels.def("conv_residual", &conv_residual, nb::arg("codes"), nb::arg("window"), nb::arg("map").noconvert(), nb::arg("panels").noconvert(), nb::arg("classes"),
-              nb::arg("tables"), nb::arg("weights"), nb::arg("group"), nb::arg("unit"), nb::arg("longest"), nb::arg("finish"), nb::arg("threads"));
-  kernels.def("conv_table", &conv_table, nb::arg("codes"), nb::arg("window"), nb::arg("rows"), nb::arg("planes"), nb::arg("of"), nb::arg("weights"),
-              nb::arg("stationary"), nb::arg("finish"), nb::arg("threads"));
-  kernels.def("depthwise_factored", &depthwise_factored, nb::arg("codes"), nb::arg("window"), nb::arg("map"), nb::arg("weights"), nb::arg("channels"),
+  kernels.def("conv_residual", &conv_residual, nb::arg("codes"), nb::arg("window"), nb::arg("map").noconvert(), nb::arg("panels").noconvert(), nb::arg("classes").noconvert(),
+              nb::arg("tables").noconvert(), nb::arg("weights").noconvert(), nb::arg("group"), nb::arg("unit"), nb::arg("longest"), nb::arg("finish"), nb::arg("threads"));
+  kernels.def("conv_table", &conv_table, nb::arg("codes"), nb::arg("window"), nb::arg("rows").noconvert(), nb::arg("planes").noconvert(), nb::arg("of").noconvert(),
+              nb::arg("weights").noconvert(), nb::arg("stationary"), nb::arg("finish"), nb::arg("threads"));
+  kernels.def("depthwise_factored", &depthwise_factored, nb::arg("codes"), nb::arg("window"), nb::arg("map").noconvert(), nb::arg("weights").noconvert(), nb::arg("channels").noconvert(),
               nb::arg("finish"), nb::arg("threads"));
-  kernels.def("depthwise_lookup", &depthwise_lookup, nb::arg("codes"), nb::arg("window"), nb::arg("rows"), nb::arg("planes"), nb::arg("of"),
-              nb::arg("weights"), nb::arg("channels"), nb::arg("finish"), nb::arg("threads"));
+  kernels.def("depthwise_lookup", &depthwise_lookup, nb::arg("codes"), nb::arg("window"), nb::arg("rows").noconvert(), nb::arg("planes").noconvert(), nb::arg("of").noconvert(),
+              nb::arg("weights").noconvert(), nb::arg("channels").noconvert(), nb::arg("finish"), nb::arg("threads"));
   m.def("tiers", &hawx::tiers, nb::rv_policy::reference, "All tiers that were compiled, worst first.");
   m.def("gather_available", &hawx::gather_available);
-  m.def("gather_gemm", &gather_gemm, nb::arg("a"), nb::arg("w"), nb::arg("table"), nb::arg("out"));
+  m.def("gather_gemm", &gather_gemm, nb::arg("a").noconvert(), nb::arg("w").noconvert(), nb::arg("table").noconvert(), nb::arg("out").noconvert());
 }

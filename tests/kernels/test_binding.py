@@ -22,16 +22,16 @@ def window(**changes: Any) -> Any:
     return _native.Window(**{"kernel": (2, 2), "stride": (1, 1), "origin": (0, 0), "dilation": (1, 1), "pad": 128, **changes})
 
 
-def finish(filters: int = FILTERS, **changes: Any) -> Any:
+def finish(**changes: Any) -> Any:
     given = {
-        "filters": np.arange(filters, dtype=np.int32),
-        "constant": np.zeros(filters, np.int32),
-        "scale": np.ones(filters, np.float32),
+        "filters": np.arange(FILTERS, dtype=np.int32),
+        "constant": np.zeros(FILTERS, np.int32),
+        "scale": np.ones(FILTERS, np.float32),
         "inverse": 1.0,
         "zero_point": 0.0,
         "low": -128.0,
         "high": 127.0,
-        "out": np.zeros((IMAGES, OUT, OUT, filters), np.int32),
+        "out": np.zeros((IMAGES, OUT, OUT, FILTERS), np.int32),
     }
     return _native.Finish(**{**given, **changes})
 

@@ -28,6 +28,8 @@ from hawx.verify import network_identity
 DESIGN, DESIGN_SCHEMA = "design.json", "hawx.design/1"
 NETWORK, OWN = "network.safetensors", "designs"
 """What all designs of a run share, and the folder with the constants of those that were recovered as a whole."""
+MOST_SCORES = 1 << 24
+"""Pairs of a filter and a block in the largest result that is read."""
 _HARDWARE = ("area_um2", "power_uw", "energy_uj", "latency_us", "mult_power_ratio", "mult_energy_ratio")
 _FRONT = (
     *("id", "top1", "low", "high", "images", "drop", "drop_low", "drop_high", "gained", "lost", "claimed_drop", "claimed_sigma"),
@@ -143,6 +145,10 @@ def _front_row(result: Values, design: Design) -> dict[str, Any]:
 def _result(values: dict[str, Any], folder: Path) -> Result:
     filters = {layer["name"]: int(layer["filters"]) for layer in values["network"]["layers"]}
     blocks = tuple(block["name"] for block in values["library"]["blocks"])
+    if min(filters.values(), default=1) < 1 or sum(filters.values()) * len(blocks) > MOST_SCORES:
+        raise InputError(
+            f"result in {str(folder)!r} has {sum(filters.values())} filters and {len(blocks)} blocks; expected at most {MOST_SCORES:,} pairs of them."
+        )
 
     def designs(key: str) -> tuple[Design, ...]:
         return tuple(_design(entry, filters, blocks) for entry in values[key])
