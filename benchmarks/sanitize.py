@@ -59,20 +59,28 @@ def build() -> Path:
 
 
 def runtime(extension: Path) -> str:
-    """Return the sanitizer's library that an extension is linked with."""
+    """Return the libraries that are loaded before Python: the sanitizer's, and that of C++, whose exceptions it follows."""
     listed = subprocess.run(["ldd", str(extension)], capture_output=True, text=True, check=True).stdout
-    found = re.search(r"libasan\S* => (\S+)|(\S*libclang_rt\.asan\S*)", listed)
-    if found is None:
+    found = re.findall(r"(?:libasan|libclang_rt\.asan|libstdc\+\+|libc\+\+)\S* => (\S+)", listed)
+    if not any("asan" in path for path in found):
         sys.exit("the extension is linked with no AddressSanitizer; build it with GCC, or with Clang and -shared-libasan.")
-    return found[1] or found[2]
+    return " ".join(sorted(found, key=lambda path: "asan" not in path))
 
 
 def sanitized(tests: Sequence[str]) -> int:
     """Run tests with the sanitized extension; returns pytest's status."""
     site = build()
     (extension,) = (site / "hawx").glob("_native*.so")
-    environment = {**os.environ, **OPTIONS, "LD_PRELOAD": runtime(extension), "PYTHONPATH": f"{site}{os.pathsep}{ROOT}", "PYTHONMALLOC": "malloc"}
-    return subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests], cwd=ROOT, env=environment, check=False).returncode
+    for old in PLACE.glob("report.*"):
+        old.unlink()
+    options = {name: f"{value}:log_path={PLACE / 'report'}" for name, value in OPTIONS.items()}
+    environment = {**os.environ, **options, "LD_PRELOAD": runtime(extension), "PYTHONPATH": f"{site}{os.pathsep}{ROOT}", "PYTHONMALLOC": "malloc"}
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests], cwd=ROOT, env=environment, check=False)
+    reports = sorted(PLACE.glob("report.*"))
+    for report in reports:
+        print(report.read_text(encoding="utf-8", errors="replace")[:20_000])
+    print(f"{len(reports)} reports of AddressSanitizer and UndefinedBehaviorSanitizer; status {done.returncode}")
+    return 1 if reports else done.returncode
 
 
 def valgrind() -> int:

@@ -54,6 +54,7 @@ class Tally:
 def batch(reader: Reader, seed: int, first: int, last: int, folder: Path, seconds: float) -> None:
     """Try the inputs `first` to `last`, at most for `seconds`, and write a line for each into the file `log` of `folder`; ends the process."""
     limit_memory()
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     seeds = reader.seeds()
     until = time.monotonic() + seconds
     with (folder / "log").open("w", buffering=1, encoding="utf-8") as log:

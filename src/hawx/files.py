@@ -135,7 +135,7 @@ def write_bytes(path: str | PathLike[str], content: bytes) -> None:
 
 def write_text(path: str | PathLike[str], content: str) -> None:
     """Write `content` as UTF-8, lines ended as they are: see `write_bytes`."""
-    write_bytes(path, content.encode())
+    write_bytes(path, content.encode("utf-8", "backslashreplace"))  # of names that no encoding has
 
 
 def make_folder(path: str | PathLike[str], what: str = "folder") -> Path:

@@ -6,6 +6,7 @@ One place that says which value of a file is not what was expected; readers of J
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
@@ -17,6 +18,7 @@ from hawx.errors import InputError
 
 LARGEST = 1 << 62
 """Magnitude of the largest whole number that is read."""
+_HALF = re.compile(r"\\[uU][dD][89a-fA-F]")
 VALUES = 1 << 23
 """Values that a JSON text holds at most: what they take in memory is bounded with them."""
 
@@ -35,13 +37,18 @@ def json_values(text: str, where: str, expected: str) -> Any:
     if text.count(",") + text.count("[") + text.count("{") > VALUES:
         raise InputError(f"{where} holds more than {VALUES:,} values; expected {expected}.")
     try:
-        return json.loads(text)
+        values = json.loads(text)
+        if _HALF.search(text):
+            json.dumps(values, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{where} holds half of a character; expected {expected}.") from None
     except json.JSONDecodeError as error:
         raise InputError(f"{where} is not JSON (line {error.lineno}: {error.msg}); expected {expected}.") from error
     except RecursionError:
         raise InputError(f"{where} is nested too deep; expected {expected}.") from None
     except ValueError:  # Python's limit of the digits of an integer
         raise InputError(f"{where} holds a whole number of thousands of digits; expected {expected}.") from None
+    return values
 
 
 def typed(kind: Any, value: Any, where: str) -> Any:

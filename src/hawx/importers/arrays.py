@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 from hawx.errors import InputError
 
+LEAST = 1 << 28
+"""Bytes that an archive of any size may unpack to."""
 MEMBERS = 1 << 20
 """Files that an archive holds at most."""
 
@@ -36,7 +38,7 @@ _MOST_AXES = 32
 
 def expansion(size: int) -> int:
     """Return how many bytes an archive of `size` bytes may unpack to."""
-    return max(1 << 28, 20 * size)
+    return max(LEAST, 20 * size)
 
 
 def check_expansion(total: int, size: int, where: str) -> None:
@@ -141,7 +143,7 @@ def read_array(data: bytes, where: str, expected: str) -> NDArray[Any]:
     header = data[start:end].decode("latin-1")
     kind, order, shape = (pattern.search(header) for pattern in (_DTYPE, _ORDER, _SHAPE))
     if end > len(data) or kind is None or order is None or shape is None:
-        said = _DESCRIBED.search(header)
+        said = _DESCRIBED.search(header) if kind is None else None
         held = f"it holds {said[1]}, not numbers" if said is not None else "its header describes no array of numbers"
         raise refused("it holds Python objects, which are never unpickled" if said is not None and said[1].endswith("O'") else held)
     sizes = tuple(int(size[:18]) for size in shape[1].replace(",", " ").split())

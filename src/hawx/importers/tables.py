@@ -46,7 +46,7 @@ _JSON_BYTES = 64 << 20
 
 def block_name(path: Path) -> str:
     """Return a block name made of the file's stem."""
-    return re.sub(r"[\s/\\]+", "_", path.stem) or "table"
+    return re.sub(r"[\s/\\]+", "_", "".join(c if c.isprintable() else " " for c in path.stem)) or "table"
 
 
 def _checked(array: Any, where: str) -> Numbers:
