@@ -279,7 +279,7 @@ DEEP = 20_000
         ("mul8u_few.v", GATES.replace("A[5] ^ B[5]", "~" * DEEP + "A[5]"), "nested more than 100 deep"),
         ("mul8u_few.v", GATES.replace("A[5] ^ B[5]", "^".join(["A[5]"] * DEEP)), "an expression of more than 200 operators, each on the result of"),
         ("mul8u_few.v", GATES.replace("A[5] ^ B[5]", "A[0] ? " * DEEP), "nested more than 100 deep"),
-        ("mul8u_few.v", GATES.replace("1'b1", "9" * 6000 + "'b1"), "' has too many bits; expected 1 to 64."),
+        ("mul8u_few.v", GATES.replace("1'b1", "9" * 6000 + "'b1"), "has too many bits; expected 1 to 64."),
         ("mul8s_few.c", C.replace("p >> 3", "p >> " + "9" * 6000), "is not usable; expected a C integer below 2^64."),
     ],
 )
