@@ -20,11 +20,13 @@ import torch
 from benchmarks.fuzz.readers import CELLS, GATES, READERS, C, _tar, write
 from safetensors.torch import save
 
+from hawx import bounds
 from hawx.errors import HawxError, InputError
-from hawx.importers import arrays, datasets, load_block, load_library
+from hawx.importers import datasets, load_block, load_library
 from hawx.importers.circuit import load_circuit
 from hawx.importers.datasets import load_dataset
 from hawx.importers.torch_export import load_pt2
+from hawx.networks.zoo import weights
 from hawx.settings import ExploreSettings, read_toml
 from hawx.store import SqliteStore
 from hawx.store.design import load_design
@@ -60,8 +62,11 @@ BOMB = bytes(3 << 20)
 
 
 def test_archives_that_unpack_to_far_more_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (arrays.expansion(0), arrays.expansion(1 << 30)) == (256 << 20, 20 << 30)
-    monkeypatch.setattr(arrays, "LEAST", 2 << 20)
+    assert (bounds.expansion(0), bounds.expansion(1 << 30)) == (256 << 20, 20 << 30)
+    monkeypatch.setattr(bounds, "LEAST", 2 << 20)
+    (tmp_path / "w.pt").write_bytes(zipped({"w/data.pkl": BOMB}))
+    with pytest.raises(InputError, match=r"^weights '.*w\.pt' of \d+ bytes unpacks to 3145728; expected at most 2097152: "):
+        weights.read(tmp_path / "w.pt")
     (tmp_path / "d.npz").write_bytes(zipped({"x.npy": BOMB}))
     expected = r" of \d+ bytes unpacks to 3145\d+; expected at most 2097152: 256 MB or 20 times its size\. Store it less compressed\.$"
     with pytest.raises(InputError, match=r"^data set '.*d\.npz'" + expected):

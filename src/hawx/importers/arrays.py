@@ -1,7 +1,6 @@
 """Archives and arrays in them, bounded before anything is unpacked: zip, gzip, npy. Nothing is unpickled, nothing is written.
 
-An archive may unpack to `expansion` of its size: 256 MB, or twenty times itself, whichever is more. Images and tables stay far below; a bomb
-does not. Of an array the header is read by a grammar of its own, which knows numbers alone, and its size is held against what follows it.
+How much an archive may unpack to is said in `hawx.bounds`. Of an array the header is read by a grammar of its own, which knows numbers alone, and its size is held against what follows it.
 """
 
 from __future__ import annotations
@@ -19,12 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hawx.bounds import check_expansion, check_members, expansion
 from hawx.errors import InputError
-
-LEAST = 1 << 28
-"""Bytes that an archive of any size may unpack to."""
-MEMBERS = 1 << 20
-"""Files that an archive holds at most."""
 
 DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError, LookupError)
 """What zipfile raises on damaged bytes, unknown methods and encryption."""
@@ -34,19 +29,6 @@ _DESCRIBED = re.compile(r"'descr' ?: ?('[^']{1,20}')")
 _ORDER = re.compile(r"'fortran_order' ?: ?(True|False) ?,")
 _SHAPE = re.compile(r"'shape' ?: ?\(([\d, ]*)\)", re.ASCII)
 _MOST_AXES = 32
-
-
-def expansion(size: int) -> int:
-    """Return how many bytes an archive of `size` bytes may unpack to."""
-    return max(LEAST, 20 * size)
-
-
-def check_expansion(total: int, size: int, where: str) -> None:
-    """Raise `InputError` where an archive of `size` bytes would unpack to more than `expansion` says."""
-    if total > expansion(size):
-        raise InputError(
-            f"{where} of {size} bytes unpacks to {total}; expected at most {expansion(size)}: 256 MB or 20 times its size. Store it less compressed."
-        )
 
 
 def zip_members(source: Path | bytes, where: str, expected: str, *, most: int | None = None) -> Iterator[tuple[str, bytes]]:
@@ -89,14 +71,6 @@ def zip_names(path: Path, where: str, expected: str) -> list[str]:
         raise InputError(
             f"{where} is not a readable archive ({type(error).__name__}: {error}); expected {expected}. Is the file truncated?"
         ) from error
-
-
-def check_members(archive: zipfile.ZipFile, size: int, where: str) -> None:
-    """Raise `InputError` where the members of a zip file of `size` bytes are too many or too large."""
-    members = archive.infolist()
-    if len(members) > MEMBERS:
-        raise InputError(f"{where} holds {len(members)} files; expected at most {MEMBERS}.")
-    check_expansion(sum(member.file_size for member in members), size, where)
 
 
 def gunzipped(data: bytes, where: str) -> bytes:

@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hawx.bounds import MEMBERS, check_expansion
 from hawx.errors import InputError, ToolMissingError
 from hawx.files import existing, read_bytes
-from hawx.importers.arrays import MEMBERS, check_expansion, gunzipped, npz_arrays
+from hawx.importers.arrays import gunzipped, npz_arrays
 from hawx.networks.datasets import Dataset, Labels, Pixels
 from hawx.networks.preprocessing import Preprocessing
 

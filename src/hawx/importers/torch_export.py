@@ -21,9 +21,10 @@ import torch
 from torch.export import ExportedProgram
 from torch.fx import GraphModule
 
+from hawx.bounds import check_members
 from hawx.errors import InputError
 from hawx.files import existing
-from hawx.importers.arrays import DAMAGED_ZIP, check_members
+from hawx.importers.arrays import DAMAGED_ZIP
 from hawx.networks.quantization.exporting import quiet
 from hawx.plain import json_values
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import zipfile
 from collections.abc import Mapping
 from os import PathLike, fspath
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from hawx.bounds import check_members
 from hawx.errors import InputError, ToolMissingError
 
 Weights = Mapping[str, Tensor]
@@ -29,7 +31,12 @@ def read(path: str | PathLike[str]) -> Weights:
     if not Path(name).is_file():
         raise InputError(f"weights {name!r} do not exist; expected a .safetensors file, or a .pt/.pth state dict.")
     try:
+        if not name.endswith(".safetensors") and zipfile.is_zipfile(name):
+            with zipfile.ZipFile(name) as archive:
+                check_members(archive, Path(name).stat().st_size, f"weights {name!r}")
         loaded = load_file(name) if name.endswith(".safetensors") else torch.load(name, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
     except Exception as error:  # PyTorch raises whatever its readers of archives, tensors and restricted pickles raise
         raise InputError(
             f"weights {name!r} cannot be read; expected safetensors, or a PyTorch state dict of tensors alone (code in checkpoints never runs). "
