@@ -1,6 +1,7 @@
 """Archives and arrays in them, bounded before anything is unpacked: zip, gzip, npy. Nothing is unpickled, nothing is written.
 
-How much an archive may unpack to is said in `hawx.bounds`. Of an array the header is read by a grammar of its own, which knows numbers alone, and its size is held against what follows it.
+How much an archive may unpack to is said in `hawx.bounds`. Of an array the header is read by a grammar of its own, which knows numbers alone,
+and its size is held against what follows it.
 """
 
 from __future__ import annotations
