@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PLACE = ROOT / "build" / "sanitize"
-TESTS = ("tests/kernels/test_binding.py", "tests/kernels/test_operations.py", "tests/kernels/test_evaluator.py", "tests/kernels/test_threads.py")
+TESTS = ("tests/kernels/test_binding.py", "tests/kernels/test_threads.py", "tests/kernels/test_evaluator.py")
 
 OPTIONS = {
     # Interpreter and PyTorch keep what they allocate, and pair allocators of their own; errors of our code end the process.
@@ -102,7 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sanitize", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--valgrind", action="store_true", help="the shipped extension under Valgrind, instead")
-    parser.add_argument("tests", nargs="*", default=list(TESTS), help="what pytest runs [default: the kernel tests that compare engines]")
+    said = "what pytest runs [default: binding, threads and evaluator; all of tests/kernels takes an hour]"
+    parser.add_argument("tests", nargs="*", default=list(TESTS), help=said)
     given = parser.parse_args(arguments)
     return valgrind() if given.valgrind else sanitized(given.tests)
 

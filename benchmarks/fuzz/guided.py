@@ -76,7 +76,7 @@ def main(name: str, inputs: int, seed: int, keep: Path, target: Path) -> None:
         (corpus / f"seed-{number}").write_bytes(pack(case))
     counts: Counter[str] = Counter()
     findings: dict[str, str] = {}
-    slowest = 0.0
+    slowest, calls = 0.0, 0
     limit_memory()
 
     def change(data: bytes, most: int, number: int) -> bytes:
@@ -88,11 +88,12 @@ def main(name: str, inputs: int, seed: int, keep: Path, target: Path) -> None:
         return pack(mutate(case or random.choice(seeds), seeds, random))[:most]
 
     def one(data: bytes) -> None:
-        nonlocal slowest
+        nonlocal slowest, calls
+        calls += 1
         try:
             case = unpack(data)
         except (ValueError, TypeError):
-            return
+            case = {}
         (keep / f"{name}-guided-input").write_bytes(data)
         began = time.monotonic()
         with place() as folder, limit_time():
@@ -104,7 +105,7 @@ def main(name: str, inputs: int, seed: int, keep: Path, target: Path) -> None:
             kept = keep / f"{name}-guided-{len(findings)}"
             write(case, kept)
             findings[said] = str(kept)
-        if counts.total() % 100 == 0 or counts.total() >= inputs:
+        if calls % 50 == 0 or calls >= inputs:
             target.write_text(json.dumps({"counts": counts, "findings": findings, "slowest": slowest}))
 
     most = max(len(pack(case)) for case in seeds) * 4 + 200_000

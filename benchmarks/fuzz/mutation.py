@@ -230,7 +230,7 @@ def _zip(data: bytes, donor: bytes, random: Random) -> bytes:
     with warnings.catch_warnings(), zipfile.ZipFile(buffer, "w", method) as archive:
         warnings.simplefilter("ignore")
         for member, content in members.items():
-            archive.writestr(member, content)
+            archive.writestr(zipfile.ZipInfo(member), content, method)  # of a fixed date: the same seed gives the same bytes
     packed = buffer.getvalue()
     return _bytes(packed, packed, random) if random.random() < 0.1 else packed
 
@@ -395,8 +395,8 @@ def _tar(data: bytes, donor: bytes, random: Random) -> bytes:
 def _gzip(data: bytes, donor: bytes, random: Random) -> bytes:
     plain = gzip.decompress(data)
     if random.random() < 0.1:
-        return gzip.compress(bytes(1 << 22) * random.choice((1, 20)), 1)
-    return gzip.compress(changed("", plain, donor, random), 1)
+        return gzip.compress(bytes(1 << 22) * random.choice((1, 20)), 1, mtime=0)
+    return gzip.compress(changed("", plain, donor, random), 1, mtime=0)
 
 
 def _ends(*suffixes: str) -> Callable[[str, bytes], bool]:

@@ -43,7 +43,7 @@ NAMES = (
     "-2",
     "'quoted",
     'a,b;"c"',
-    "two\nlines\r\nand\x0bmore\u2028",
+    "two\nlines\r\nand\x0bmore\u2028here",
     "../../etc/passwd",
     "$(touch pwned)`touch pwned`;#",
     "evil\u202egnp.exe",
@@ -129,7 +129,9 @@ def test_terminals_are_not_driven(result: Result, capsys: pytest.CaptureFixture[
     recommended = recommend(result)
     out(*front_lines(result, recommended), *recommended_lines(result, recommended), *score_lines(result.scores))
     out(f"{result.network['name']} on {result.accelerator['name']}, {ESCAPE}", *NAMES)
-    out(*table(["block", "what"], [[name, name] for name in NAMES]))
+    shown = table(["block", "what"], [[name, name] for name in NAMES], left=1)
+    assert len({len(line) for line in shown[1:]}) == 1, "aligned: as wide as what is shown"
+    out(*shown)
     say(NAMES[2])
     print_json({"names": NAMES, "half": "\ud800"})
     printed = "".join(capsys.readouterr())

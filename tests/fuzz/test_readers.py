@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import time
+import warnings
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 from benchmarks.fuzz import __main__ as fuzz
 from benchmarks.fuzz import guided, trial
 from benchmarks.fuzz.mutation import NUMBERS, ODDITIES, changed, mutate
-from benchmarks.fuzz.readers import READERS, Reader
+from benchmarks.fuzz.readers import GATES, READERS, C, Reader, _idx, write
 from benchmarks.fuzz.trial import READ, REFUSED, attempt, place
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -58,10 +64,6 @@ def test_mutations_change_files_and_repeat(name: str) -> None:
 
 def test_archives_stay_whole_where_a_member_is_changed() -> None:
     """Otherwise nothing behind their checksums would ever be tried."""
-    import io
-    import zipfile
-    import zlib
-
     data = READERS["images-npz"].seeds()[0]["d.npz"]
     whole = 0
     for number in range(60):
@@ -72,6 +74,22 @@ def test_archives_stay_whole_where_a_member_is_changed() -> None:
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError):
             pass
     assert whole > 30
+
+
+def npz(**arrays: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def network(**changes: Any) -> bytes:
+    """Return a saved network with another header."""
+    data = READERS["network"].seeds()[0]["n.safetensors"]
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    header["__metadata__"]["hawx"] = json.dumps({**json.loads(header["__metadata__"]["hawx"]), **changes})
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + data[8 + size :]
 
 
 def broken(read: Callable[[Path], object]) -> Reader:
@@ -143,3 +161,78 @@ def test_a_case_travels_as_bytes() -> None:
     case = {"a/b.txt": b"\x00\xff", "c": b"", "d.json": b"{}"}
     assert guided.unpack(guided.pack(case)) == case
     assert all(isinstance(text, str) for text in (*NUMBERS, *ODDITIES))
+
+
+IDX = {"t10k-images-idx3-ubyte": _idx(3, 5, 5), "t10k-labels-idx1-ubyte": _idx(4)}
+PACKED = {"data": np.zeros(9, np.uint8), "offsets": np.array([0, 5, 9]), "labels": np.array([0, 1])}
+SAVED = {"schema": "hawx.library", "version": 1, "blocks": [{"name": [], "formats": ["s8"], "sha256": "", "costs": 0.5}]}
+IMAGES, ZEROS = np.zeros((2, 4, 4), np.uint8), np.zeros((256, 256), int)
+ODD_STEP = {"step": "glue", "output": "x", "op": "add.Tensor", "args": [{}], "kwargs": []}
+DATABASE = READERS["measurements"].seeds()[1]["run.sqlite"]
+
+
+def header(cell: str) -> dict[str, bytes]:
+    """Return an AdaPT header of one number."""
+    return {"t.h": ("int t[256][256] = {" + ", ".join(["{" + ", ".join([cell] * 256) + "}"] * 256) + "};").encode()}
+
+
+def described(text: str) -> dict[str, bytes]:
+    return {"lib.npz": npz(a=ZEROS), "lib.json": text.encode()}
+
+
+FOUND: list[tuple[str, dict[str, bytes], str]] = [
+    ("verilog", {"mul8u_few.v": GATES.replace("0.030 mW", "0.+30 mW").encode()}, READ),
+    ("c", {"mul8s_few.c": C.replace("// MSE = 23", "// WCE = --..5").encode()}, READ),
+    ("c-header", header(str(1 << 70)), " spans "),
+    ("c-header", header("9" * 50), "which is not an integer; expected 256 rows of 256 integers."),
+    ("csv", {"t.csv": "\n".join([",".join([str(-(1 << 70))] * 256)] * 256).encode()}, " spans "),
+    ("liberty", {"cells.lib": gzip.compress(bytes(65 << 20), 1)}, "unpacks to more than 64 MB"),
+    ("library", described(json.dumps(SAVED)), "blocks[0].name is list; expected a text."),
+    ("library", described('{"blocks": {"a": [1]}}'), "block 'a' is list; expected a table with"),
+    ("library", described('{"blocks": {"a": {"published": {"area_um2": "x"}}}}'), "published area_um2 is 'x'; expected a number."),
+    ("images-npz", {"d.npz": npz(**PACKED | {"offsets": np.array([0, 50, 9])})}, "whole numbers that rise, one more than labels"),
+    ("images-npz", {"d.npz": npz(**PACKED | {"offsets": np.array([0.0, 5.0, 9.0])})}, "expected uint8 data and whole numbers"),
+    ("images-npz", {"d.npz": npz(images=IMAGES, labels=np.array(["a", "b"]))}, "it holds '<U1', not numbers"),
+    ("images-npz", {"d.npz": npz(images=IMAGES[:1], labels=np.array([1 << 40]))}, "expected class indices below 1,048,576"),
+    ("images-npz", {"d.npz": npz(images=IMAGES, labels=np.array([1]))}, "has 2 images and 1 labels; expected one label per image."),
+    ("mnist", IDX, "has 3 images and 4 labels; expected one label per image."),
+    ("mnist", {"t10k-images-idx3-ubyte.gz": gzip.compress(_idx(3, 5, 5))[:-9]}, "it is cut off; expected whole gzip data"),
+    ("images-folder", {"images/" + "9" * 30 + "_a.png": b""}, "has no class; expected one sub-folder per class"),
+    ("images-tar", {"images.tar": READERS["images-tar"].seeds()[1]["images.tar"][:-150]}, "is a damaged archive ("),
+    ("accelerator", {"a.toml": b"kind = {a = 1}"}, "unknown accelerator kind \"{'a': 1}\""),
+    ("accelerator", {"a.toml": b"a = " + b"[" * 9000}, "is nested too deep"),
+    ("settings", {"s.toml": b'library = ["' + b"x" * 5000 + b'"]'}, "cannot be used (File name too long)"),
+    ("measurements", {"run.sqlite": DATABASE.replace(b"blocks TEXT", b"bl\xffcks TEXT")}, "expected a SQLite file."),
+    ("weights-safetensors", {"w.safetensors": b"\xff" * 40}, "cannot be read; expected safetensors"),
+    ("network", {"n.safetensors": network(steps=[ODD_STEP])}, "steps[0] has an argument {}; expected a ref, dtype or number."),
+    ("network", {"n.safetensors": network(output="nowhere")}, "returns 'nowhere', which no step computes"),
+    ("network", {"n.safetensors": network(classes=11)}, "expected float32 logits of 11 classes"),
+    ("network", {"n.safetensors": network(input_shape=[1, 28])}, "input_shape is list; expected a list of 3."),
+]
+"""What was found: reader, files, and what is said of them since."""
+
+
+@pytest.mark.parametrize(("name", "case", "said"), FOUND, ids=[f"{name}-{number}" for number, (name, *_) in enumerate(FOUND)])
+def test_what_was_found_stays_fixed(name: str, case: dict[str, bytes], said: str, tmp_path: Path) -> None:
+    write(case, tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if said == READ:
+            READERS[name].read(tmp_path)
+            return
+        with pytest.raises(InputError) as caught:
+            READERS[name].read(tmp_path)
+    assert said in str(caught.value)
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """In every place that an ONNX file has one: protobuf hands it out as bytes."""
+    data = READERS["onnx"].seeds()[0]["n.onnx"]
+    refused = 0
+    for name in (b"conv", b"strides", b"Flatten", b"x"):
+        at = data.index(name)
+        refused += 1
+        (tmp_path / "n.onnx").write_bytes(data[:at] + b"\xff" * len(name) + data[at + len(name) :])
+        with pytest.raises(InputError, match=r"^network '.*n\.onnx' .*; expected .*\.$"):
+            READERS["onnx"].read(tmp_path)
+    assert refused == 4

@@ -48,7 +48,7 @@ def accelerator_from_dict(values: Mapping[str, Any], *, where: str = "accelerato
     kind = rest.pop("kind", None)
     if kind is None:
         raise InputError(f"{where} has no 'kind'; expected one of: {', '.join(_KINDS)}.")
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise UnknownNameError("accelerator kind", str(kind), _KINDS, f"({where})")
     cls = _KINDS[kind]
     types = {field.name: str(field.type) for field in fields(cls)}

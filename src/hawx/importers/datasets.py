@@ -83,6 +83,8 @@ def load_dataset(
             f"data set {str(source)!r} has an unknown form; expected .npz, a folder or .tar of images, MNIST's files or CIFAR-10's binary archive. "
             "CIFAR-10's pickled archive is never loaded."
         )
+    if len(images) != len(labels):
+        raise InputError(f"data set {str(source)!r} has {len(images)} images and {len(labels)} labels; expected one label per image.")
     chosen = _spread(len(labels), limit)
     images, labels = images[chosen], labels[chosen]
     if not len(labels):
@@ -117,8 +119,6 @@ def _npz(source: Path, part: str, preprocessing: Preprocessing | None, limit: in
         return _packed(images, labels, arrays["offsets"], where, preprocessing, limit)
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
         raise InputError(f"images of {where} have shape {images.shape}, dtype {images.dtype}; expected uint8 (N, C, H, W) or (N, H, W, C).")
-    if len(images) != len(labels):
-        raise InputError(f"{where} has {len(images)} images and {len(labels)} labels; expected one label per image.")
     return _channels_first(images), labels
 
 
