@@ -46,13 +46,22 @@ hawx::Codes parse_codes(const Bytes& x) {
   return {static_cast<const std::uint8_t*>(x.data()), {x.stride(0), x.stride(1), x.stride(2), x.stride(3)}, static_cast<std::uint8_t>(is_signed ? 128 : 0)};
 }
 
-hawx::Shape parse_shape(const Bytes& x, const Window& w, const Pair& out) {
+constexpr std::int64_t kMostTaps = 1 << 16, kMostChannels = 1 << 24, kMostProducts = 1024, kMostField = std::int64_t{1} << 31;
+
+void check_window(const Window& w) {
   for (int i = 0; i < 2; ++i) {
-    require(w.kernel[i] >= 1 && w.stride[i] >= 1 && w.dilation[i] >= 1 && w.origin[i] >= 0 && out[i] >= 1, "window: expected positive sizes");
-    require(w.kernel[i] < 1 << 12 && w.stride[i] < 1 << 12 && w.dilation[i] < 1 << 12 && w.origin[i] < 1 << 12 && out[i] < 1 << 20, "window: sizes are too large");
+    require(w.kernel[i] >= 1 && w.stride[i] >= 1 && w.dilation[i] >= 1 && w.origin[i] >= 0, "window: expected positive sizes");
+    require(w.kernel[i] < 1 << 12 && w.stride[i] < 1 << 12 && w.dilation[i] < 1 << 12 && w.origin[i] < 1 << 12, "window: sizes are too large");
   }
+  require(w.kernel[0] * w.kernel[1] <= kMostTaps, "window: expected at most 65536 positions");
+}
+
+hawx::Shape parse_shape(const Bytes& x, const Window& w, const Pair& out) {
+  check_window(w);
+  for (int i = 0; i < 2; ++i) require(out[i] >= 1 && out[i] < 1 << 20, "out: expected 1..1048575 rows and columns");
   const auto size = [&](int i) { return static_cast<std::int64_t>(x.shape(i)); };
   require(size(1) >= 1 && size(2) >= 1 && size(3) >= 1, "codes: expected non-empty images");
+  require(size(1) < kMostChannels && size(2) < 1 << 20 && size(3) < 1 << 20, "codes: expected fewer than 16777216 channels and 1048576 rows and columns");
   return {size(0), size(1), size(2), size(3), {w.kernel[0], w.kernel[1]}, {w.stride[0], w.stride[1]}, {w.origin[0], w.origin[1]},
           {w.dilation[0], w.dilation[1]}, {out[0], out[1]}, w.pad};
 }
@@ -112,6 +121,13 @@ hawx::Tables parse_tables(const std::vector<Rows>& rows, const std::vector<Plane
   return parsed;
 }
 
+// What one output row reads is laid out at once: a window may not reach over more than memory holds.
+void check_reach(const Job& job, std::int64_t bytes) {
+  const hawx::Shape& s = job.shape;
+  const auto rows = (s.kernel[0] - 1) * s.dilation[0] + 1, columns = (s.out[1] - 1) * s.stride[1] + (s.kernel[1] - 1) * s.dilation[1] + 1;
+  require(rows * columns <= kMostField / (bytes * s.channels), "window: reaches over more than 2 GB of operands");
+}
+
 void check_channels(const In<std::int32_t, 1>& channels, const Job& job) {
   require(static_cast<int>(channels.shape(0)) == job.filters, "channels: expected one per filter");
   for (int i = 0; i < job.filters; ++i) require(channels.data()[i] >= 0 && channels.data()[i] < job.shape.channels, "channels: index out of range");
@@ -121,6 +137,7 @@ template <class T>
 void conv_factored(const hawx::Kernels& k, const Bytes& x, const Window& window, const In<T, 2>& map, const In<hawx::Weight<T>, 1>& panels, const Finish& finish, int threads) {
   const Job job = parse(k, x, window, finish, threads);
   const auto parsed = parse_map<T>(map);
+  check_reach(job, parsed.products * sizeof(T));
   require(sizeof(T) > 1 || k.gemm_bytes != nullptr, "map: this target has no dot product of bytes");
   require(static_cast<std::int64_t>(panels.shape(0)) == hawx::panel_size<T>(k, job.shape, parsed.products, job.filters), "panels: packed for another shape or target");
   const nb::gil_scoped_release release;
@@ -132,6 +149,7 @@ void conv_residual(const hawx::Kernels& k, const Bytes& x, const Window& window,
                    const Finish& finish, int threads) {
   const Job job = parse(k, x, window, finish, threads);
   const auto parsed = parse_map<std::uint8_t>(map);
+  check_reach(job, parsed.products);
   require(k.gemm_bytes != nullptr, "map: this target has no dot product of bytes");
   require(static_cast<std::int64_t>(panels.shape(0)) == hawx::panel_size<std::uint8_t>(k, job.shape, parsed.products, job.filters),
           "panels: packed for another shape or target");
@@ -157,6 +175,7 @@ void conv_table(const hawx::Kernels& k, const Bytes& x, const Window& window, co
                 const In<std::uint8_t, 2>& weights, bool stationary, const Finish& finish, int threads) {
   const Job job = parse(k, x, window, finish, threads);
   const auto tables = parse_tables(rows, planes, of, job.filters);
+  check_reach(job, 1);
   require(static_cast<int>(weights.shape(0)) == job.filters, "weights: expected one row per filter");
   require(static_cast<std::int64_t>(weights.shape(1)) == job.shape.taps() * job.shape.channels, "weights: expected kernel positions times channels");
   const nb::gil_scoped_release release;
@@ -168,6 +187,7 @@ void depthwise_factored(const hawx::Kernels& k, const Bytes& x, const Window& wi
                         const In<std::int32_t, 1>& channels, const Finish& finish, int threads) {
   const Job job = parse(k, x, window, finish, threads);
   const auto parsed = parse_map<std::int16_t>(map);
+  check_reach(job, parsed.products * 2);
   check_channels(channels, job);
   require(parsed.products % 2 == 0, "map: expected an even number of products");
   require(static_cast<std::int64_t>(weights.shape(0)) == job.shape.taps(), "weights: expected one row per kernel position");
@@ -182,6 +202,7 @@ void depthwise_lookup(const hawx::Kernels& k, const Bytes& x, const Window& wind
                       const In<std::uint8_t, 2>& weights, const In<std::int32_t, 1>& channels, const Finish& finish, int threads) {
   const Job job = parse(k, x, window, finish, threads);
   const auto tables = parse_tables(rows, planes, of, job.filters);
+  check_reach(job, 1);
   check_channels(channels, job);
   require(static_cast<int>(weights.shape(0)) == job.filters && static_cast<std::int64_t>(weights.shape(1)) == job.shape.taps(), "weights: expected (filters, positions)");
   const nb::gil_scoped_release release;
@@ -194,7 +215,9 @@ hawx::Shape packing_shape(const Window& w, std::int64_t channels) {
 }
 
 std::int64_t panel_size(const hawx::Kernels& k, const Window& window, std::int64_t channels, int products, int filters, bool bytes) {
+  check_window(window);
   require(channels >= 1 && products >= 1 && filters >= 1, "panels: expected positive sizes");
+  require(channels < kMostChannels && products <= kMostProducts && filters < kMostChannels, "panels: sizes are too large");
   const auto size = bytes ? hawx::panel_size<std::uint8_t> : hawx::panel_size<std::int16_t>;
   return size(k, packing_shape(window, channels), products, filters);
 }
@@ -220,13 +243,14 @@ void gather_gemm(const In<std::uint8_t, 2>& a, const In<std::uint8_t, 2>& w, con
 }  // namespace
 
 NB_MODULE(_native, m) {
+  // No array is converted: a copy of another type would hide a mistake, and what is written into a copy is lost.
   nb::set_leak_warnings(false);  // packed weights are cached for the life of the process, on threads that may outlive the interpreter's last collection
   m.doc() = "HAWX kernels: exact integer convolutions under approximate products. Use hawx.emulate, not this module.";
   nb::class_<Window>(m, "Window")
       .def(nb::init<Pair, Pair, Pair, Pair, std::uint8_t>(), nb::kw_only(), nb::arg("kernel"), nb::arg("stride"), nb::arg("origin"), nb::arg("dilation"), nb::arg("pad"));
   nb::class_<Finish>(m, "Finish")
-      .def(nb::init<In<std::int32_t, 1>, In<std::int32_t, 1>, In<float, 1>, float, float, float, float, Out>(), nb::kw_only(), nb::arg("filters"), nb::arg("constant"),
-           nb::arg("scale"), nb::arg("inverse"), nb::arg("zero_point"), nb::arg("low"), nb::arg("high"), nb::arg("out"));
+      .def(nb::init<In<std::int32_t, 1>, In<std::int32_t, 1>, In<float, 1>, float, float, float, float, Out>(), nb::kw_only(), nb::arg("filters").noconvert(),
+           nb::arg("constant").noconvert(), nb::arg("scale").noconvert(), nb::arg("inverse"), nb::arg("zero_point"), nb::arg("low"), nb::arg("high"), nb::arg("out").noconvert());
   m.attr("CLASS_COLUMNS") = hawx::kClassColumns;
   m.attr("DEPTHWISE_COLUMNS") = hawx::kDepthwiseColumns;
   m.attr("TABLE_PIXELS") = hawx::kTablePixels;
@@ -238,21 +262,21 @@ NB_MODULE(_native, m) {
       .def_prop_ro("has_byte_products", [](const hawx::Kernels& k) { return k.gemm_bytes != nullptr; })
       .def("panel_size", &panel_size, nb::arg("window"), nb::arg("channels"), nb::arg("products"), nb::arg("filters"), nb::arg("bytes"));
   const auto def_factored = [&]<class T>(T) {
-    kernels.def("pack", &pack<T>, nb::arg("window"), nb::arg("channels"), nb::arg("products"), nb::arg("factors").noconvert(), nb::arg("panels"));
+    kernels.def("pack", &pack<T>, nb::arg("window"), nb::arg("channels"), nb::arg("products"), nb::arg("factors").noconvert(), nb::arg("panels").noconvert());
     kernels.def("conv_factored", &conv_factored<T>, nb::arg("codes"), nb::arg("window"), nb::arg("map").noconvert(), nb::arg("panels").noconvert(), nb::arg("finish"),
                 nb::arg("threads"));
   };
   def_factored(std::int16_t{});
   def_factored(std::uint8_t{});
-  kernels.def("conv_residual", &conv_residual, nb::arg("codes"), nb::arg("window"), nb::arg("map").noconvert(), nb::arg("panels").noconvert(), nb::arg("classes"),
-              nb::arg("tables"), nb::arg("weights"), nb::arg("group"), nb::arg("unit"), nb::arg("longest"), nb::arg("finish"), nb::arg("threads"));
-  kernels.def("conv_table", &conv_table, nb::arg("codes"), nb::arg("window"), nb::arg("rows"), nb::arg("planes"), nb::arg("of"), nb::arg("weights"),
-              nb::arg("stationary"), nb::arg("finish"), nb::arg("threads"));
-  kernels.def("depthwise_factored", &depthwise_factored, nb::arg("codes"), nb::arg("window"), nb::arg("map"), nb::arg("weights"), nb::arg("channels"),
+  kernels.def("conv_residual", &conv_residual, nb::arg("codes"), nb::arg("window"), nb::arg("map").noconvert(), nb::arg("panels").noconvert(), nb::arg("classes").noconvert(),
+              nb::arg("tables").noconvert(), nb::arg("weights").noconvert(), nb::arg("group"), nb::arg("unit"), nb::arg("longest"), nb::arg("finish"), nb::arg("threads"));
+  kernels.def("conv_table", &conv_table, nb::arg("codes"), nb::arg("window"), nb::arg("rows").noconvert(), nb::arg("planes").noconvert(), nb::arg("of").noconvert(),
+              nb::arg("weights").noconvert(), nb::arg("stationary"), nb::arg("finish"), nb::arg("threads"));
+  kernels.def("depthwise_factored", &depthwise_factored, nb::arg("codes"), nb::arg("window"), nb::arg("map").noconvert(), nb::arg("weights").noconvert(), nb::arg("channels").noconvert(),
               nb::arg("finish"), nb::arg("threads"));
-  kernels.def("depthwise_lookup", &depthwise_lookup, nb::arg("codes"), nb::arg("window"), nb::arg("rows"), nb::arg("planes"), nb::arg("of"),
-              nb::arg("weights"), nb::arg("channels"), nb::arg("finish"), nb::arg("threads"));
+  kernels.def("depthwise_lookup", &depthwise_lookup, nb::arg("codes"), nb::arg("window"), nb::arg("rows").noconvert(), nb::arg("planes").noconvert(), nb::arg("of").noconvert(),
+              nb::arg("weights").noconvert(), nb::arg("channels").noconvert(), nb::arg("finish"), nb::arg("threads"));
   m.def("tiers", &hawx::tiers, nb::rv_policy::reference, "All tiers that were compiled, worst first.");
   m.def("gather_available", &hawx::gather_available);
-  m.def("gather_gemm", &gather_gemm, nb::arg("a"), nb::arg("w"), nb::arg("table"), nb::arg("out"));
+  m.def("gather_gemm", &gather_gemm, nb::arg("a").noconvert(), nb::arg("w").noconvert(), nb::arg("table").noconvert(), nb::arg("out").noconvert());
 }

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -55,7 +56,11 @@ void parallel(std::int64_t count, int threads, const Work& work) {
     }
   };
   std::vector<std::thread> helpers;
-  for (std::int64_t i = 1; i < std::min<std::int64_t>(threads, count); ++i) helpers.emplace_back(guarded);
+  try {
+    for (std::int64_t i = 1; i < std::min<std::int64_t>(threads, count); ++i) helpers.emplace_back(guarded);
+  } catch (const std::system_error&) {
+    // No more threads to be had: those that there are do all of the work.
+  }
   guarded();
   for (auto& helper : helpers) helper.join();
   if (failure) std::rethrow_exception(failure);

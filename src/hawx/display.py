@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from time import perf_counter
 from typing import TYPE_CHECKING, TextIO
 
+from hawx.errors import printable
 from hawx.progress import Progress, SilentProgress
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class LineProgress:
         self._began = perf_counter()
 
     def _line(self, text: str) -> None:
-        print(f"hawx {perf_counter() - self._began:8.1f} s  {text}", file=self._stream, flush=True)
+        print(f"hawx {perf_counter() - self._began:8.1f} s  {printable(text)}", file=self._stream, flush=True)
 
     def stage(self, name: str, total: int | None = None) -> None:
         self._line(f"{name} (up to {total} steps)" if total else name)
@@ -76,11 +77,11 @@ def bars() -> Iterator[BarProgress]:
 
     columns = (
         SpinnerColumn(finished_text="✓"),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[said]}"),
+        TextColumn("{task.fields[said]}", markup=False),
     )
     with Bars(*columns, console=Console(stderr=True), transient=False) as live:
         progress = BarProgress(live)
@@ -106,7 +107,7 @@ class BarProgress:
             self._live.advance(self._task, steps)
 
     def note(self, text: str) -> None:
-        self._live.console.print(" ".join(text.split()), markup=False, highlight=False)
+        self._live.console.print(printable(" ".join(text.split())), markup=False, highlight=False)
 
     def measured(self, design: Design) -> None:
         if self._task is not None and design.search is not None:

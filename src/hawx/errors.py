@@ -5,9 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LONGEST = 1000
+"""Characters of an error's text: a value that is longer is shown by both of its ends."""
+
+
+def printable(text: str) -> str:
+    """Return `text` as one line that a terminal shows as it is: line breaks become blanks, other control characters their escapes.
+
+    Names come from files, and a file may be hostile: what is printed can neither forge a line, nor drive a terminal, nor fail to be encoded.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\u202f" else " " if c.isspace() else repr(c)[1:-1] for c in text)
+
+
+def one_line(text: str) -> str:
+    """Return `text` as an error shows it: printable, and what is too long without its middle."""
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
+    return printable(text)
+
 
 class HawxError(Exception):
-    """Root of every error that HAWX raises on purpose."""
+    """Root of every error that HAWX raises on purpose. Its text is one printable line, whatever the values that it names."""
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class InputError(HawxError, ValueError):
@@ -29,7 +52,7 @@ class UnknownNameError(InputError, KeyError):
         super().__init__(" ".join(filter(None, [f"unknown {kind} {name!r};", expected, hint])))
 
     def __str__(self) -> str:  # KeyError would print the repr of the message
-        return str(self.args[0])
+        return one_line(str(self.args[0]))
 
 
 class ToolMissingError(HawxError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
@@ -13,8 +14,10 @@ from typing import Any
 
 from hawx.errors import InputError
 
-TEXT_BYTES = 1 << 30
+TEXT_BYTES = 1 << 28
 """Largest plausible text file."""
+TOML_BYTES = 1 << 20
+"""Largest plausible file of settings."""
 
 
 def present(path: Path) -> bool:
@@ -86,6 +89,23 @@ def read_text(path: Path, what: str, *, most: int = TEXT_BYTES, least: int = 1) 
         raise InputError(f"{what} {str(path)!r} line {line} is not UTF-8 text; expected a text file.") from error
 
 
+def read_values(path: Path, what: str) -> dict[str, Any]:
+    """Return the keys and values of a TOML file, unchecked.
+
+    Raises:
+        InputError: the file is missing, larger than `TOML_BYTES`, or is not TOML; names the line.
+    """
+    text = read_text(path, what, most=TOML_BYTES, least=0)
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{what} {str(path)!r} is not TOML: {error}.") from None
+    except RecursionError:
+        raise InputError(f"{what} {str(path)!r} is nested too deep; expected keys and values.") from None
+    except ValueError:  # Python's limit of the digits of an integer
+        raise InputError(f"{what} {str(path)!r} holds a whole number of thousands of digits; expected settings.") from None
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a draft beside `path` to write; it takes the place of `path` at the end, on disk and whole, and is gone after an error."""
@@ -115,7 +135,7 @@ def write_bytes(path: str | PathLike[str], content: bytes) -> None:
 
 def write_text(path: str | PathLike[str], content: str) -> None:
     """Write `content` as UTF-8, lines ended as they are: see `write_bytes`."""
-    write_bytes(path, content.encode())
+    write_bytes(path, content.encode("utf-8", "backslashreplace"))  # of names that no encoding has
 
 
 def make_folder(path: str | PathLike[str], what: str = "folder") -> Path:
@@ -144,7 +164,7 @@ def read_cached(path: Path) -> dict[str, Any] | None:
     """Return the JSON object that `write_cached` kept, or None; a damaged file counts as absent."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return values if isinstance(values, dict) else None
 

@@ -10,7 +10,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "hawx"
 
-VOCABULARY = {"errors", "formats", "units", "estimates", "pareto", "wiring", "runner", "notebook"}
+VOCABULARY = {"bounds", "errors", "formats", "notebook", "pareto", "plain", "runner", "estimates", "units", "wiring"}
 STAGES = ["report", "results", "rtl", "verify", "finetuning", "search", "predict", "score", "recover", "profile", "emulate", "networks"]
 FOUNDATION = {"designs", "accelerators", "blocks"}
 TOLD = {"progress"}  # speaks of designs, and every stage may speak to it

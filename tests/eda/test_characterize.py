@@ -136,8 +136,13 @@ def test_no_name_reaches_a_shell(tmp_path, monkeypatch):
     ):
         characterize(hostile, top="star; touch pwned")
     escaped = Path("escaped.v")
-    escaped.write_text(STAR.replace("module star", 'module \\star;touch${IFS}pwned;" '))
+    escaped.write_text(STAR.replace("module star", "module \\star;touch${IFS}pwned; "))
     assert characterize(escaped).block.is_exact
+    escaped.write_text(STAR.replace("module star", 'module \\star;touch${IFS}pwned;" '))
+    with pytest.raises(
+        InputError, match=r"^'escaped\.v' line \d+: the name '.*' holds a quote or a comment, which no multiplier needs; expected .*\.$"
+    ):
+        characterize(escaped)
     assert not list(tmp_path.rglob("pwned*"))
 
 

@@ -66,11 +66,11 @@ def saved(folder: Path) -> tuple[Path, dict]:
         (lambda d: d.update(schema="x"), r"^'.*mine\.json' has schema 'x'; expected 'hawx\.library'\.$"),
         (
             lambda d: d["blocks"][0].pop("formats"),
-            r"^'.*mine\.json' has a block without usable name, formats, sha256 or costs \('formats'\); expected a file written by save_library\.$",
+            r"^'.*mine\.json' blocks\[0\] has no 'formats'; expected a table with name, formats, sha256, costs, provenance\.$",
         ),
         (
             lambda d: d["blocks"][0].update(costs=[{"price": 1}]),
-            r"^'.*mine\.json' has a block without usable .*; expected a file written by save_library\.$",
+            r"^'.*mine\.json' blocks\[0\]\.costs\[0\] has no 'technology'; expected a table with technology, area_um2, .*\.$",
         ),
         (lambda d: d.update(blocks=[]), r"^'.*mine\.json' describes no blocks; expected at least one\.$"),
     ],

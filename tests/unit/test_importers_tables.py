@@ -117,7 +117,7 @@ def with_entry(value: float) -> np.ndarray:
         (with_entry(0.5), r"has 0.5 at [3, 4]; expected integers."),
         (with_entry(1 << 25).astype(int), r"spans -16264..33554432; expected products of 8-bit operands, at most 2^24 in magnitude."),
         (np.zeros((256, 256), complex), None),
-        (np.full((256, 256), "1"), r"has dtype <U1; expected integers."),
+        (np.full((256, 256), "1"), r"is not a readable npy file (it holds '<U1', not numbers); expected a (256, 256) integer array saved by numpy."),
     ],
 )
 def test_wrong_arrays_are_refused(tmp_path, array, message):
@@ -137,7 +137,9 @@ def test_a_pickled_npy_is_never_unpickled(tmp_path):
             return (os.mkdir, (str(tmp_path / "exploded"),))
 
     np.save(tmp_path / "t.npy", np.array([Bomb()], dtype=object), allow_pickle=True)
-    with pytest.raises(InputError, match=r"^table '.*t\.npy' is not a readable npy table \(Object arrays cannot be loaded.*\); expected .*\.$"):
+    with pytest.raises(
+        InputError, match=r"^table '.*t\.npy' is not a readable npy file \(it holds Python objects, which are never unpickled\); expected .*\.$"
+    ):
         load_block(tmp_path / "t.npy")
     assert not (tmp_path / "exploded").exists()
 
@@ -147,7 +149,7 @@ def test_truncated_and_foreign_files_are_refused(tmp_path):
     whole = (tmp_path / "t.npy").read_bytes()
     (tmp_path / "t.npy").write_bytes(whole[:5000])
     with pytest.raises(
-        InputError, match=r"^table '.*t\.npy' is not a readable npy table \(.*\); expected a \(256, 256\) integer array saved by numpy\.$"
+        InputError, match=r"^table '.*t\.npy' is not a readable npy file \(.*\); expected a \(256, 256\) integer array saved by numpy\.$"
     ):
         load_block(tmp_path / "t.npy")
     (tmp_path / "t.bin").write_bytes(b"\0" * 131071)
@@ -173,7 +175,9 @@ def test_truncated_and_foreign_files_are_refused(tmp_path):
         load_block(tmp_path / "t.v")
     (tmp_path / "t.npz").write_bytes(b"PK\x03\x04 nonsense")
     (tmp_path / "t.json").write_text('{"blocks": {}}')
-    with pytest.raises(InputError, match=r"^'.*t\.npz' is not a readable npz \(.*\); expected tables saved by numpy\. Is the file truncated\?$"):
+    with pytest.raises(
+        InputError, match=r"^'.*t\.npz' is not a readable archive \(.*\); expected an npz of tables saved by numpy\. Is the file truncated\?$"
+    ):
         load_block(tmp_path / "t.npz")
 
 
@@ -209,7 +213,7 @@ def test_described_tables_are_verified(tmp_path):
     with pytest.raises(InputError, match=r"^'.*lib\.json' gives block 'mul8s_a' formats \['s8'\]; expected two, such as \['s8', 's8'\]\.$"):
         load_block(described(tmp_path, formats=["s8"]))
     (tmp_path / "lib.json").write_text("{,")
-    with pytest.raises(InputError, match=r"^'.*lib\.json' line 1 is not JSON \(.*\); expected the description of 'lib\.npz'\.$"):
+    with pytest.raises(InputError, match=r"^'.*lib\.json' is not JSON \(line 1: .*\); expected the description of 'lib\.npz'\.$"):
         load_block(tmp_path / "lib.npz")
     (tmp_path / "lib.json").unlink()
     with pytest.raises(

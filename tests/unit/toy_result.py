@@ -79,8 +79,8 @@ def toy_result(*, granularity: str = "layer", seed: int = 0, max_drop: float | N
     scores = Scores(
         layers=tuple(LAYERS),
         blocks=names,
-        operator_mean=np.tile(mean, (5, 1)),
-        operator_std=np.tile(std, (5, 1)),
+        operator_mean=np.tile(mean, (len(LAYERS), 1)),
+        operator_std=np.tile(std, (len(LAYERS), 1)),
         layer_drop=drops,
         layer_margin=-matrix,
         images=2000,

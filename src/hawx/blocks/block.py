@@ -77,8 +77,8 @@ class Block:
         Raises:
             InputError: the shape, type, range or name is not usable.
         """
-        if not name or any(c.isspace() or c in "/\\" for c in name):
-            raise InputError(f"block name {name!r} is not usable; expected a non-empty name without spaces or slashes.")
+        if not name or not name.isprintable() or any(c.isspace() or c in "/\\" for c in name):
+            raise InputError(f"block name {name!r} is not usable; expected a non-empty name without spaces, slashes or control characters.")
         array = np.asarray(table)
         if array.shape != (CODES, CODES):
             raise InputError(f"table of block {name!r} has shape {array.shape}; expected (256, 256), table[activation, weight] in value order.")

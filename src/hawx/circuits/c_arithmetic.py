@@ -18,6 +18,8 @@ Type = tuple[int, bool]
 """(bits, signed)."""
 
 INT: Type = (32, True)
+_LONGEST = 80
+"""Digits of the longest constant: 64 binary ones, and some zeros before them."""
 _LOWEST = np.int64(-(1 << 63))
 
 
@@ -60,6 +62,8 @@ def literal(text: str) -> Typed | None:
     """Return an integer constant with the type that C gives it, None if it is not one or does not fit 64 bits."""
     digits = text.rstrip("uUlL")
     suffix = text[len(digits) :].lower()
+    if len(digits) > _LONGEST:
+        return None
     decimal = re.fullmatch(r"[1-9]\d*|0", digits) is not None
     if not decimal and re.fullmatch(r"0\d+", digits):
         if not re.fullmatch(r"0[0-7]+", digits):

@@ -15,7 +15,7 @@ ENERGY_FJ_PER_MW = 2417.0
 
 TECHNOLOGY = "PDK45"
 
-_FIGURE = re.compile(r"^//\s*([A-Z0-9_]+%?)\s*=\s*([-+0-9.]+(?:[eE][-+]?\d+)?)\s*(%|mW|um2|um\^2|ns)?\s*$", re.MULTILINE)
+_FIGURE = re.compile(r"^//\s*([A-Z0-9_]+%?)\s*=\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(%|mW|um2|um\^2|ns)?\s*$", re.MULTILINE)
 _KEYS = {
     "MAE%": "mae_percent",
     "MAE": "mae",

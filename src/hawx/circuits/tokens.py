@@ -53,7 +53,7 @@ def language(
         kinds: kind → its tokens, the first that fits counts.
     """
     groups = "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in {**kinds, "end": r"\Z", "bad": "."}.items())
-    return Language(re.compile(f"(?:{blank})*+(?:{groups})", re.DOTALL), refusal, unknown)
+    return Language(re.compile(f"(?:{blank})*+(?:{groups})", re.DOTALL | re.ASCII), refusal, unknown)
 
 
 class Tokens:

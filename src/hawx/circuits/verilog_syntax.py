@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from hawx.circuits.tokens import BLANKS, Token, Tokens, climb, language
+from hawx.circuits.verilog_requests import check_requests
 
 _VERILOG = language(
     BLANKS,
@@ -14,20 +15,28 @@ _VERILOG = language(
     name=r"[A-Za-z_][A-Za-z0-9_$]*|\\\S+\s",
     op=r"~\^|\^~|~&|~\||&&|\|\||==|!=|<<|>>|<=|>=|[-+*/%!~&|^?:;,.()\[\]{}=#@<>]",
 )
-_DIRECTIVE = re.compile(r"^[ \t]*`(timescale|default_nettype|celldefine|endcelldefine|resetall)\b.*$", re.MULTILINE)
+_DIRECTIVE = re.compile(
+    r"^[ \t]*`(timescale[ \t]+\w+[ \t]*/[ \t]*\w+|default_nettype[ \t]+\w+|celldefine|endcelldefine|resetall)[ \t]*(?=//|\r?$)", re.MULTILINE
+)
 _PRIMITIVES = {"and", "or", "xor", "nand", "nor", "xnor", "not", "buf"}
 _STATEFUL = {"always", "always_ff", "always_latch", "always_comb", "initial", "reg", "posedge", "negedge", "function", "task", "generate", "specify"}
 _WIDEST = 1 << 16
 
+_DEEPEST = 200
+"""Levels of operators in one expression, however they come about: by parentheses, or as a chain."""
+
 WAY_OUT = "`hawx blocks characterize` reads it through Yosys."
 """Behavioral Verilog is not lost: synthesis brings it to gates."""
+
+
+_Kind = Literal["net", "bits", "constant", "not", "and", "or", "xor", "mux", "add", "join", "any", "all", "odd"]
 
 
 @dataclass(frozen=True, slots=True)
 class Vector:
     """An operator or leaf over vectors of bits: a net, some of its bits, a constant, a bitwise operator, a choice, a sum, a join, a reduction."""
 
-    kind: Literal["net", "bits", "constant", "not", "and", "or", "xor", "mux", "add", "join", "any", "all", "odd"]
+    kind: _Kind
     line: int
     operands: tuple[Vector, ...] = ()
     name: str = ""
@@ -35,6 +44,8 @@ class Vector:
     low: int = 0
     bits: tuple[int, ...] = ()
     """Constant bits, least significant first."""
+    depth: int = 1
+    """Levels of operators."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,7 @@ def parse_verilog(path: str, text: str) -> dict[str, Module]:
     Raises:
         InputError: a construct is outside the subset or the text is cut off; names file and line.
     """
+    check_requests(path, text)
     tokens = Tokens(path, _DIRECTIVE.sub("", text), _VERILOG)
     modules: dict[str, Module] = {}
     while tokens.current.kind != "end":
@@ -211,10 +223,18 @@ def _primitive(tokens: Tokens, module: Module, cell: str, pins: list[Vector], li
     target, value = pins[0], pins[1]
     operator: dict[str, Literal["and", "or", "xor"]] = {"and": "and", "nand": "and", "or": "or", "nor": "or", "xor": "xor", "xnor": "xor"}
     for pin in pins[2:]:
-        value = Vector(operator[cell], line, (value, pin))
+        value = _over(tokens, operator[cell], line, (value, pin))
     if cell in ("not", "nand", "nor", "xnor"):
-        value = Vector("not", line, (value,))
+        value = _over(tokens, "not", line, (value,))
     module.assigns.append(Assign(target, value, line))
+
+
+def _over(tokens: Tokens, kind: _Kind, line: int, operands: tuple[Vector, ...]) -> Vector:
+    """Return an operator over its operands."""
+    depth = 1 + max(operand.depth for operand in operands)
+    if depth > _DEEPEST:
+        tokens.fail(f"an expression of more than {_DEEPEST} operators, each on the result of the one before; expected several assigns.", line)
+    return Vector(kind, line, operands, depth=depth)
 
 
 _BINARY: dict[str, tuple[int, Literal["and", "or", "xor", "add"], bool]] = {
@@ -231,22 +251,22 @@ _LEVELS = {operator: level for operator, (level, _, _) in _BINARY.items()}
 
 def _expression(tokens: Tokens) -> Vector:
     tokens.descend()
-    condition = climb(tokens, _LEVELS, lambda: _unary(tokens), _combined)
+    condition = climb(tokens, _LEVELS, lambda: _unary(tokens), lambda *parts: _combined(tokens, *parts))
     if tokens.at("?"):
         line = tokens.take().line
         one = _expression(tokens)
         tokens.expect(":")
-        condition = Vector("mux", line, (condition, one, _expression(tokens)))
+        condition = _over(tokens, "mux", line, (condition, one, _expression(tokens)))
     if tokens.at("-", "*", "/", "%", "<<", ">>", "==", "!=", "<", ">", "<=", ">=", "&&", "||"):
         tokens.fail(f"operator {tokens.current.text!r} is outside the gate-level subset; expected bitwise logic and sums. {WAY_OUT}")
     tokens.ascend()
     return condition
 
 
-def _combined(operator: Token, left: Vector, right: Vector) -> Vector:
+def _combined(tokens: Tokens, operator: Token, left: Vector, right: Vector) -> Vector:
     _, kind, inverted = _BINARY[operator.text]
-    result = Vector(kind, operator.line, (left, right))
-    return Vector("not", operator.line, (result,)) if inverted else result
+    result = _over(tokens, kind, operator.line, (left, right))
+    return _over(tokens, "not", operator.line, (result,)) if inverted else result
 
 
 _REDUCTIONS: dict[str, tuple[Literal["all", "any", "odd"], bool]] = {
@@ -271,11 +291,11 @@ def _unary(tokens: Tokens) -> Vector:
     operand = _unary(tokens)
     tokens.ascend()
     if token.text == "~":
-        return Vector("not", token.line, (operand,))
+        return _over(tokens, "not", token.line, (operand,))
     kind, inverted = _REDUCTIONS[token.text]
-    result = Vector(kind, token.line, (operand,))
+    result = _over(tokens, kind, token.line, (operand,))
     if inverted:  # the join keeps the inversion to the one bit, whatever the width around it
-        result = Vector("join", token.line, (Vector("not", token.line, (result,)),))
+        result = _over(tokens, "join", token.line, (_over(tokens, "not", token.line, (result,)),))
     return result
 
 
@@ -310,13 +330,13 @@ def _join(tokens: Tokens, line: int) -> Vector:
         tokens.ascend()
         if not 1 <= times <= 64:
             tokens.fail(f"replication {times} is not usable; expected 1 to 64.", line)
-        return Vector("join", line, (inner,) * times)
+        return _over(tokens, "join", line, (inner,) * times)
     parts = [_expression(tokens)]
     while tokens.accept(","):
         parts.append(_expression(tokens))
     tokens.expect("}")
     tokens.ascend()
-    return Vector("join", line, tuple(reversed(parts)))
+    return _over(tokens, "join", line, tuple(reversed(parts)))
 
 
 def _constant(tokens: Tokens) -> Vector:
@@ -329,7 +349,7 @@ def _constant(tokens: Tokens) -> Vector:
         value = int(digits.replace("_", ""), radix)
     except ValueError:
         tokens.fail(f"constant {token.text!r} is not usable; expected digits 0 and 1 or a number without x and z.", token.line)
-    width = int(size) if size else max(1, 32 if base else value.bit_length())
-    if not 1 <= width <= 64:
+    width = (int(size) if len(size) < 9 else "too many") if size else max(1, 32 if base else value.bit_length())
+    if not isinstance(width, int) or not 1 <= width <= 64:
         tokens.fail(f"constant {token.text!r} has {width} bits; expected 1 to 64.", token.line)
     return Vector("constant", token.line, bits=tuple(value >> i & 1 for i in range(width)))

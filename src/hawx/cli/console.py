@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -9,26 +10,33 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
+from hawx.errors import printable
+
 NARROWEST = 32
 """Characters that the last column of a table gets, however narrow the terminal."""
 
 
+BOLD, PLAIN = "\033[1m", "\033[0m"
+
+
 def out(*lines: str) -> None:
-    """Print lines on standard output."""
+    """Print lines on standard output. What is in them from outside drives no terminal: only a whole line may be bold."""
     for line in lines:
-        print(line)
+        bold = line.startswith(BOLD) and line.endswith(PLAIN)
+        print(f"{BOLD}{printable(line[len(BOLD) : -len(PLAIN)])}{PLAIN}" if bold else printable(line))
 
 
 def say(line: str) -> None:
     """Print a line for people on standard error, so that pipes and --json stay clean."""
-    print(line, file=sys.stderr)
+    print(printable(line), file=sys.stderr)
 
 
 def print_json(values: Any) -> None:
-    """Print `values` as JSON."""
+    """Print `values` as JSON; characters that are not shown as they are stand as JSON's escapes."""
     from hawx.store.text import json_text
 
-    print(json_text(values))
+    for line in json_text(values).split("\n"):
+        print(line if line.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line))
 
 
 def width() -> int:
@@ -46,7 +54,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, 
 
     A header may have several lines, separated by newlines. Where all columns are left-aligned, the last is wrapped to the terminal.
     """
-    body = [list(row) for row in rows]
+    body = [[printable(cell) for cell in row] for row in rows]
     depth = max(h.count("\n") for h in head) + 1
     heads = [[""] * (depth - 1 - h.count("\n")) + h.split("\n") for h in head]
     widths = _widths(heads, body)
@@ -62,7 +70,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, 
     lines.append("  ".join("─" * w for w in widths))
     for i, row in enumerate(body):
         line = fit(row)
-        lines.append(f"\033[1m{line}\033[0m" if i == marked and colored(sys.stdout) else line)
+        lines.append(f"{BOLD}{line}{PLAIN}" if i == marked and colored(sys.stdout) else line)
     return lines
 
 

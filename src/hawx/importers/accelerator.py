@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from os import PathLike
@@ -11,7 +10,7 @@ from typing import Any
 
 from hawx.accelerators import Accelerator, Dataflow, Folding, Memory, Sharing, Simt, Spatial, Systolic
 from hawx.errors import InputError, UnknownNameError
-from hawx.files import read_text
+from hawx.files import read_values
 
 BUILT_IN: Mapping[str, Callable[[], Accelerator]] = {
     "spatial": Spatial,
@@ -35,10 +34,7 @@ def load_accelerator(source: str | PathLike[str]) -> Accelerator:
     path = Path(source)
     if not path.suffix and not path.exists():
         raise UnknownNameError("accelerator", str(source), BUILT_IN, "Or give a TOML file.")
-    try:
-        values = tomllib.loads(read_text(path, "accelerator file"))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"accelerator file {str(path)!r} is not TOML: {error}.") from error
+    values = read_values(path, "accelerator file")
     return accelerator_from_dict({"name": path.stem, **values}, where=f"accelerator file {str(path)!r}")
 
 
@@ -52,7 +48,7 @@ def accelerator_from_dict(values: Mapping[str, Any], *, where: str = "accelerato
     kind = rest.pop("kind", None)
     if kind is None:
         raise InputError(f"{where} has no 'kind'; expected one of: {', '.join(_KINDS)}.")
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise UnknownNameError("accelerator kind", str(kind), _KINDS, f"({where})")
     cls = _KINDS[kind]
     types = {field.name: str(field.type) for field in fields(cls)}

@@ -5,27 +5,45 @@ Nothing is unpickled: of CIFAR-10 the binary archive is read. Images are brought
 
 from __future__ import annotations
 
-import gzip
 import io
+import lzma
+import math
 import re
+import struct
 import tarfile
-from collections.abc import Iterator
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hawx.bounds import MEMBERS, check_expansion
 from hawx.errors import InputError, ToolMissingError
-from hawx.files import existing
+from hawx.files import existing, read_bytes
+from hawx.importers.arrays import gunzipped, npz_arrays
 from hawx.networks.datasets import Dataset, Labels, Pixels
 from hawx.networks.preprocessing import Preprocessing
 
 _IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 _IMAGE_KEYS, _LABEL_KEYS = ("x", "images", "data"), ("y", "labels", "targets")
 _CIFAR_RECORD = 1 + 3 * 32 * 32
+_FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
+"""Of image files, whatever their names say: other decoders start programs."""
+_PIXELS = 1 << 26
+"""Pixels of the largest image."""
+_LARGEST = 1 << 33
+"""Bytes of the largest file of a data set."""
+_CLASSES = 1 << 20
+_DAMAGED_TAR = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, OverflowError)
+"""What tarfile and its decompressors raise on damaged bytes."""
+_DAMAGED_IMAGE = (OSError, SyntaxError, ValueError, zlib.error, struct.error, LookupError, OverflowError)
+"""What Pillow raises on damaged bytes."""
 
 
 def load_dataset(
@@ -58,17 +76,21 @@ def load_dataset(
         images, labels = _mnist(source, part)
     elif _is_cifar(source):
         images, labels = _cifar(source, part)
-    elif source.is_dir() or tarfile.is_tarfile(source):
+    elif source.is_dir() or _is_tar(source):
         images, labels = _image_files(source, preprocessing, limit)
     else:
         raise InputError(
             f"data set {str(source)!r} has an unknown form; expected .npz, a folder or .tar of images, MNIST's files or CIFAR-10's binary archive. "
             "CIFAR-10's pickled archive is never loaded."
         )
+    if len(images) != len(labels):
+        raise InputError(f"data set {str(source)!r} has {len(images)} images and {len(labels)} labels; expected one label per image.")
     chosen = _spread(len(labels), limit)
     images, labels = images[chosen], labels[chosen]
     if not len(labels):
         raise InputError(f"data set {str(source)!r} holds no images; expected some.")
+    if not 0 <= labels.min() <= labels.max() < _CLASSES:
+        raise InputError(f"labels of data set {str(source)!r} span {labels.min()}..{labels.max()}; expected class indices below {_CLASSES:,}.")
     return Dataset(source.stem, images, labels, classes if classes is not None else int(labels.max()) + 1)
 
 
@@ -84,28 +106,40 @@ def _spread(count: int, limit: int | None) -> NDArray[np.int64]:
 
 
 def _npz(source: Path, part: str, preprocessing: Preprocessing | None, limit: int | None) -> tuple[Pixels, Labels]:
-    try:
-        with source.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
-        raise InputError(f"data set {str(source)!r} is not a readable .npz without pickled objects; expected arrays of images and labels.") from error
+    where = f"data set {str(source)!r}"
+    arrays = npz_arrays(source, where, "an .npz of arrays of images and labels")
     images, labels = (_pick(arrays, keys, part) for keys in (_IMAGE_KEYS, _LABEL_KEYS))
     if images is None or labels is None:
         held = ", ".join(f"{key} {value.shape}" for key, value in arrays.items())
-        raise InputError(f"data set {str(source)!r} holds {held}; expected images as one of {_IMAGE_KEYS} and labels as one of {_LABEL_KEYS}.")
+        raise InputError(f"{where} holds {held}; expected images as one of {_IMAGE_KEYS} and labels as one of {_LABEL_KEYS}.")
+    if labels.dtype.kind not in "iu":
+        raise InputError(f"labels of {where} have dtype {labels.dtype}; expected whole numbers: one class index per image.")
     labels = labels.reshape(-1).astype(np.int64)
     if images.ndim == 1 and "offsets" in arrays:
-        offsets = arrays["offsets"]
-        chosen = _spread(len(labels), limit)
-        files = ((str(i), images[offsets[i] : offsets[i + 1]].tobytes()) for i in chosen)
-        return np.stack([_decode(name, data, preprocessing) for name, data in files]), labels[chosen]
+        return _packed(images, labels, arrays["offsets"], where, preprocessing, limit)
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
-        raise InputError(
-            f"images of data set {str(source)!r} have shape {images.shape}, dtype {images.dtype}; expected uint8 (N, C, H, W) or (N, H, W, C)."
-        )
-    if len(images) != len(labels):
-        raise InputError(f"data set {str(source)!r} has {len(images)} images and {len(labels)} labels; expected one label per image.")
+        raise InputError(f"images of {where} have shape {images.shape}, dtype {images.dtype}; expected uint8 (N, C, H, W) or (N, H, W, C).")
     return _channels_first(images), labels
+
+
+def _packed(
+    data: NDArray[Any], labels: Labels, offsets: NDArray[Any], where: str, preprocessing: Preprocessing | None, limit: int | None
+) -> tuple[Pixels, Labels]:
+    """Return images whose files stand one after the other in `data`, from `offsets[i]` to `offsets[i + 1]`."""
+    good = data.dtype == np.uint8 and offsets.dtype.kind in "iu" and offsets.shape == (len(labels) + 1,) and len(labels) > 0
+    if not good or (np.diff(offsets.astype(np.float64)) < 0).any() or not 0 <= offsets[0] <= offsets[-1] <= len(data):
+        raise InputError(
+            f"{where} has offsets of shape {offsets.shape}, dtype {offsets.dtype}, into {len(data)} of {data.dtype} for {len(labels)} labels; "
+            "expected uint8 data and whole numbers that rise, one more than labels, within them."
+        )
+    chosen = _spread(len(labels), limit)
+    return _stacked([_decode(str(i), data[int(offsets[i]) : int(offsets[i + 1])].tobytes(), preprocessing) for i in chosen], where), labels[chosen]
+
+
+def _stacked(images: list[NDArray[np.uint8]], where: str) -> Pixels:
+    if len({image.shape for image in images}) > 1:
+        raise InputError(f"images of {where} differ in size; expected one size. Give the network's preprocessing, which declares a crop.")
+    return np.stack(images)
 
 
 def _pick(arrays: dict[str, Any], keys: tuple[str, ...], part: str) -> NDArray[Any] | None:
@@ -141,56 +175,91 @@ def _idx(folder: Path, stem: str, *, dims: int) -> NDArray[np.uint8]:
     found = sorted(entry for entry in folder.iterdir() if entry.name.startswith(stem))
     if not found:
         raise InputError(f"data set {str(folder)!r} lacks {stem}-idx{dims}-ubyte(.gz); expected the four MNIST files.")
-    try:
-        data = gzip.decompress(found[0].read_bytes()) if found[0].suffix == ".gz" else found[0].read_bytes()
-        sizes = tuple(int.from_bytes(data[4 + 4 * i : 8 + 4 * i], "big") for i in range(dims))
-        array = np.frombuffer(data, np.uint8, offset=4 + 4 * dims).reshape(sizes)
-    except (OSError, EOFError, ValueError) as error:
-        raise InputError(f"data set file {str(found[0])!r} is damaged; expected an IDX file of {dims} dimensions.") from error
-    return array
+    where = f"data set file {str(found[0])!r}"
+    data = read_bytes(found[0], "data set file", most=_LARGEST)
+    if found[0].suffix == ".gz":
+        data = gunzipped(data, where)
+    sizes = tuple(int.from_bytes(data[4 + 4 * i : 8 + 4 * i], "big") for i in range(dims))
+    if data[:4] != bytes([0, 0, 8, dims]) or len(data) != 4 + 4 * dims + math.prod(sizes):
+        raise InputError(f"{where} is damaged; expected an IDX file of bytes in {dims} dimensions, as long as its head says.")
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * dims).reshape(sizes)
 
 
 def _is_cifar(source: Path) -> bool:
     if source.is_dir():
         return (source / "test_batch.bin").is_file()
-    return source.is_file() and tarfile.is_tarfile(source) and "cifar-10-binary" in source.name
+    return "cifar-10-binary" in source.name and _is_tar(source)
+
+
+def _is_tar(source: Path) -> bool:
+    try:
+        return source.is_file() and tarfile.is_tarfile(source)
+    except _DAMAGED_TAR:
+        return False
 
 
 def _cifar(source: Path, part: str) -> tuple[Pixels, Labels]:
     wanted = re.compile(r"(^|/)test_batch\.bin$" if part == "test" else r"(^|/)data_batch_\d\.bin$")
-    records = [np.frombuffer(data, np.uint8) for name, data in _files(source) if wanted.search(name)]
-    if not records or any(len(record) % _CIFAR_RECORD for record in records):
+    with _opened(source) as files:
+        records = [np.frombuffer(read(), np.uint8) for name, read in files if wanted.search(name)]
+    if not sum(map(len, records)) or any(len(record) % _CIFAR_RECORD for record in records):
         raise InputError(f"data set {str(source)!r} lacks whole {part} batches; expected the files of cifar-10-binary.tar.gz.")
     rows = np.concatenate(records).reshape(-1, _CIFAR_RECORD)
     return rows[:, 1:].reshape(-1, 3, 32, 32).copy(), rows[:, 0].astype(np.int64)
 
 
-def _files(source: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield (path inside the source, bytes) of every regular file, in sorted order."""
+_Files = list[tuple[str, Callable[[], bytes]]]
+"""Path inside a source, and what reads the file there."""
+
+
+@contextmanager
+def _opened(source: Path) -> Iterator[_Files]:
+    """Give the regular files of a folder or tar archive in sorted order. Links in an archive lead nowhere, and nothing of it is written.
+
+    Raises:
+        InputError: the archive is damaged, or unpacks to too much.
+    """
     if source.is_dir():
-        for entry in sorted(source.rglob("*")):
-            if entry.is_file():
-                yield entry.relative_to(source).as_posix(), entry.read_bytes()
+        yield [(entry.relative_to(source).as_posix(), partial(_read, entry)) for entry in sorted(source.rglob("*")) if entry.is_file()]
         return
-    with tarfile.open(source) as archive:
-        for member in sorted((m for m in archive.getmembers() if m.isfile()), key=lambda m: m.name):
-            stream = archive.extractfile(member)
-            if stream is not None:
-                yield member.name.removeprefix("./"), stream.read()
+    where = f"data set {str(source)!r}"
+    try:
+        with tarfile.open(source) as archive:
+            members: list[tarfile.TarInfo] = []
+            total = 0
+            for member in archive:
+                total += member.size
+                check_expansion(total, source.stat().st_size, where)
+                if len(members) >= MEMBERS:
+                    raise InputError(f"{where} holds more than {MEMBERS} files; expected fewer. Split it.")
+                if member.isfile():
+                    members.append(member)
+            members.sort(key=lambda member: member.name)
+            yield [(member.name.removeprefix("./"), partial(_extracted, archive, member)) for member in members]
+    except InputError:
+        raise
+    except _DAMAGED_TAR as error:
+        raise InputError(f"{where} is a damaged archive ({type(error).__name__}: {error}); expected a whole tar file. Fetch it again.") from error
+
+
+def _read(path: Path) -> bytes:
+    return read_bytes(path, "data set file", most=_LARGEST, least=0)
+
+
+def _extracted(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    stream = archive.extractfile(member)
+    return b"" if stream is None else stream.read()
 
 
 def _image_files(source: Path, preprocessing: Preprocessing | None, limit: int | None) -> tuple[Pixels, Labels]:
-    files = [(name, data) for name, data in _files(source) if Path(name).suffix.lower() in _IMAGES]
-    if not files:
-        raise InputError(f"data set {str(source)!r} holds no image files; expected {', '.join(sorted(_IMAGES))}, one sub-folder per class.")
-    labels = _labels([name for name, _ in files], source)
-    chosen = _spread(len(files), limit)
-    images = [_decode(files[i][0], files[i][1], preprocessing) for i in chosen]
-    if len({image.shape for image in images}) > 1:
-        raise InputError(
-            f"images of data set {str(source)!r} differ in size; expected one size. Give the network's preprocessing, which declares a crop."
-        )
-    return np.stack(images), labels[chosen]
+    with _opened(source) as found:
+        files = [(name, read) for name, read in found if Path(name).suffix.lower() in _IMAGES]
+        if not files:
+            raise InputError(f"data set {str(source)!r} holds no image files; expected {', '.join(sorted(_IMAGES))}, one sub-folder per class.")
+        labels = _labels([name for name, _ in files], source)
+        chosen = _spread(len(files), limit)
+        images = [_decode(files[i][0], files[i][1](), preprocessing) for i in chosen]
+    return _stacked(images, f"data set {str(source)!r}"), labels[chosen]
 
 
 def _labels(names: list[str], source: Path) -> Labels:
@@ -198,7 +267,7 @@ def _labels(names: list[str], source: Path) -> Labels:
     if len(set(folders)) > 1:
         index = {folder: i for i, folder in enumerate(sorted(set(folders)))}
         return np.array([index[folder] for folder in folders], np.int64)
-    numbers = [re.match(r"(\d+)[_\-.]", Path(name).name) for name in names]
+    numbers = [re.match(r"([0-9]{1,6})[_\-.]", Path(name).name) for name in names]
     for name, number in zip(names, numbers, strict=True):
         if number is None:
             raise InputError(
@@ -214,13 +283,24 @@ def _decode(name: str, data: bytes, preprocessing: Preprocessing | None) -> NDAr
     except ImportError as error:
         raise ToolMissingError("reading image files needs Pillow; run `pip install 'hawx[images]'`.") from error
     try:
-        image = Image.open(io.BytesIO(data)).convert("RGB")
-    except (UnidentifiedImageError, OSError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of large images, which are refused below
+            image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        _check_size(name, image.size)
+        image = image.convert("RGB")
+    except (UnidentifiedImageError, Image.DecompressionBombError, *_DAMAGED_IMAGE) as error:
         raise InputError(f"image {name!r} cannot be decoded; expected a JPEG, PNG, BMP or WebP file.") from error
     if preprocessing is not None and preprocessing.resize is not None:
         scale = preprocessing.resize / min(image.size)
-        image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        _check_size(name, size)
+        image = image.resize(size, Image.Resampling.BICUBIC)
     if preprocessing is not None and preprocessing.crop is not None:
         left, top = (image.width - preprocessing.crop) // 2, (image.height - preprocessing.crop) // 2
         image = image.crop((left, top, left + preprocessing.crop, top + preprocessing.crop))
     return np.asarray(image, np.uint8).transpose(2, 0, 1)
+
+
+def _check_size(name: str, size: tuple[int, int]) -> None:
+    if not 0 < math.prod(size) <= _PIXELS:
+        raise InputError(f"image {name!r} has {size[0]}×{size[1]} pixels, as stored or as resized; expected at most {_PIXELS:,}. Scale it down.")

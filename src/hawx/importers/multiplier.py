@@ -84,4 +84,4 @@ def _file_of(block: Block, sources: Sequence[str | PathLike[str]]) -> Path | Non
 
 def _identifier(name: str) -> str:
     """Return a Verilog identifier made of `name`."""
-    return "block_" + re.sub(r"\W", "_", name)
+    return "block_" + re.sub(r"\W", "_", name, flags=re.ASCII)

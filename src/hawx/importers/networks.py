@@ -14,6 +14,7 @@ from torch.export import ExportedProgram
 
 from hawx.errors import InputError
 from hawx.files import read_bytes
+from hawx.importers.arrays import zip_names
 from hawx.importers.datasets import has_two_parts, load_dataset
 from hawx.networks import quantization, zoo
 from hawx.networks.datasets import Dataset
@@ -21,6 +22,7 @@ from hawx.networks.network import QuantizedNetwork
 from hawx.networks.preprocessing import Images, Preprocessing
 from hawx.networks.quantization import Activations, Method
 from hawx.networks.serialize import from_bytes, to_bytes
+from hawx.networks.trial import check_program
 
 LARGEST_NETWORK = 1 << 31
 """Bytes of the largest saved network that is read."""
@@ -122,7 +124,9 @@ def load_network(
     if weights is not None:
         raise InputError(f"weights {fspath(weights)!r} are given for {text!r}, which holds its own; expected weights for a network of the zoo only.")
     if suffix == ".safetensors":
-        return from_bytes(read_bytes(Path(text), "network", most=LARGEST_NETWORK), source=text)
+        network = from_bytes(read_bytes(Path(text), "network", most=LARGEST_NETWORK), source=text)
+        check_program(network, text)
+        return network
     return quantize(text, calibration, preprocessing=preprocessing, activations=activations)
 
 
@@ -208,8 +212,8 @@ def training_part(data: str | PathLike[str], preprocessing: Preprocessing | None
     """Return images, at most `count`, from the training part of a data set that has two parts; None where it has not."""
     path = Path(fspath(data))
     if path.suffix == ".npz":
-        with np.load(path, allow_pickle=False) as archive:
-            two_parts = any(key.endswith("_train") for key in archive.files) and any(key.endswith("_test") for key in archive.files)
+        held = [name.removesuffix(".npy") for name in zip_names(path, f"data set {str(path)!r}", "an .npz of arrays")]
+        two_parts = any(key.endswith("_train") for key in held) and any(key.endswith("_test") for key in held)
     else:
         two_parts = has_two_parts(path)
     return load_dataset(data, part="train", preprocessing=preprocessing, limit=count) if two_parts else None

@@ -12,7 +12,7 @@ import io
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from hawx.blocks.library import Library
 from hawx.errors import InputError
 from hawx.files import existing, make_folder, write_bytes, write_text
 from hawx.importers.tables import json_beside, npz_tables
+from hawx.plain import typed
 
 SCHEMA = "hawx.library"
 VERSION = 1
@@ -74,6 +75,17 @@ def save_library(library: Library, path: str | os.PathLike[str]) -> Path:
     return target
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SavedBlock:
+    """One block of a description, without its table."""
+
+    name: str
+    formats: tuple[str, str]
+    sha256: str
+    costs: tuple[Costs, ...]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
 def is_saved(content: Any) -> bool:
     return isinstance(content, dict) and "schema" in content
 
@@ -93,20 +105,14 @@ def load_saved(path: Path, beside: Path, content: Any) -> tuple[str, list[Block]
         )
     tables = npz_tables(path)
     blocks = []
-    for entry in content.get("blocks", []):
-        try:
-            name, formats, digest = entry["name"], entry["formats"], entry["sha256"]
-            costs = [Costs(**figures) for figures in entry["costs"]]
-        except (KeyError, TypeError) as error:
-            raise InputError(
-                f"{shown} has a block without usable name, formats, sha256 or costs ({error}); expected a file written by save_library."
-            ) from error
+    for entry in typed(tuple[_SavedBlock, ...], content.get("blocks", []), f"{shown} blocks"):
+        name = entry.name
         if name not in tables:
             raise InputError(f"{str(path)!r} has no table {name!r}; expected every block of {beside.name!r}.")
-        block = Block.from_table(tables[name], name=name, formats=tuple(formats), provenance=entry.get("provenance", {})).with_costs(*costs)
-        if block.sha256 != digest:
+        block = Block.from_table(tables[name], name=name, formats=entry.formats, provenance=entry.provenance).with_costs(*entry.costs)
+        if block.sha256 != entry.sha256:
             raise InputError(
-                f"block {name!r} of {str(path)!r} does not have its recorded hash {str(digest)[:12]}; expected an unchanged file. Restore it."
+                f"block {name!r} of {str(path)!r} does not have its recorded hash {entry.sha256[:12]}; expected an unchanged file. Restore it."
             )
         blocks.append(block)
     if not blocks:

@@ -15,14 +15,9 @@ there, so add `#swapped` to the source to follow it with an asymmetric circuit.
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 import re
-import struct
-import tokenize
-import warnings
-import zipfile
-import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,22 +29,24 @@ from hawx.circuits.readings import SIGNED, UNSIGNED, Numbers, Pair, formats_of_t
 from hawx.errors import InputError
 from hawx.files import read_bytes, read_text
 from hawx.formats import CODES
+from hawx.importers.arrays import read_array, zip_members
+from hawx.plain import json_values, typed
 
 PAIRS = CODES * CODES
+LARGEST = 1 << 24
+"""Magnitude of the largest product."""
 _NPY_BYTES = PAIRS * 8 + 4096
 _TEXT_BYTES = 8 << 20
+_FAR = 1 << 60
+_LONGEST = 40
+"""Characters of the longest integer that is read."""
 _NPZ_BYTES = 256 << 20
 _JSON_BYTES = 64 << 20
-_DAMAGED = (
-    *(ValueError, TypeError, LookupError, ArithmeticError, EOFError, OSError, SyntaxError, MemoryError, RuntimeError, Warning),
-    *(tokenize.TokenError, zipfile.BadZipFile, zlib.error, struct.error),
-)
-"""What numpy and zipfile raise on damaged bytes, found by flipping bits."""
 
 
 def block_name(path: Path) -> str:
     """Return a block name made of the file's stem."""
-    return re.sub(r"[\s/\\]+", "_", path.stem) or "table"
+    return re.sub(r"[\s/\\]+", "_", "".join(c if c.isprintable() else " " for c in path.stem)) or "table"
 
 
 def _checked(array: Any, where: str) -> Numbers:
@@ -70,21 +67,14 @@ def _checked(array: Any, where: str) -> Numbers:
             raise InputError(f"{where} has {table[a, w]} at [{a}, {w}]; expected integers.")
     elif table.dtype.kind not in "iu":
         raise InputError(f"{where} has dtype {table.dtype}; expected integers.")
-    if np.abs(table.astype(np.float64)).max() > 1 << 24:
+    if np.abs(table.astype(np.float64)).max() > LARGEST:
         raise InputError(f"{where} spans {table.min()}..{table.max()}; expected products of 8-bit operands, at most 2^24 in magnitude.")
     return table.astype(np.int64)
 
 
 def read_npy(data: bytes, where: str) -> Numbers:
-    """Return the table of an npy file's bytes; objects are refused, never unpickled."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # numpy warns where it has to mend a header
-            array = np.load(io.BytesIO(data), allow_pickle=False)
-    except _DAMAGED as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{where} is not a readable npy table ({reason}); expected a (256, 256) integer array saved by numpy.") from error
-    return _checked(array, where)
+    """Return the table of an npy file's bytes."""
+    return _checked(read_array(data, where, "a (256, 256) integer array saved by numpy"), where)
 
 
 def _read_csv(text: str, where: str) -> Numbers:
@@ -95,7 +85,7 @@ def _read_csv(text: str, where: str) -> Numbers:
     cells: list[list[int]] = []
     for number, row in numbered:
         try:
-            cells.append([int(cell) for cell in row.split(",")])
+            cells.append([min(max(int(cell), -_FAR), _FAR) for cell in row.split(",")])
         except ValueError:
             raise InputError(f"{where} line {number} is not a list of integers; expected 256 comma-separated integers or 'a,w,product'.") from None
     widths = {len(row) for row in cells}
@@ -136,11 +126,18 @@ def _read_header(text: str, where: str) -> Numbers:
     if not closed or len(rows) != CODES or any(len(row) != CODES for row in rows):
         short = next((i for i, row in enumerate(rows) if len(row) != CODES), len(rows))
         raise InputError(f"{where} is incomplete at row {short}; expected 256 rows of 256 integers. Is the file truncated?")
+    return value_order(_checked([[_integer(cell, where) for cell in row] for row in rows], where))
+
+
+def _integer(cell: str, where: str) -> int:
+    """Return a cell as an integer, as C and Python write it."""
     try:
-        table = np.array([[int(cell, 0) for cell in row] for row in rows], dtype=np.int64)
-    except ValueError as error:
-        raise InputError(f"{where} holds {str(error).partition(': ')[2]}, which is not an integer; expected 256 rows of 256 integers.") from None
-    return value_order(_checked(table, where))
+        value = int(cell, 0) if len(cell) <= _LONGEST else None
+    except ValueError:
+        value = None
+    if value is None:
+        raise InputError(f"{where} holds {cell[:40]!r}, which is not an integer; expected 256 rows of 256 integers.")
+    return min(max(value, -_FAR), _FAR)  # what is that far out is told with its span
 
 
 def load_table(path: Path, *, wish: Pair | None = None, wrapped: bool = False) -> Block:
@@ -180,12 +177,7 @@ def json_beside(path: Path) -> tuple[Path, Any]:
     beside = path.with_suffix(".json")
     if not beside.is_file():
         raise InputError(f"{str(path)!r} has no description beside it; expected {str(beside)!r}. A single table can be given as .npy.")
-    try:
-        return beside, json.loads(read_text(beside, "description", most=_JSON_BYTES))
-    except RecursionError:
-        raise InputError(f"{str(beside)!r} is nested too deep; expected the description of {path.name!r}.") from None
-    except json.JSONDecodeError as error:
-        raise InputError(f"{str(beside)!r} line {error.lineno} is not JSON ({error.msg}); expected the description of {path.name!r}.") from error
+    return beside, json_values(read_text(beside, "description", most=_JSON_BYTES), repr(str(beside)), f"the description of {path.name!r}")
 
 
 def npz_tables(path: Path) -> dict[str, Numbers]:
@@ -195,18 +187,9 @@ def npz_tables(path: Path) -> dict[str, Numbers]:
         InputError: not an npz, or a member is not a table.
     """
     data = read_bytes(path, "tables", most=_NPZ_BYTES)
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            tables = {}
-            for member in archive.infolist():
-                where = f"{str(path)!r} member {member.filename!r}"
-                if member.file_size > _NPY_BYTES:
-                    raise InputError(f"{where} has {member.file_size} bytes; expected a (256, 256) table of at most {_NPY_BYTES}.")
-                tables[member.filename.removesuffix(".npy")] = read_npy(archive.read(member), where)
-    except InputError:
-        raise
-    except _DAMAGED as error:
-        raise InputError(f"{str(path)!r} is not a readable npz ({error}); expected tables saved by numpy. Is the file truncated?") from error
+    tables = {}
+    for name, content in zip_members(data, repr(str(path)), "an npz of tables saved by numpy", most=_NPY_BYTES):
+        tables[name.removesuffix(".npy")] = read_npy(content, f"{str(path)!r} member {name!r}")
     return tables
 
 
@@ -225,19 +208,38 @@ def load_described(path: Path, beside: Path, content: Any) -> list[Block]:
     shared = {key: content[key] for key in ("library", "release", "licence", "reference") if key in content}
     source = " ".join(str(content[key]) for key in ("library", "release") if key in content) or path.name
     blocks = []
-    for name, entry in content["blocks"].items():
+    for name, values in content["blocks"].items():
         where = f"{str(path)!r} table {name!r}"
         if name not in tables:
             raise InputError(f"{where} is missing; expected every block of {beside.name!r}.")
         table = tables[name]
-        if "sha256" in entry and hashlib.sha256(table.astype("<i4").tobytes()).hexdigest() != entry["sha256"]:
-            raise InputError(f"{where} does not have the recorded hash {str(entry['sha256'])[:12]}; expected unchanged tables. Restore the file.")
-        formats = tuple(entry.get("formats", ())) or formats_of_table(table, where)
+        entry = _entry(values, f"{str(beside)!r} block {name!r}")
+        if entry.sha256 is not None and hashlib.sha256(table.astype("<i4").tobytes()).hexdigest() != entry.sha256:
+            raise InputError(f"{where} does not have the recorded hash {entry.sha256[:12]}; expected unchanged tables. Restore the file.")
+        formats = entry.formats or formats_of_table(table, where)
         if len(formats) != 2:
             raise InputError(f"{str(beside)!r} gives block {name!r} formats {list(formats)}; expected two, such as ['s8', 's8'].")
-        published = dict(entry.get("published", {}))
-        provenance = {**shared, **{key: entry[key] for key in ("published", "pareto_sets") if key in entry}}
+        provenance = {**shared, **{key: values[key] for key in ("published", "pareto_sets") if key in values}}
         block = Block.from_table(table, name=name, formats=(formats[0], formats[1]), provenance=provenance)
-        costs = published_costs(published, source, block.table)
+        costs = published_costs(entry.published, source, block.table)
         blocks.append(block if costs is None else block.with_costs(costs))
     return blocks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    """What a description says of one table."""
+
+    formats: tuple[str, ...] = ()
+    published: Mapping[str, Any] = field(default_factory=dict)
+    sha256: str | None = None
+
+
+def _entry(values: Any, where: str) -> _Entry:
+    """Return what a description says of one table; what else it says is passed over."""
+    known = {key: values[key] for key in ("formats", "published", "sha256") if key in values} if isinstance(values, dict) else values
+    entry: _Entry = typed(_Entry, known, where)
+    for key in ("area_um2", "delay_ns", "power_mw"):
+        if key in entry.published:
+            typed(float, entry.published[key], f"{where} published {key}")
+    return entry

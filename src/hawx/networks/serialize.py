@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -19,12 +19,13 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from hawx.errors import InputError
-from hawx.formats import IntFormat
-from hawx.networks.layer import Layer, LayerKind
+from hawx.formats import CODES, IntFormat
+from hawx.networks.layer import Layer
 from hawx.networks.network import QuantizedNetwork
 from hawx.networks.preprocessing import Preprocessing
 from hawx.networks.quantized import QuantizedLayer, Variant
-from hawx.networks.steps import Arrangement, Dequantize, DType, Glue, LayerStep, Quantize, Ref, Step
+from hawx.networks.steps import INPUT, Dequantize, DType, Glue, LayerStep, Quantize, Ref, Step, inputs
+from hawx.plain import json_values, typed
 from hawx.wiring import PLAIN, Wiring
 
 SCHEMA = "hawx.network/1"
@@ -69,46 +70,127 @@ def from_bytes(data: bytes, *, source: str = "network") -> QuantizedNetwork:
     Raises:
         InputError: the bytes are not a network of a known schema; the message names `source`.
     """
+    where = f"network {source!r}"
     try:
         size = int.from_bytes(data[:8], "little")
-        header = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["hawx"])
         tensors = load_tensors(data)
+        outer = json_values(data[8 : 8 + size].decode(), where, "the header of a safetensors file")
+        header = json_values(outer["__metadata__"]["hawx"], where, "the program of a network")
         variants = _variants_by_layer(tensors)
         wirings = {name.removeprefix("wirings:"): _wirings(rows) for name, rows in tensors.items() if name.startswith("wirings:")}
+    except InputError:
+        raise
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"network {source!r} cannot be read; expected a network saved by HAWX (safetensors). Save it again.") from error
-    if header.get("schema") != SCHEMA:
-        raise InputError(f"network {source!r} has schema {header.get('schema')!r}; expected {SCHEMA!r}. Save it again with this version.")
-    layers = [_layer(entry["layer"]) for entry in header["layers"]]
-    quantized = {
-        layer.name: QuantizedLayer(
-            layer=layer,
-            weight=tensors[f"weight:{layer.name}"],
-            weight_scale=tensors[f"weight_scale:{layer.name}"],
-            bias=tensors[f"bias:{layer.name}"],
-            input_scale=entry["input"]["scale"],
-            input_zero_point=entry["input"]["zero_point"],
-            input_format=IntFormat.parse(entry["input"]["format"]),
-            wirings=wirings.get(layer.name, ()),
-            variants=variants.get(layer.name, {}),
-        )
-        for layer, entry in zip(layers, header["layers"], strict=True)
-    }
-    channels, height, width = header["input_shape"]
+    found = header.get("schema") if isinstance(header, dict) else None
+    if found != SCHEMA:
+        raise InputError(f"network {source!r} has schema {found!r}; expected {SCHEMA!r}. Save it again with this version.")
+    program = typed(_Program, header, where)
+    quantized = {entry.layer.name: _held(entry, tensors, wirings, variants, where) for entry in program.layers}
+    steps = tuple(_decode_step(entry, f"{where} steps[{place}]") for place, entry in enumerate(program.steps))
+    constants = {name.removeprefix("constant:"): value for name, value in tensors.items() if name.startswith("constant:")}
+    _check_steps(steps, program.output, constants, quantized, where)
     return QuantizedNetwork(
-        name=header["name"],
-        layers=tuple(layers),
+        name=program.name,
+        layers=tuple(entry.layer for entry in program.layers),
         quantized=quantized,
-        classes=header["classes"],
-        input_shape=(channels, height, width),
-        steps=tuple(_decode_step(entry) for entry in header["steps"]),
-        output=header["output"],
-        constants={name.removeprefix("constant:"): value for name, value in tensors.items() if name.startswith("constant:")},
-        preprocessing=Preprocessing.from_dict(header["preprocessing"]) if header["preprocessing"] else None,
-        float_top1=header["float_top1"],
-        unconverted=tuple(header["unconverted"]),
-        provenance=header["provenance"],
+        classes=program.classes,
+        input_shape=program.input_shape,
+        steps=steps,
+        output=program.output,
+        constants=constants,
+        preprocessing=program.preprocessing,
+        float_top1=program.float_top1,
+        unconverted=program.unconverted,
+        provenance=program.provenance,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Input:
+    """The codes that a layer takes."""
+
+    scale: float
+    zero_point: int
+    format: Literal["s8", "u8"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LayerEntry:
+    layer: Layer
+    input: _Input
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Program:
+    """The header of a saved network."""
+
+    schema: str
+    name: str
+    classes: int
+    input_shape: tuple[int, int, int]
+    layers: tuple[_LayerEntry, ...]
+    steps: tuple[Any, ...]
+    output: str
+    preprocessing: Preprocessing | None
+    float_top1: float | None
+    unconverted: tuple[str, ...]
+    provenance: dict[str, Any]
+
+
+def _held(
+    entry: _LayerEntry,
+    tensors: Mapping[str, Tensor],
+    wirings: Mapping[str, tuple[Wiring, ...]],
+    variants: Mapping[str, Mapping[str, Variant]],
+    where: str,
+) -> QuantizedLayer:
+    """Return a layer with its tensors, which have the types and sizes that it says."""
+    layer = entry.layer
+    if min(layer.in_channels, layer.filters, layer.groups, *layer.kernel, *layer.stride, *layer.dilation, *layer.in_size, *layer.out_size) < 1:
+        raise InputError(f"{where} layer {layer.name!r} has a size below 1; expected positive sizes. Save it again.")
+    shapes = {
+        "weight": (torch.int8, (layer.filters, layer.in_channels // layer.groups, *layer.kernel)),
+        "weight_scale": (torch.float32, (layer.filters,)),
+        "bias": (torch.int32, (layer.filters,)),
+    }
+    held = {}
+    for field, (dtype, shape) in shapes.items():
+        tensor = tensors.get(f"{field}:{layer.name}")
+        if tensor is None or tensor.dtype != dtype or tuple(tensor.shape) != shape:
+            has = "none" if tensor is None else f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+            wanted = f"{str(dtype).removeprefix('torch.')} {shape}"
+            raise InputError(f"{where} layer {layer.name!r} has {has} as {field}; expected {wanted}. Save it again.")
+        held[field] = tensor
+    wired = wirings.get(layer.name, ())
+    if wired and len(wired) != layer.filters:
+        raise InputError(f"{where} layer {layer.name!r} has {len(wired)} wirings; expected one per filter, {layer.filters}. Save it again.")
+    for variant in variants.get(layer.name, {}).values():
+        if variant.codes.shape != (CODES,) or variant.bias.shape != (layer.filters,) or variant.weight_scale.shape != (layer.filters,):
+            raise InputError(f"{where} layer {layer.name!r} has a variant of other sizes; expected {CODES} codes and {layer.filters} filters.")
+    return QuantizedLayer(
+        layer=layer,
+        **held,
+        input_scale=entry.input.scale,
+        input_zero_point=entry.input.zero_point,
+        input_format=IntFormat.parse(entry.input.format),
+        wirings=wired,
+        variants=variants.get(layer.name, {}),
+    )
+
+
+def _check_steps(steps: Sequence[Step], output: str, constants: Mapping[str, Tensor], layers: Mapping[str, Any], where: str) -> None:
+    """Raise `InputError` where a step reads what no step before it made, or runs a layer that is not there."""
+    known = {INPUT, *constants}
+    for step in steps:
+        missing = [name for name in inputs(step) if name not in known]
+        if missing:
+            raise InputError(f"{where} reads {missing[0]!r} before it is computed; expected steps in order. Save it again.")
+        if isinstance(step, LayerStep) and step.layer not in layers:
+            raise InputError(f"{where} runs the layer {step.layer!r}, which it does not hold; expected one of its {len(layers)}. Save it again.")
+        known.add(step.output)
+    if output not in known:
+        raise InputError(f"{where} returns {output!r}, which no step computes; expected a value of the program. Save it again.")
 
 
 def variants_to_bytes(network: QuantizedNetwork) -> bytes:
@@ -174,11 +256,6 @@ def _variant(parts: Mapping[str, Tensor]) -> Variant:
     return Variant(wiring=wiring, **{field: parts[field] for field in _VARIANT})
 
 
-def _layer(values: dict[str, Any]) -> Layer:
-    facts: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    return Layer(**{**facts, "kind": LayerKind(facts["kind"])})
-
-
 def _encode_step(step: Step) -> dict[str, Any]:
     match step:
         case Quantize() | Dequantize():
@@ -196,16 +273,43 @@ def _io(step: Quantize | Dequantize | LayerStep) -> dict[str, str]:
     return {"output": step.output, "input": step.input}
 
 
-def _decode_step(entry: dict[str, Any]) -> Step:
-    kind, output = entry["step"], entry["output"]
+def _decode_step(entry: Any, where: str) -> Step:
+    kind = entry.get("step") if isinstance(entry, dict) else None
+    if kind not in ("glue", "layer", "quantize", "dequantize"):
+        raise InputError(f"{where} is of kind {str(kind)[:40]!r}; expected glue, layer, quantize or dequantize. Save it again.")
+    values = {key: value for key, value in entry.items() if key != "step"}
     if kind == "glue":
-        return Glue(output=output, op=entry["op"], args=_decode(entry["args"]), kwargs=_decode(entry["kwargs"]))
-    if kind == "layer":
-        place = {"arrangement": Arrangement(entry["arrangement"]), "batch_axis": entry["batch_axis"], "batch_inner": entry.get("batch_inner", False)}
-        return LayerStep(output=output, input=entry["input"], layer=entry["layer"], **place)
-    fmt = IntFormat.parse(entry["format"])
+        glue = typed(_GlueEntry, values, where)
+        args, kwargs = _decode(glue.args, where), _decode(glue.kwargs, where)
+        if any(len(pair) != 2 or not isinstance(pair[0], str) for pair in kwargs if isinstance(pair, tuple)) or not all(
+            isinstance(p, tuple) for p in kwargs
+        ):
+            raise InputError(f"{where} has arguments by name that are no pairs; expected [name, value]. Save it again.")
+        return Glue(output=glue.output, op=glue.op, args=args, kwargs=kwargs)
+    if kind == "layer" and "codes" not in values:  # those of fused programs, which are not saved
+        step: LayerStep = typed(LayerStep, values, where)
+        return step
+    codes = typed(_CodesEntry, values, where)
     make = Quantize if kind == "quantize" else Dequantize
-    return make(output=output, input=entry["input"], scale=entry["scale"], zero_point=entry["zero_point"], format=fmt)
+    fmt = IntFormat.parse(codes.format)
+    return make(output=codes.output, input=codes.input, scale=codes.scale, zero_point=codes.zero_point, format=fmt)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _GlueEntry:
+    output: str
+    op: str
+    args: tuple[Any, ...]
+    kwargs: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _CodesEntry:
+    output: str
+    input: str
+    scale: float
+    zero_point: int
+    format: Literal["s8", "u8"]
 
 
 def _encode(value: Any) -> Any:
@@ -221,8 +325,11 @@ def _encode(value: Any) -> Any:
     return value
 
 
-def _decode(value: Any) -> Any:
+def _decode(value: Any, where: str) -> Any:
     if isinstance(value, dict):
-        (kind, content), *_ = value.items()
-        return {"ref": Ref, "dtype": DType, "number": float}[kind](content)
-    return tuple(_decode(item) for item in value) if isinstance(value, list) else value
+        kinds = {"ref": Ref, "dtype": DType, "number": float}
+        (kind, content) = next(iter(value.items()), ("", None))
+        if kind not in kinds or not isinstance(content, str) or (kind == "number" and content not in ("inf", "-inf")):
+            raise InputError(f"{where} has an argument {str(value)[:60]}; expected a ref, dtype or number. Save it again.")
+        return kinds[kind](content)
+    return tuple(_decode(item, where) for item in value) if isinstance(value, list | tuple) else value

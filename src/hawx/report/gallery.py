@@ -64,7 +64,7 @@ def gallery(result: Result) -> dict[str, Markup]:
         if not result.scores.filter_margin[i].size:  # a layer that may not be approximated
             continue
         rows = list(range(len(result.scores.blocks)))
-        name = "".join(c if c.isalnum() or c in "-_." else "-" for c in layer)
+        name = "".join(c if c.isalnum() or c in "-_." else "-" for c in layer)[:80]
         found[f"scores-filters-{i:03d}-{name}"] = draw_filter_scores(result.scores, i, block_rows=rows, title=f"Filters of {layer}")
     if any(d.estimate is not None and d.search is not None for d in result.evaluated):
         found["validation"] = draw_validation(result)

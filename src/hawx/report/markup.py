@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from html import escape
 from typing import NewType
+from unicodedata import category
 
 Markup = NewType("Markup", str)
 """Text that may be put into a page as it is. A plain `str` is not one: mypy refuses it where markup is expected."""
 
 Attributes = Mapping[str, str | float]
 
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Cn"})
+"""Unicode categories: controls, formats, halves of characters, no characters."""
 _EMPTY = frozenset({"br", "circle", "hr", "img", "line", "link", "meta", "path", "polyline", "rect", "use"})
 
 
 def text(value: object) -> Markup:
-    """Return `value` as markup, every special character escaped, control characters replaced."""
-    plain = "".join(c if c >= " " or c in "\n\t" else "\ufffd" for c in str(value))
+    """Return `value` as markup, every special character escaped; what is no character to be seen, or turns the direction of others, replaced."""
+    plain = str(value)
+    if not plain.isprintable():
+        plain = "".join(c if c in "\n\t" or category(c) not in _UNSEEN else "\ufffd" for c in plain)
     return Markup(escape(plain, quote=True))
 
 

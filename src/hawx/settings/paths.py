@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from hawx.files import present
 from hawx.settings.explore import ExploreSettings
 
 NAMES = frozenset({"builtin", "spatial", "temporal", "simt"})
@@ -16,9 +17,9 @@ def anchored(settings: ExploreSettings, base: Path) -> ExploreSettings:
 
     def place(value: str) -> str:
         file, mark, options = value.rpartition("#")  # "circuit.v#swapped": how to read a file follows the mark
-        if not mark or (base / value).exists():
+        if not mark or present(base / value):
             file, mark, options = value, "", ""
-        known = file and file not in NAMES and (base / file).exists()
+        known = file and file not in NAMES and present(base / file)
         return str((base / file).resolve()) + mark + options if known else value
 
     def file(value: str | None) -> str | None:

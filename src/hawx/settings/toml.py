@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from textwrap import wrap
 from typing import Any, TypeVar
 
-from hawx.errors import InputError, UnknownNameError
-from hawx.files import read_text
+from hawx import files
+from hawx.errors import UnknownNameError
 from hawx.settings.schema import Kind, schema
 
 S = TypeVar("S")
@@ -33,15 +32,8 @@ def from_values(cls: type[S], values: Mapping[str, Any], where: str = "settings"
 
 
 def read_values(path: str | PathLike[str]) -> dict[str, Any]:
-    """Return the keys and values of a TOML file, unchecked.
-
-    Raises:
-        InputError: the file is missing or is not TOML; names the line.
-    """
-    try:
-        return tomllib.loads(read_text(Path(path), "settings file", least=0))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"settings file {str(path)!r} is not TOML: {error}.") from None
+    """Return the keys and values of a settings file, unchecked; see `hawx.files.read_values` for errors."""
+    return files.read_values(Path(path), "settings file")
 
 
 def read_toml(path: str | PathLike[str], cls: type[S]) -> S:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike, fspath
@@ -13,12 +12,16 @@ from hawx.errors import InputError, UnknownNameError
 from hawx.files import make_folder, read_bytes, read_text, write_bytes, write_text
 from hawx.networks import QuantizedNetwork
 from hawx.networks.serialize import from_bytes, to_bytes, with_variants
+from hawx.networks.trial import check_program
+from hawx.plain import json_values, typed
 from hawx.store.run import DESIGN, DESIGN_SCHEMA, NETWORK, OWN, load_run
 from hawx.store.text import json_text
 from hawx.verify import network_identity
 
 LARGEST = 1 << 31
 """Bytes of the largest network that is read."""
+LARGEST_TEXT = 1 << 26
+"""Bytes of the largest design file that is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,23 +57,24 @@ def load_design(source: str | PathLike[str]) -> SavedDesign:
     if mark and not Path(text).exists():
         return _of_run(Path(place), wanted)
     path = Path(text) / DESIGN if Path(text).is_dir() else Path(text)
-    try:
-        values = json.loads(read_text(path, "design"))
-    except json.JSONDecodeError as error:
-        raise InputError(f"design {str(path)!r} is not JSON (line {error.lineno}: {error.msg}); expected a design file.") from error
+    values = json_values(read_text(path, "design", most=LARGEST_TEXT), f"design {str(path)!r}", "a design file")
     if not isinstance(values, dict) or not values:
         raise InputError(f"design {str(path)!r} holds no design; expected layers with their blocks.")
     if "assignment" not in values:
         bare = _checked(values, path)
         return SavedDesign(source=text, assignment=bare)
+    where = f"design {str(path)!r}"
+    beside = typed(str | None, values.get("network_file"), f"{where} network_file")
+    if beside and Path(beside).name != beside:
+        raise InputError(f"{where} names the network file {beside!r}; expected a file beside it, without a folder.")
     return SavedDesign(
         source=text,
         assignment=_checked(values["assignment"], path),
-        settings=values.get("settings") or {},
+        settings=typed(dict[str, Any], values.get("settings") or {}, f"{where} settings"),
         found=values,
-        library=values.get("library") or {},
-        network=path.parent / str(values["network_file"]) if values.get("network_file") else None,
-        network_identity=values.get("network_identity"),
+        library=typed(dict[str, str], values.get("library") or {}, f"{where} library"),
+        network=path.parent / beside if beside else None,
+        network_identity=typed(str | None, values.get("network_identity"), f"{where} network_identity"),
     )
 
 
@@ -121,6 +125,7 @@ def network_of(saved: SavedDesign, named: QuantizedNetwork) -> QuantizedNetwork:
     if saved.constants is not None:
         constants = str(saved.constants)
         network = with_variants(network, read_bytes(saved.constants, "constants of the design", most=LARGEST), source=constants)
+    check_program(network, source)
     if saved.network_identity not in (None, network_identity(network)):
         raise InputError(f"network {source!r} is another one than design {saved.source!r} was found on; expected the file saved with it.")
     if dict(network.filters) != dict(named.filters):

@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
@@ -42,6 +43,7 @@ class SqliteStore:
         self._lock = Lock()
         self._connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30.0)
         try:
+            self._connection.execute("PRAGMA trusted_schema = OFF")  # the file may be anyone's: its schema calls no function
             (version,) = self._connection.execute("PRAGMA user_version").fetchone()
             if version not in (0, 1, _VERSION):
                 raise InputError(f"measurement store {str(self.path)!r} has version {version}; expected {_VERSION}. Start in an empty folder.")
@@ -53,20 +55,40 @@ class SqliteStore:
                 self._connection.execute(statement)
             self._connection.execute(f"PRAGMA user_version = {_VERSION}")
             self._connection.execute("COMMIT")
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # names in a damaged schema are no text
             self._connection.close()
-            raise InputError(
-                f"measurement store {str(self.path)!r} cannot be read ({error}); expected a SQLite file. Remove it or start in an empty folder."
-            ) from error
+            raise self._unreadable(error) from error
         except InputError:
             self._connection.close()
             raise
 
     def get(self, key: MeasurementKey) -> Answers | None:
         query = "SELECT total, answers FROM measurements WHERE network = ? AND blocks = ? AND assignment = ? AND images = ? AND total > 0"
-        with self._lock:
-            row = self._connection.execute(query, (key.network, key.blocks, key.assignment, key.images)).fetchone()
-        return None if row is None else np.unpackbits(np.frombuffer(row[1], np.uint8), count=int(row[0])).astype(np.bool_)
+        row = self._execute(query, (key.network, key.blocks, key.assignment, key.images))
+        if row is None:
+            return None
+        total, packed = row
+        if not isinstance(total, int) or not isinstance(packed, bytes) or (total + 7) // 8 != len(packed):
+            raise self._unreadable("a row has other answers than it counts")
+        return np.unpackbits(np.frombuffer(packed, np.uint8), count=total).astype(np.bool_)
+
+    def _execute(self, query: str, values: tuple[object, ...] = ()) -> tuple[Any, ...] | None:
+        """Run one statement and return the first row of what it says.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        try:
+            with self._lock:
+                row: tuple[Any, ...] | None = self._connection.execute(query, values).fetchone()
+        except (sqlite3.DatabaseError, OverflowError, UnicodeDecodeError) as error:
+            raise self._unreadable(error) from error
+        return row
+
+    def _unreadable(self, reason: object) -> InputError:
+        return InputError(
+            f"measurement store {str(self.path)!r} cannot be read ({reason}); expected a SQLite file. Remove it or start in an empty folder."
+        )
 
     def put(self, key: MeasurementKey, right: Answers) -> None:
         held = (key.network, key.blocks, key.assignment, key.images, int(right.sum()), len(right), np.packbits(right).tobytes())
@@ -74,17 +96,15 @@ class SqliteStore:
             "INSERT INTO measurements VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET total = excluded.total, answers = excluded.answers "
             "WHERE total = 0 AND correct = excluded.correct"
         )
-        with self._lock:
-            self._connection.execute(upsert, held)
+        self._execute(upsert, held)
         stored = self.get(key)
         if stored is None:
             raise InputError(f"design {key.assignment!r} has another count of right answers in {str(self.path)!r}; start in an empty folder.")
         require_same(key, stored, right)
 
     def __len__(self) -> int:
-        with self._lock:
-            (count,) = self._connection.execute("SELECT COUNT(*) FROM measurements").fetchone()
-        return int(count)
+        row = self._execute("SELECT COUNT(*) FROM measurements")
+        return int(row[0]) if row else 0
 
     def close(self) -> None:
         with self._lock:

@@ -16,6 +16,7 @@ from hawx.files import make_folder, read_text, write_bytes, write_text
 from hawx.networks import QuantizedNetwork
 from hawx.networks.serialize import to_bytes, variants_to_bytes
 from hawx.notebook import data_frame, rows_html
+from hawx.plain import json_values
 from hawx.report.figures import draw_front
 from hawx.report.gallery import assignment_figure, layer_figure
 from hawx.report.page import report_html
@@ -31,6 +32,8 @@ from hawx.verify import network_identity
 DESIGN, DESIGN_SCHEMA = "design.json", "hawx.design/1"
 NETWORK, OWN = "network.safetensors", "designs"
 """What all designs of a run share, and the folder with the constants of those that were recovered as a whole."""
+MOST_SCORES = 1 << 24
+"""Pairs of a filter and a block in the largest result that is read."""
 _HARDWARE = ("area_um2", "power_uw", "energy_uj", "latency_us", "mult_power_ratio", "mult_energy_ratio")
 _SHOWN = ("area_um2", "power_uw", "energy_uj", "latency_us")
 _FRONT = (
@@ -154,16 +157,15 @@ def load_run(folder: str | PathLike[str]) -> Result:
         unfinished = (Path(folder) / "run.sqlite").exists()
         way = "It was not finished: continue it with `hawx explore --resume`." if unfinished else "`hawx explore --out DIR` writes one."
         raise InputError(f"folder {str(folder)!r} holds no result.json; expected a finished run. {way}")
-    try:
-        values = json.loads(read_text(path, "result"))
-    except json.JSONDecodeError as error:
-        raise InputError(f"result {str(path)!r} is not JSON (line {error.lineno}: {error.msg}); expected what hawx wrote.") from error
+    values = json_values(read_text(path, "result"), f"result {str(path)!r}", "what hawx wrote")
     if not isinstance(values, dict) or values.get("schema") != SCHEMA:
         found = values.get("schema") if isinstance(values, dict) else None
         raise InputError(f"result {str(path)!r} has schema {found!r}; expected {SCHEMA!r}. Run the exploration again with this version.")
     try:
         return _result(values, Path(folder))
-    except (KeyError, TypeError, AttributeError) as error:
+    except InputError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise InputError(f"result {str(path)!r} is incomplete ({error}); expected what hawx wrote.") from error
 
 
@@ -192,6 +194,10 @@ def _front_row(result: Values, design: Design) -> dict[str, Any]:
 def _result(values: dict[str, Any], folder: Path) -> Result:
     filters = {layer["name"]: int(layer["filters"]) for layer in values["network"]["layers"]}
     blocks = tuple(block["name"] for block in values["library"]["blocks"])
+    if min(filters.values(), default=1) < 1 or sum(filters.values()) * len(blocks) > MOST_SCORES:
+        raise InputError(
+            f"result in {str(folder)!r} has {sum(filters.values())} filters and {len(blocks)} blocks; expected at most {MOST_SCORES:,} pairs of them."
+        )
 
     def designs(key: str) -> tuple[Design, ...]:
         return tuple(_design(entry, filters, blocks) for entry in values[key])

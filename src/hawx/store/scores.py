@@ -13,7 +13,7 @@ import numpy as np
 from hawx.errors import InputError
 from hawx.files import write_text
 from hawx.score.scores import Matrix, Scores
-from hawx.store.text import csv_text
+from hawx.store.text import csv_text, text_of
 
 COLUMNS = ("level", "layer", "filter", "block", "error_mean", "error_std", "margin_change", "top1_drop")
 
@@ -68,7 +68,7 @@ def load_scores(path: str | PathLike[str], *, filters: Mapping[str, int], blocks
 def _place(
     row: Mapping[str, Any], layers: tuple[str, ...], blocks: tuple[str, ...], fields: dict[str, Matrix], per_filter: dict[str, list[Matrix]]
 ) -> None:
-    i, b = layers.index(row["layer"]), blocks.index(row["block"])
+    i, b = layers.index(text_of(row["layer"])), blocks.index(text_of(row["block"]))
     if row["level"] == "layer":
         for name, array in fields.items():
             array[i, b] = float(row[name])

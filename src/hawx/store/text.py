@@ -23,11 +23,29 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
+_FORMULA = tuple("=+-@\t\r'")
+"""A cell that begins so is a formula to spreadsheets, or would be taken for one that was marked as text."""
+
+
+def cell(value: str) -> str:
+    """Return a text as a cell that no spreadsheet computes: with an apostrophe before what looks like a formula."""
+    return f"'{value}" if value.startswith(_FORMULA) else value
+
+
+def text_of(cell: str) -> str:
+    """Return the text that `cell` wrote."""
+    return cell.removeprefix("'")
+
+
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     """Return rows as CSV with a header. Floats are written in full, so that reading gives the same bits."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, fieldnames=list(columns), lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({key: float(value) if hasattr(value, "dtype") else value for key, value in row.items()})
+        writer.writerow({key: _cell(value) for key, value in row.items()})
     return buffer.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return float(value) if hasattr(value, "dtype") else cell(value) if isinstance(value, str) else value

@@ -14,8 +14,8 @@ from hawx.circuits.liberty import CellLibrary, parse_liberty
 from hawx.errors import InputError
 
 _GZIP = b"\x1f\x8b"
-_MOST_BYTES = 1 << 28
-"""A compressed file that holds more is refused."""
+_MOST_BYTES = 1 << 26
+"""A file that holds more, plain or unpacked, is refused: the largest public libraries have half of that."""
 
 
 def read_liberty(path: str | PathLike[str]) -> CellLibrary:
@@ -58,6 +58,9 @@ def _read(path: Path, stamp: _Stamp) -> CellLibrary:
 def _plain(path: Path, _: _Stamp) -> bytes:
     """Return the Liberty text of a file."""
     try:
+        size = path.stat().st_size
+        if size > _MOST_BYTES:
+            raise InputError(f"Liberty file {str(path)!r} has {size} bytes; expected a cell library of at most {_MOST_BYTES >> 20} MB.")
         data = path.read_bytes()
     except OSError as error:
         raise _unreadable(path, error) from error

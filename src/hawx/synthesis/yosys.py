@@ -21,11 +21,13 @@ from typing import Any
 
 from hawx.circuits.liberty import CellLibrary
 from hawx.circuits.netlist import ONE, ZERO, Cell, Gate, Netlist, evaluation_order
+from hawx.circuits.verilog_requests import check_requests
 from hawx.errors import HawxError, InputError, ToolMissingError
 
 _RUN_IN_PYTHON = "from pyosys import libyosys as ys; ys.run_pass('script flow.ys', ys.Design())"
 
 SOURCE = "input.v"
+GENERATED = ("adders.v",)
 """Name under which the user's Verilog is known to the script."""
 
 
@@ -82,6 +84,9 @@ def run(script: str, files: Mapping[str, str | bytes], wanted: Iterable[str], *,
         ToolMissingError: there is no Yosys.
         HawxError: it ran out of time or crashed.
     """
+    for name, content in files.items():
+        if name.endswith((".v", ".sv")) and name not in GENERATED and isinstance(content, str):
+            check_requests(source if name == SOURCE else name, content)
     used = tool()
     with tempfile.TemporaryDirectory(prefix="hawx-yosys-") as folder:
         for name, content in files.items():

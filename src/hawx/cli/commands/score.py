@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hawx.cli.console import out, print_json, table, width
 from hawx.cli.inputs import load_library, load_network, settings_from, split_sizes
 from hawx.cli.parser import Commands, add_command, add_json, add_settings
+from hawx.errors import printable
 from hawx.settings import ExploreSettings
 
 if TYPE_CHECKING:
@@ -75,5 +76,5 @@ def score_lines(scores: Scores) -> list[str]:
     for start in range(0, len(scores.layers), step):
         columns = range(start, min(start + step, len(scores.layers)))
         rows = [[block, *(f"{scores.layer_drop[i, b]:z.2f}" for i in columns)] for b, block in enumerate(scores.blocks)]
-        lines += [*table(["block", *(scores.layers[i] for i in columns)], rows), ""]
+        lines += [*table(["block", *(printable(scores.layers[i]) for i in columns)], rows), ""]
     return lines[:-1]

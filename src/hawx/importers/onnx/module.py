@@ -5,11 +5,9 @@ Weights keep the names of their initializers, so that a network gets the same la
 
 from __future__ import annotations
 
-import logging
 import math
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from hawx.errors import InputError
 from hawx.importers.onnx.contracts import LARGEST, Call, Value, arranged, as_tensor, call_of, type_name
@@ -26,6 +23,7 @@ from hawx.importers.onnx.elementwise import ELEMENT_TYPES
 from hawx.importers.onnx.quantization import dequantized_weight, is_dequantized_constant
 from hawx.importers.onnx.reader import OnnxGraph, OnnxInput, OnnxNode, onnx_type, read_onnx
 from hawx.importers.onnx.table import OPERATORS
+from hawx.networks.trial import without_numbers
 
 _PRODUCTS = ("Gemm", "MatMul")
 
@@ -92,7 +90,7 @@ class OnnxModule(nn.Module):
             self._type(given)
         if any(given.shape is None or None in given.shape[1:] for given in self.graph.inputs):
             return  # sizes are left to the images: tried when the network is traced
-        with _quiet(), FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
+        with without_numbers():
             values: dict[str, Value] = {given.name: self._example(given) for given in self.graph.inputs}
             for step in self._steps:
                 try:
@@ -215,17 +213,6 @@ _STORED = frozenset(type_name(dtype) for dtype in ELEMENT_TYPES.values())
 def _known(inputs: tuple[Value, ...]) -> bool:
     """Whether all inputs are known without the image."""
     return isinstance(inputs[0], np.ndarray) and all(value is None or isinstance(value, np.ndarray) for value in inputs)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the log of PyTorch's tensors without numbers: what they say is told in one line."""
-    logger = logging.getLogger("torch._subclasses.fake_tensor")
-    before, logger.disabled = logger.disabled, True
-    try:
-        yield
-    finally:
-        logger.disabled = before
 
 
 @dataclass(frozen=True, slots=True)

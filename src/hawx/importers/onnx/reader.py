@@ -88,10 +88,15 @@ def read_onnx(path: str | Path) -> OnnxGraph:
         raise InputError(f"network {source!r} is not a readable ONNX file ({type(error).__name__}); expected one. Export it again.") from error
     if not proto.graph.node:
         raise InputError(f"network {source!r} holds no ONNX graph; expected one. The file may be cut short: export it again.")
-    for tensor in proto.graph.initializer:
+    for tensor in _tensors(proto.graph):
         if uses_external_data(tensor):
             entries = {entry.key: entry.value for entry in tensor.external_data}
             place = path.parent / entries.get("location", "")
+            if not place.resolve().is_relative_to(path.parent.resolve()):
+                raise InputError(
+                    f"network {source!r} keeps tensor {tensor.name!r} in {entries.get('location')!r}, which lies outside of its folder; "
+                    "expected a file beside it. Export the network as one file."
+                )
             if not place.is_file():
                 raise InputError(
                     f"network {source!r} keeps tensor {tensor.name!r} in {entries.get('location')!r}, which does not exist beside it; "
@@ -113,6 +118,17 @@ def read_onnx(path: str | Path) -> OnnxGraph:
             "pixels after preprocessing. Export it with an input of float32."
         )
     return graph
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    """Yield every tensor of a graph, those of attributes and of graphs inside included."""
+    waiting = [graph]
+    while waiting:
+        inner = waiting.pop()
+        yield from inner.initializer
+        for attribute in (attribute for node in inner.node for attribute in node.attribute):
+            yield from (attribute.t, *attribute.tensors)
+            waiting += (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs
 
 
 def graph_of(proto: Any, source: str) -> OnnxGraph:

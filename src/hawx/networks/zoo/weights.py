@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import zipfile
 from collections.abc import Mapping
 from os import PathLike, fspath
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from hawx.bounds import check_members
 from hawx.errors import InputError, ToolMissingError
 
 Weights = Mapping[str, Tensor]
@@ -31,15 +31,20 @@ def read(path: str | PathLike[str]) -> Weights:
     if not Path(name).is_file():
         raise InputError(f"weights {name!r} do not exist; expected a .safetensors file, or a .pt/.pth state dict.")
     try:
+        if not name.endswith(".safetensors") and zipfile.is_zipfile(name):
+            with zipfile.ZipFile(name) as archive:
+                check_members(archive, Path(name).stat().st_size, f"weights {name!r}")
         loaded = load_file(name) if name.endswith(".safetensors") else torch.load(name, map_location="cpu", weights_only=True)
-    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # PyTorch raises whatever its readers of archives, tensors and restricted pickles raise
         raise InputError(
             f"weights {name!r} cannot be read; expected safetensors, or a PyTorch state dict of tensors alone (code in checkpoints never runs). "
             "Save them again with safetensors.torch.save_file(module.state_dict(), …)."
         ) from error
     if isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
         loaded = loaded["state_dict"]
-    if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
+    if not isinstance(loaded, Mapping) or not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in loaded.items()):
         raise InputError(f"weights {name!r} hold a {type(loaded).__name__}; expected a state dict: parameter name -> tensor.")
     return {key.removeprefix("module."): value for key, value in loaded.items()}
 
