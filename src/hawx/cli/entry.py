@@ -9,17 +9,19 @@ from collections.abc import Sequence
 
 from hawx.cli.commands import COMMANDS
 from hawx.cli.parser import build_parser, parse
+from hawx.cli.signals import Terminated, terminable
 from hawx.errors import GoalError, HawxError
 
-DONE, GOAL_MISSED, BAD_INPUT, BUG, INTERRUPTED = 0, 1, 2, 70, 130
+DONE, GOAL_MISSED, BAD_INPUT, BUG, INTERRUPTED, TERMINATED = 0, 1, 2, 70, 130, 143
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command that `arguments` (default: the process's) name and return its exit status."""
     try:
-        parsed = parse(build_parser(COMMANDS), arguments)
-        status = int(parsed.run(parsed))
-        sys.stdout.flush()
+        with terminable():
+            parsed = parse(build_parser(COMMANDS), arguments)
+            status = int(parsed.run(parsed))
+            sys.stdout.flush()
         return status
     except SystemExit as stop:  # argparse: --help, --version or a usage error, already printed
         return int(stop.code or 0)
@@ -28,7 +30,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except HawxError as error:
         return _fail(str(error), BAD_INPUT)
     except KeyboardInterrupt as stop:
-        return _fail("interrupted" + (f"; {stop}" if str(stop) else "."), INTERRUPTED)
+        word, status = ("terminated", TERMINATED) if isinstance(stop, Terminated) else ("interrupted", INTERRUPTED)
+        return _fail(word + (f"; {stop}" if str(stop) else "."), status)
     except BrokenPipeError:  # the reader of our output has gone, for example `hawx blocks list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE

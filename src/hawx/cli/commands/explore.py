@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hawx.cli.console import out, print_json, width
-from hawx.cli.folder import MEASUREMENTS, SETTINGS, begin, check, default_folder
+from hawx.cli.folder import MEASUREMENTS, SETTINGS, begun, check, default_folder
 from hawx.cli.inputs import load_library, load_network, settings_from, split_sizes
 from hawx.cli.parser import Commands, add_command, add_json, add_settings
 from hawx.errors import GoalError, InputError
@@ -39,10 +39,10 @@ def run(arguments: Namespace) -> int:
     split_sizes(settings)
     check(folder, settings, resume=arguments.resume)
     try:
-        result = explore(settings, folder, quiet=arguments.json)
-    except KeyboardInterrupt:
-        begun = (folder / SETTINGS).exists()
-        raise KeyboardInterrupt(f"what was measured is kept. Continue with: hawx explore --resume --out {folder}" if begun else "") from None
+        result = explore(settings, folder, resume=arguments.resume, quiet=arguments.json)
+    except KeyboardInterrupt as stop:
+        going = (folder / SETTINGS).exists()
+        raise type(stop)(f"what was measured is kept. Continue with: hawx explore --resume --out {folder}" if going else "") from None
     report(result, folder, as_json=arguments.json)
     if settings.max_drop is not None:
         try:
@@ -52,8 +52,9 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
-    """Run one exploration, measurements kept in `folder`, and save its result there."""
+def explore(settings: ExploreSettings, folder: Path, *, resume: bool = False, quiet: bool) -> Result:
+    """Run one exploration, or go on with the one in `folder`; measurements are kept there, and the result."""
+    from hawx import __version__
     from hawx.cli.display import display
 
     with display(quiet=quiet) as progress:
@@ -63,6 +64,7 @@ def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
         from hawx.flow import explore as explore_network
         from hawx.importers.accelerator import load_accelerator
         from hawx.store import SqliteStore, save_run
+        from hawx.store.inputs import inputs_of
         from hawx.store.kernel_costs import timed_machine
 
         library = load_library(settings)
@@ -71,8 +73,12 @@ def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
         loaded = load_network(settings, library)
         search_images, report_images = split_sizes(settings)
         use_machine(timed_machine())  # which kernel is fastest here: measured in about a second, once per machine
-        begin(folder, settings)
-        with SqliteStore(folder / MEASUREMENTS) as store, runner_for(jobs=settings.jobs, dask=settings.dask) as runner:
+        inputs = inputs_of(loaded.network, library, accelerator, loaded.data, loaded.calibration, __version__)
+        with (
+            begun(folder, settings, inputs, resume=resume),
+            SqliteStore(folder / MEASUREMENTS) as store,
+            runner_for(jobs=settings.jobs, dask=settings.dask) as runner,
+        ):
             result = explore_network(
                 loaded.network,
                 library,
@@ -95,7 +101,7 @@ def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
                 progress=progress,
                 settings=asdict(settings),
             )
-        save_run(result, folder)
+            save_run(result, folder)
     return result
 
 
