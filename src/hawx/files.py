@@ -1,4 +1,4 @@
-"""Files: checked before they are read, written whole or not at all; folders that one process writes; the cache folder. One clear line where that fails."""
+"""Files: checked before they are read, written whole or not at all; folders of one process; the cache folder. One clear line where that fails."""
 
 from __future__ import annotations
 

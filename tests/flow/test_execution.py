@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -41,7 +41,7 @@ def expected(task: Task, assignments: list[Assignment]) -> list[list[bool]]:
     return answers
 
 
-def listed(answers: Sequence[Answers]) -> list[list[bool]]:
+def listed(answers: Iterable[Answers]) -> list[list[bool]]:
     return [right.tolist() for right in answers]
 
 
@@ -98,7 +98,7 @@ def test_workers_of_a_pool_know_what_kernels_cost_as_their_parent_does(task: Tas
 def test_errors_of_a_worker_come_back(task: Task) -> None:
     other = Assignment.uniform({"conv1": 6}, task.library.names, "mul8s_exact")
     with runner_for(jobs=2) as runner, pytest.raises(InputError, match=r"^the assignment is for layers \('conv1',\); expected "):
-        runner(task, [other])
+        list(runner(task, [other]))
 
 
 def test_a_dask_cluster_answers_the_same(task: Task, assignments: list[Assignment], expected: list[list[bool]]) -> None:
@@ -121,7 +121,7 @@ def test_a_dask_cluster_of_processes_answers_the_same(task: Task, assignments: l
         assert listed(runner(task, assignments)) == expected
         other = Assignment.uniform({"conv1": 6}, task.library.names, "mul8s_exact")
         with pytest.raises(HawxError, match=r"the assignment is for layers"):
-            runner(task, [other])
+            list(runner(task, [other]))
 
 
 def test_no_scheduler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ def test_broken_folders_are_named(tmp_path: Path) -> None:
     whole = json.loads(path.read_text())
     del whole["sha256"], whole["files"]
     path.write_text(path.read_text()[:500])
-    with pytest.raises(InputError, match=r"^result '.*result\.json' is not JSON \(line \d+: .*\); expected what hawx wrote\. `hawx explore --resume "):
+    with pytest.raises(InputError, match=r"^result '.*result\.json' is not JSON \(line \d+: .*\); expected what hawx wrote\. `hawx explore "):
         load_run(tmp_path)
     path.write_text(json.dumps({**whole, "schema": "hawx.result/99"}))
     with pytest.raises(InputError, match=r"^result '.*' has schema 'hawx\.result/99'; expected 'hawx\.result/1'\. "):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from hawx.execution.pool import pool_runner
@@ -12,15 +12,18 @@ __all__ = ["pool_runner", "runner_for"]
 
 
 @contextmanager
-def runner_for(*, jobs: int = 1, dask: str | None = None) -> Iterator[Runner]:
-    """Give a runner: this process, `jobs` processes, or the workers of the Dask scheduler at address `dask`."""
+def runner_for(*, jobs: int = 1, dask: str | None = None, note: Callable[[str], None] = lambda _: None) -> Iterator[Runner]:
+    """Give a runner: this process, `jobs` processes, or the workers of the Dask scheduler at address `dask`.
+
+    `note` is told in one line what the user should read, for example that a process died and fewer go on.
+    """
     if dask is not None:
         from hawx.execution.cluster import cluster_runner
 
         with cluster_runner(dask) as runner:
             yield runner
     elif jobs > 1:
-        with pool_runner(jobs) as runner:
+        with pool_runner(jobs, note) as runner:
             yield runner
     else:
         yield run_here

@@ -21,14 +21,14 @@ INPUTS = "inputs.json"
 
 
 def inputs_of(
-    network: QuantizedNetwork, library: Library, accelerator: Accelerator, data: Dataset, calibration: Dataset, version: str
+    network: QuantizedNetwork, library: Library, accelerator: Accelerator, data: Dataset, unlabelled: Dataset, version: str
 ) -> dict[str, Any]:
     """Return what a run works on as plain values: version of HAWX, hashes of network, images, blocks and their figures, and the accelerator."""
     return {
         "version": version,
         "network": network_identity(network),
         "images": images_identity(data.images, data.labels),
-        "calibration images": images_identity(calibration.images, np.zeros(0, np.int64)),
+        "unlabelled images": images_identity(unlabelled.images, np.zeros(0, np.int64)),
         "accelerator": json.loads(json_text({"name": accelerator.name, **accelerator.params})),
         "circuits": {block.name: block.sha256 for block in library},
         "figures": {block.name: _hash(repr(costs)) for block, costs in zip(library, library.costs(), strict=True)},
@@ -52,7 +52,7 @@ def kept_inputs(folder: Path) -> dict[str, Any]:
 
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     """Return the first difference of two runs' inputs in words that follow "was started with", or None; what `before` does not say is none."""
-    for kind in ("network", "images", "calibration images"):
+    for kind in ("network", "images", "unlabelled images"):
         if before.get(kind, now[kind]) != now[kind]:
             other = "another" if kind == "network" else "other"
             return f"{other} {kind} of the same name (sha256 {before[kind][:10]}, not {now[kind][:10]})"

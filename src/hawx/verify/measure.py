@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from time import perf_counter
@@ -23,8 +23,9 @@ from hawx.verify.identity import images_identity, library_identity, network_iden
 from hawx.verify.store import MeasurementKey, MeasurementStore, MemoryStore
 
 Images = NDArray[np.uint8] | NDArray[np.float32]
-Runner = Callable[["Task", Sequence[Assignment]], Sequence[Answers]]
-"""Who runs designs: this process, a pool of processes, a cluster. Answers do not depend on who it is."""
+Runner = Callable[["Task", Sequence[Assignment]], Iterable[Answers]]
+"""Who runs designs: this process, a pool of processes, a cluster. Answers do not depend on who it is, and are given in order, each as soon as it is
+known: what was given is kept, whatever happens to the others."""
 
 
 @dataclass(eq=False)
@@ -65,9 +66,9 @@ def _arrived(network: bytes, library: Library, images: Images, labels: NDArray[n
     return Task(made, library, images, labels, None if unlabelled is None else DesignRecovery(made, library, unlabelled))
 
 
-def run_here(task: Task, assignments: Sequence[Assignment]) -> Sequence[Answers]:
+def run_here(task: Task, assignments: Sequence[Assignment]) -> Iterable[Answers]:
     """Run designs in this process."""
-    return task.answers(assignments)
+    return (task.answers([assignment])[0] for assignment in assignments)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -102,12 +103,12 @@ class Measurer:
         keys = [MeasurementKey(network=network, blocks=blocks, assignment=a.id, images=images) for a in assignments]
         found = [self.store.get(key) for key in keys]
         missing = [i for i, right in enumerate(found) if right is None]
+        missing.sort(key=lambda i: [array.tobytes() for array in assignments[i].indices])  # neighbors share the work of their first layers
         if missing:
             began = perf_counter()
-            ran = self.runner(self.task, [assignments[i] for i in missing])
-            self.seconds += perf_counter() - began
-            self.fresh += len(missing)
-            for i, right in zip(missing, ran, strict=True):
+            for i, right in zip(missing, self.runner(self.task, [assignments[i] for i in missing]), strict=True):
                 self.store.put(keys[i], right)
                 found[i] = right
+            self.seconds += perf_counter() - began
+            self.fresh += len(missing)
         return [right for right in found if right is not None]

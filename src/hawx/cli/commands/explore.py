@@ -76,8 +76,8 @@ def explore(settings: ExploreSettings, folder: Path, *, resume: bool = False, qu
         inputs = inputs_of(loaded.network, library, accelerator, loaded.data, loaded.calibration, __version__)
         with (
             begun(folder, settings, inputs, resume=resume),
-            SqliteStore(folder / MEASUREMENTS) as store,
-            runner_for(jobs=settings.jobs, dask=settings.dask) as runner,
+            SqliteStore(folder / MEASUREMENTS, progress.note) as store,
+            runner_for(jobs=settings.jobs, dask=settings.dask, note=progress.note) as runner,
         ):
             result = explore_network(
                 loaded.network,
