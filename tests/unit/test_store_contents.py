@@ -51,11 +51,10 @@ def test_a_measurement_is_one_row_of_counts_and_bits(tmp_path: Path) -> None:
 def test_a_row_that_another_program_wrote_is_a_measurement(tmp_path: Path) -> None:
     path = str(tmp_path / "run.sqlite")
     SqliteStore(path).close()
+    sealed = zlib.crc32(b"n\0b\0a\0i\x003\x0011\0\x28\x40")
     with sqlite3.connect(path) as connection:
-        connection.execute(
-            "INSERT INTO measurements VALUES ('n', 'b', 'a', 'i', 3, 11, x'2840', ?)", [zlib.crc32(b"n\0b\0a\0i\x003\x0011\0\x28\x40")]
-        )  # 00101000 010.....
-        connection.execute("INSERT INTO measurements VALUES ('n', 'b', 'one', 'i', 1, 1, x'80')")
+        connection.execute("INSERT INTO measurements VALUES ('n', 'b', 'a', 'i', 3, 11, x'2840', ?)", [sealed])  # 00101000 010.....
+        connection.execute("INSERT INTO measurements VALUES ('n', 'b', 'one', 'i', 1, 1, x'80', 0)")  # no checksum: it knows of none
         connection.execute("INSERT INTO measurements (network, blocks, assignment, images, correct) VALUES ('n', 'b', 'old', 'i', 3)")
     connection.close()
     with SqliteStore(path) as store:
