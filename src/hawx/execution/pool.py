@@ -14,9 +14,11 @@ from threading import Thread
 from hawx.designs import Assignment
 from hawx.emulate import Machine, default_machine, use_machine
 from hawx.emulate.evaluator import Answers
-from hawx.errors import HawxError
+from hawx.errors import HawxError, is_out_of_memory
 from hawx.verify import Runner, Task
 
+DIED = (BrokenProcessPool, BrokenPipeError, ConnectionResetError, EOFError)
+"""What a process that died raises here: the pipes where it died while it was started."""
 _task: Task | None = None  # of this worker process, set once by `_begin`
 
 
@@ -29,31 +31,34 @@ def pool_runner(jobs: int, note: Callable[[str], None] = lambda _: None) -> Iter
     pools: dict[int, tuple[Task, Executor]] = {}
     workers = jobs
 
-    def submitted(task: Task, assignments: Sequence[Assignment]) -> list[Future[Answers]]:
+    def pool(task: Task) -> Executor:
         if id(task) not in pools:
             pools[id(task)] = task, _pool(task, workers)
-        return [pools[id(task)][1].submit(_answer, assignment) for assignment in assignments]
+        return pools[id(task)][1]
 
     def run(task: Task, assignments: Sequence[Assignment]) -> Iterator[Answers]:
-        nonlocal workers
-        found: dict[int, Future[Answers]] = dict(enumerate(submitted(task, assignments)))
+        begun: dict[int, Future[Answers]] = {}
         for i in range(len(assignments)):
             while True:
                 try:
-                    right = found[i].result()
+                    for k in range(i, len(assignments)):
+                        if k not in begun:
+                            begun[k] = pool(task).submit(_answer, assignments[k])
+                    right = begun[i].result()
                     break
-                except (BrokenProcessPool, MemoryError) as error:
-                    why = "died, perhaps for want of memory" if isinstance(error, BrokenProcessPool) else "has not enough memory"
-                    if workers == 1:
-                        raise HawxError(
-                            f"a measuring process {why}, and there is no other; use fewer --images and continue with --resume."
-                        ) from error
-                    workers //= 2
-                    note(f"a measuring process {why}: going on with {workers} of {jobs}")
-                    stop(pools)
-                    lost = [k for k in range(i, len(assignments)) if found[k].cancelled() or found[k].exception() is not None]
-                    found |= dict(zip(lost, submitted(task, [assignments[k] for k in lost]), strict=True))
+                except (*DIED, MemoryError) as error:
+                    go_on_with_less(error)
+                    begun = {k: each for k, each in begun.items() if not each.cancelled() and each.exception() is None}
             yield right
+
+    def go_on_with_less(error: Exception) -> None:
+        nonlocal workers
+        why = "has not enough memory" if isinstance(error, MemoryError) else "died, perhaps for want of memory"
+        if workers == 1:
+            raise HawxError(f"a measuring process {why}, and it was the last one; use fewer --images and continue with --resume.") from error
+        workers //= 2
+        note(f"a measuring process {why}: going on with {workers} of {jobs}")
+        stop(pools)
 
     try:
         yield run
@@ -114,4 +119,9 @@ def _end_with_parent() -> None:
 
 def _answer(assignment: Assignment) -> Answers:
     assert _task is not None
-    return _task.answers([assignment])[0]
+    try:
+        return _task.answers([assignment])[0]
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise MemoryError from error
+        raise

@@ -52,7 +52,7 @@ def kept_inputs(folder: Path) -> dict[str, Any]:
 
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     """Return the first difference of two runs' inputs in words that follow "was started with", or None; what `before` does not say is none."""
-    for kind in ("network", "images", "unlabelled images"):
+    for kind in ("images", "unlabelled images", "network"):  # what is quantized here changes with its images
         if before.get(kind, now[kind]) != now[kind]:
             other = "another" if kind == "network" else "other"
             return f"{other} {kind} of the same name (sha256 {before[kind][:10]}, not {now[kind][:10]})"

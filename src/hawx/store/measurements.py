@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
+from shutil import disk_usage
 from threading import Lock
 from types import TracebackType
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from hawx.emulate.evaluator import Answers
 from hawx.errors import InputError
-from hawx.store.salvage import COLUMNS, checksum, mend
+from hawx.store.salvage import COLUMNS, VERSION, checksum, mend
 from hawx.verify.store import MeasurementKey, require_same
 
 _SCHEMA = """
@@ -33,7 +34,9 @@ _FROM_2 = (
     "ALTER TABLE measurements ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0",
     f"UPDATE measurements SET checksum = checksum_of({COLUMNS})",  # noqa: S608 (constants)
 )
-_VERSION = 3
+_VERSION = VERSION
+LEAST_ROOM = 1 << 17
+"""Bytes on a disk that SQLite needs beside a store; where there are fewer, it says `disk I/O error`."""
 _CHANGES = {0: (_SCHEMA,), 1: (*_FROM_1, *_FROM_2), 2: _FROM_2, _VERSION: ()}
 
 
@@ -68,9 +71,10 @@ class SqliteStore:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+            kind = getattr(error, "sqlite_errorname", "")
+            if kind.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
                 way = "expected a SQLite file. Remove it or start in an empty folder."
-            elif getattr(error, "sqlite_errorname", "").startswith("SQLITE_FULL"):
+            elif kind.startswith("SQLITE_FULL") or (kind.startswith("SQLITE_IOERR") and disk_usage(self.path.parent).free < LEAST_ROOM):
                 what, way = "written", "expected room on its disk. Free some and continue with --resume."
             else:
                 way = "expected a file that this process may write. Mend that and continue with --resume, or choose another --out."

@@ -115,6 +115,10 @@ def run(arguments: Namespace) -> int:
 
 
 def _check_folder(folder: Path, checkpoint: Path, *, resume: bool) -> None:
+    from hawx.store.run import DESIGN
+
+    if resume and not checkpoint.exists() and (folder / DESIGN).exists():
+        raise InputError(f"folder {str(folder)!r} holds a finished design, so there is nothing to resume; use it with `hawx evaluate {folder}`.")
     if resume and not checkpoint.exists():
         raise InputError(f"folder {str(folder)!r} has no {checkpoint.name}, so there is nothing to resume; start without --resume.")
     if not resume and folder.exists() and (not folder.is_dir() or not all(map(is_trace, folder.iterdir()))):
