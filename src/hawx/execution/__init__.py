@@ -20,7 +20,7 @@ def runner_for(*, jobs: int = 1, dask: str | None = None, note: Callable[[str], 
     if dask is not None:
         from hawx.execution.cluster import cluster_runner
 
-        with cluster_runner(dask) as runner:
+        with cluster_runner(dask, note) as runner:
             yield runner
     elif jobs > 1:
         with pool_runner(jobs, note) as runner:

@@ -95,7 +95,6 @@ def _row(values: list[int | bytes | None]) -> Row:
 
 def _is_plausible(row: Row) -> bool:
     *texts, correct, total, answers = row
-    kinds = [type(value) for value in (correct, total, answers)]
-    return (
-        all(texts) and kinds == [int, int, bytes] and len(answers) == -(-total // 8) and (not total or int.from_bytes(answers).bit_count() == correct)
-    )
+    if not all(texts) or [type(value) for value in (correct, total, answers)] != [int, int, bytes]:
+        return False
+    return len(answers) == -(-total // 8) and (not total or int.from_bytes(answers).bit_count() == correct)
