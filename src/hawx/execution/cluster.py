@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,10 @@ AHEAD = 4
 """Designs that a thread of the cluster has waiting, so that neither it idles nor the scheduler holds thousands of them."""
 ATTEMPTS = 5
 """How often what is lost is sent again while nothing comes back."""
+
+HELD = 4
+"""Tasks that a worker holds: a run has up to three."""
+_tasks: dict[str, Task] = {}  # of this worker
 
 
 @contextmanager
@@ -49,7 +54,8 @@ class _Cluster:
         self._address, self._note = address, note
         self._client = _connect(address)
         self._ahead = AHEAD
-        self._sent: dict[str, Any] = {}
+        self._holding: dict[str, set[str]] = {}
+        """Key of a task -> workers that hold it."""
         self._same: set[str] = set()
         """Workers that have this version of HAWX."""
         try:
@@ -71,6 +77,9 @@ class _Cluster:
                         self._begin(task, assignments, begun, i)
                     right: Answers = begun[i].result()
                     break
+                except MissingTaskError:  # the worker joined after it was sent
+                    del begun[i]
+                    self._holding.clear()
                 except HawxError:
                     raise
                 except KilledWorker as error:
@@ -93,21 +102,23 @@ class _Cluster:
         """Have so many designs from `first` on under way as the cluster has use for."""
         from hawx import __version__
 
-        remote = self._send(task)
+        key = self._send(task)
         for k in range(first, min(len(assignments), first + self._ahead)):
             if k not in begun:
-                begun[k] = self._client.submit(answer_one, remote, assignments[k], __version__, pure=False)
+                begun[k] = self._client.submit(answer_one, key, assignments[k], __version__, pure=False)
 
-    def _send(self, task: Task) -> Any:
-        """Return the task on the cluster, where every worker of now holds it; one that joins later takes it from another."""
-        self._check()
-        key = _key(task)
-        if key not in self._sent:
-            self._sent[key] = self._client.scatter({key: task}, broadcast=True)[key]
-        return self._sent[key]
+    def _send(self, task: Task) -> str:
+        """Have every worker hold the task, and return its key. Dask's own copies would not stay: its memory manager drops all but one of them."""
+        workers, key = self._check(), _key(task)
+        if new := workers - self._holding.get(key, set()):
+            held = self._client.run(holds, key, workers=list(new), on_error="ignore")
+            if lacking := [worker for worker in new if not held.get(worker)]:
+                self._client.run(keep, key, task, workers=lacking, on_error="ignore")
+            self._holding[key] = workers
+        return key
 
-    def _check(self) -> None:
-        """Wait for a worker where there is none.
+    def _check(self) -> set[str]:
+        """Return the workers there are; wait for one where there is none.
 
         Raises:
             InputError: a worker has another version of HAWX, or none.
@@ -121,12 +132,16 @@ class _Cluster:
             threads = self._client.nthreads()
         self._ahead = AHEAD * max(1, sum(threads.values()))
         if set(threads) <= self._same:
-            return
-        for worker, facts in self._client.get_versions(packages=["hawx"])["workers"].items():
-            found = facts["packages"].get("hawx") if facts else None
+            return set(threads)
+        new = [worker for worker in threads if worker not in self._same]
+        versions = self._client.run(resolve_name, "hawx:__version__", workers=new, on_error="return")  # of the library: any HAWX answers it
+        for worker, found in versions.items():
+            if isinstance(found, OSError):
+                continue  # it has just gone
             if found != __version__:
-                raise _other_version(worker, found, __version__)
+                raise _other_version(worker, found if isinstance(found, str) else None, __version__)
             self._same.add(worker)
+        return set(threads)
 
     def _recover(self, error: BaseException, attempts: int) -> None:
         """Connect anew and forget what was sent: workers or scheduler have lost it."""
@@ -134,7 +149,7 @@ class _Cluster:
         if attempts > ATTEMPTS:
             raise HawxError(f"the Dask cluster at {self._address!r} loses what it is sent ({reason}); mend it and continue with --resume.") from error
         self._note(f"the Dask cluster at {self._address} has lost designs ({reason}): sending them again")
-        self._sent.clear()
+        self._holding.clear()
         self._same.clear()
         self.close()
         deadline = time.monotonic() + RETURN_SECONDS
@@ -183,11 +198,28 @@ def _other_version(worker: str, found: str | None, expected: str) -> InputError:
     )
 
 
-def answer_one(task: Task, assignment: Assignment, version: str) -> Answers:
+class MissingTaskError(HawxError):
+    """A worker was asked about a task that it was not sent."""
+
+
+def holds(key: str) -> bool:
+    """Return whether this worker holds a task."""
+    return key in _tasks
+
+
+def keep(key: str, task: Task) -> None:
+    """Hold a task on this worker, in the place of the oldest where there are several."""
+    while len(_tasks) >= HELD:
+        del _tasks[next(iter(_tasks))]
+    _tasks[key] = task
+
+
+def answer_one(key: str, assignment: Assignment, version: str) -> Answers:
     """Return which images one design answers right: what a worker runs.
 
     Raises:
         InputError: the worker has another version of HAWX than the `version` that asks.
+        MissingTaskError: it does not hold the task.
     """
     from distributed import get_worker
 
@@ -195,4 +227,6 @@ def answer_one(task: Task, assignment: Assignment, version: str) -> Answers:
 
     if __version__ != version:
         raise _other_version(get_worker().address, __version__, version)
+    if (task := _tasks.get(key)) is None:
+        raise MissingTaskError(f"Dask worker {get_worker().address!r} was not sent task {key}.")
     return task.answers([assignment])[0]
