@@ -391,7 +391,7 @@ def survive(sessions: Sessions, subject: Subject, reference: Reference, folder: 
 
 def _outlived(session: Session) -> list[str]:
     """Return, in words, that processes of a session are still there some seconds after it was killed."""
-    for _ in range(60):
+    for _ in range(200):
         if not leftovers(session.pid):
             return []
         time.sleep(0.1)
@@ -437,7 +437,7 @@ def campaign(scratch: Path, shares: dict[str, int], *, seed: int, chain: int = 4
                 planned = faults(subject, reference, rng, min(chain, goal - tally.kills))
                 survive(sessions, subject, reference, scratch / f"{stem}-{run}", planned, tally)
                 run += 1
-                say(f"{name}: {tally.kills - goal + wanted} of {wanted} kills in {run} runs, {len(tally.problems)} problems")
+                say(f"{name}: {tally.kills - goal + wanted} of {wanted} kills in {run} runs, {len(tally.problems)} problems {tally.problems[-1:]}")
     return tally
 
 
@@ -449,8 +449,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--save", metavar="NAME", help="also write the figures to benchmarks/results/NAME.json")
     options = parser.parse_args(arguments)
     began = time.monotonic()
-    shares = {"explore": options.kills // 2, "explore --jobs 2": options.kills // 4}
-    shares["finetune"] = options.kills - sum(shares.values())
+    shares = {"finetune": options.kills * 3 // 10, "explore --jobs 2": options.kills // 10}
+    shares["explore"] = options.kills - sum(shares.values())
     with TemporaryDirectory(prefix="hawx-faults-") as scratch:
         tally = campaign(Path(scratch), shares, seed=options.seed, say=lambda text: print(text, file=sys.stderr, flush=True))
     figures = {"seed": options.seed, "shares": shares, "seconds": round(time.monotonic() - began), **asdict(tally)}

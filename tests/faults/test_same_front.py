@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.faults import EXPLORE, explored
+import torch
+from benchmarks import faults
 
+from conftest import explored
+from hawx.emulate import default_machine
 from hawx.emulate.native import targets
 
 
-def found(folder: Path, *more: str, **environment: str) -> dict[str, Any]:
-    """Explore in a process of its own and return what was found."""
-    line = [sys.executable, "-m", "hawx", *EXPLORE, "--out", str(folder), *more]
-    subprocess.run(line, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1", **environment})
-    return {name: value for name, value in explored(folder).items() if name != "settings.toml"}  # which says who measured
+def outcome(folder: Path) -> dict[str, Any]:
+    """Return what was found; the settings say who measured."""
+    return {name: value for name, value in faults.explored(folder).items() if name != "settings.toml"}
+
+
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Leave threads and machine of this process as they were."""
+    before = torch.get_num_threads()
+    monkeypatch.setattr("hawx.emulate.machine._default", default_machine())
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.mark.slow
-def test_the_same_seed_gives_the_same_front_whoever_measures(whole: Path, tmp_path: Path) -> None:
-    expected = {name: value for name, value in explored(whole).items() if name != "settings.toml"}
+@pytest.mark.usefixtures("threads")
+def test_the_same_seed_gives_the_same_front_whoever_measures(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     distributed = pytest.importorskip("distributed", reason="the package distributed is not installed")
-    ways: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
-        "two jobs": (("--jobs", "2"), {}),
-        "two threads": ((), {"OMP_NUM_THREADS": "2"}),
-        **{target: ((), {"HAWX_FORCE_TARGET": target}) for target in targets()},
-    }
-    with distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster:
-        ways["Dask"] = ("--dask", cluster.scheduler_address), {}
-        differing = [name for name, (more, environment) in ways.items() if found(tmp_path / name, *more, **environment) != expected]
-    assert differing == []
-    other = found(tmp_path / "other", "--seed", "4")
-    assert other["front"] != expected["front"]  # the comparison can fail
+    expected, found = outcome(whole), {}
+
+    def explore(way: str, *more: str) -> None:
+        assert explored(tmp_path / way, *more) == 0
+        found[way] = outcome(tmp_path / way)
+
+    for target in targets():
+        monkeypatch.setenv("HAWX_FORCE_TARGET", target)
+        explore(target)
+        assert default_machine().kernels.name == target
+    monkeypatch.delenv("HAWX_FORCE_TARGET")
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        explore(f"{count} threads")
+    explore("2 jobs", "--jobs", "2")
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, protocol="tcp", dashboard_address=None) as cluster:
+        explore("Dask", "--dask", cluster.scheduler_address)
+    assert [way for way, each in found.items() if each != expected] == []
+    explore("another seed", "--seed", "4")
+    assert found["another seed"]["front"] != expected["front"]  # the comparison can fail
