@@ -232,8 +232,8 @@ def finetuned(folder: Path) -> dict[str, Any]:
 
 
 def names(folder: Path) -> list[str]:
-    """Return the files of a folder: no draft of a killed writer stays."""
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+    """Return the files of a folder: no draft of a killed writer stays. Its lock may, which is none once the process is gone."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.name != ".lock")
 
 
 class Sessions:
@@ -432,12 +432,13 @@ def campaign(scratch: Path, shares: dict[str, int], *, seed: int, chain: int = 4
         for name, wanted in shares.items():
             subject, stem = every[name], name.replace(" --", "-").replace(" ", "-")
             reference = undisturbed(sessions, subject, scratch / f"{stem}-whole")
-            goal, run = tally.kills + wanted, 0
+            goal, run, told = tally.kills + wanted, 0, len(tally.problems)
             while tally.kills < goal and len(tally.problems) < 10:
                 planned = faults(subject, reference, rng, min(chain, goal - tally.kills))
                 survive(sessions, subject, reference, scratch / f"{stem}-{run}", planned, tally)
                 run += 1
-                say(f"{name}: {tally.kills - goal + wanted} of {wanted} kills in {run} runs, {len(tally.problems)} problems {tally.problems[-1:]}")
+                say("\n".join([f"{name}: {tally.kills - goal + wanted} of {wanted} kills in {run} runs", *tally.problems[told:]]))
+                told = len(tally.problems)
     return tally
 
 

@@ -8,18 +8,28 @@ import signal
 import sqlite3
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from benchmarks.faults import _workers, finetuned, leftovers, rows, subjects
 from benchmarks.faults import explored as outcome
 
 from conftest import explored, started
+from hawx.blocks.families import builtin_library
 from hawx.cli import main
+from hawx.designs import Assignment
+from hawx.emulate.evaluator import Answers
+from hawx.errors import HawxError
+from hawx.execution import runner_for
 from hawx.files import read_cached
+from hawx.networks import zoo
 from hawx.store import SqliteStore, load_run
+from hawx.verify import Task
 
 
 def flip(path: Path, at: int, bit: int = 0) -> None:
@@ -190,3 +200,44 @@ def test_a_worker_that_dies_costs_a_line_and_workers_end_with_their_parent(whole
     found = outcome(folder)
     assert found == outcome(whole)
     assert leftovers(process.pid) == []
+
+
+class Hungry(Task):
+    """A task that wants more memory than any machine has, once for every file of a folder."""
+
+    def answers(self, assignments: Sequence[Assignment]) -> list[Answers]:
+        for file in sorted(Path(os.environ["HAWX_HUNGRY"]).iterdir()):
+            file.unlink()
+            torch.empty(1 << 50, dtype=torch.int8)
+        return super().answers(assignments)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Hungry, (self.network, self.library, self.images, self.labels)
+
+
+@pytest.mark.slow
+def test_a_worker_without_memory_leaves_it_to_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HAWX_HUNGRY", str(tmp_path))
+    data = zoo.dataset("lenet5").first(40)
+    library = builtin_library().select(["mul8s_tc8"])
+    plain = Task(zoo.load("lenet5"), library, data.images, data.labels)
+    hungry = Hungry(plain.network, library, data.images, data.labels)
+    designs = [Assignment.uniform(plain.network.filters, library.names, name) for name in library.names]
+    (tmp_path / "once").touch()
+    notes: list[str] = []
+    with runner_for(jobs=2, note=notes.append) as runner:
+        assert [right.tolist() for right in runner(hungry, designs)] == [right.tolist() for right in plain.answers(designs)]
+        assert notes == ["a measuring process has not enough memory: going on with 1 of 2"]
+        (tmp_path / "twice").touch()
+        with pytest.raises(
+            HawxError, match=r"^a measuring process has not enough memory, and it was the last one; use fewer --images and continue with --resume\.$"
+        ):
+            list(runner(hungry, designs))
+
+
+def test_want_of_memory_is_no_defect(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever runs out of it: NumPy and the kernels say so in one way, PyTorch in another."""
+    for allocate in (lambda: torch.empty(1 << 50, dtype=torch.int8), lambda: np.empty(1 << 50, np.int8)):
+        monkeypatch.setattr("hawx.cli.entry.parse", lambda *_, allocate=allocate: allocate())
+        assert main(["explore"]) == 2
+        assert capsys.readouterr().err == "hawx: not enough memory; use fewer --images or close other programs.\n"
