@@ -59,5 +59,10 @@ class ToolMissingError(HawxError):
     """An external program or optional package is needed and absent; the message says how to get it."""
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory ran out: NumPy and the kernels raise `MemoryError`, PyTorch a `RuntimeError` of these words."""
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+
+
 class GoalError(HawxError):
     """A stated goal cannot be met; the message says what the closest design reaches (exit status 1)."""

@@ -1,16 +1,20 @@
-"""Files: checked before they are read, written whole or not at all, and the user's cache folder. One clear line where that fails."""
+"""Files: checked before they are read, written whole or not at all; folders of one process; the cache folder. One clear line where that fails."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from socket import gethostname
+from typing import IO, Any
 
 from hawx.errors import InputError
 
@@ -18,6 +22,9 @@ TEXT_BYTES = 1 << 28
 """Largest plausible text file."""
 TOML_BYTES = 1 << 20
 """Largest plausible file of settings."""
+LOCK = ".lock"
+"""File in a folder that one process alone writes: that process holds the system's lock on it, which ends with the process however it ends."""
+_DRAFT = re.compile(r"\..+\.\d+\.tmp")
 
 
 def present(path: Path) -> bool:
@@ -106,6 +113,18 @@ def read_values(path: Path, what: str) -> dict[str, Any]:
         raise InputError(f"{what} {str(path)!r} holds a whole number of thousands of digits; expected settings.") from None
 
 
+def is_trace(path: Path) -> bool:
+    """Return whether a file holds nothing that anyone asked for: a lock, or a draft whose writer may have been killed."""
+    return path.name == LOCK or _DRAFT.fullmatch(path.name) is not None
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove what writers that were killed left behind in a folder that is `locked`, or that nobody else writes."""
+    for path in folder.rglob(".*.tmp"):
+        if _DRAFT.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a draft beside `path` to write; it takes the place of `path` at the end, on disk and whole, and is gone after an error."""
@@ -123,14 +142,26 @@ def write_bytes(path: str | PathLike[str], content: bytes) -> None:
     """Write `content` to `path` so that a reader sees the old file or the new one, never a part.
 
     Raises:
-        InputError: the place cannot be written.
+        InputError: the place cannot be written, or is full.
     """
     target = Path(path)
+    with writable(target), replacing(target) as draft:
+        draft.write_bytes(content)
+
+
+@contextmanager
+def writable(path: Path, what: str = "file") -> Iterator[None]:
+    """Say in one line why `path` cannot be written, where the block fails to.
+
+    Raises:
+        InputError: the block raised an `OSError`.
+    """
     try:
-        with replacing(target) as draft:
-            draft.write_bytes(content)
+        yield
     except OSError as error:
-        raise InputError(f"file {str(target)!r} cannot be written ({error.strerror}); expected a writable place. Choose another --out.") from error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        way = "expected room on its disk. Free some, or choose another --out." if full else "expected a writable place. Choose another --out."
+        raise InputError(f"{what} {str(path)!r} cannot be written ({error.strerror or error}); {way}") from error
 
 
 def write_text(path: str | PathLike[str], content: str) -> None:
@@ -150,6 +181,64 @@ def make_folder(path: str | PathLike[str], what: str = "folder") -> Path:
     except OSError as error:
         raise InputError(f"{what} {str(path)!r} cannot be made ({error.strerror}); expected a writable place. Choose another --out.") from error
     return target
+
+
+@contextmanager
+def locked(folder: Path, what: str = "folder") -> Iterator[None]:
+    """Keep `folder` to this process while the block runs. A file system that knows no locks is used without one.
+
+    Raises:
+        InputError: another process holds it, or it cannot be written.
+    """
+    with _lock(folder, what):
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                (folder / LOCK).unlink()  # while it is ours: whoever has just opened it sees that it is gone, and opens another
+
+
+def refuse_locked(folder: Path, what: str = "folder") -> None:
+    """Raise `InputError` where another process holds `folder`; change nothing."""
+    with suppress(FileNotFoundError, PermissionError), (folder / LOCK).open("rb") as file:
+        _try_lock(file, folder, what)
+
+
+def _lock(folder: Path, what: str) -> IO[bytes]:
+    """Return the open file that holds the lock."""
+    path = folder / LOCK
+    while True:
+        with writable(path):
+            file = path.open("a+b", buffering=0)
+        try:
+            _try_lock(file, folder, what)
+            ours = path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno()))
+        except BaseException:
+            file.close()
+            raise
+        if ours:
+            with suppress(OSError):  # a full disk: the lock holds without the name
+                file.truncate(0)
+                file.write(f"process {os.getpid()} on {gethostname()}".encode())
+            return file
+        file.close()
+
+
+def _try_lock(file: IO[bytes], folder: Path, what: str) -> None:
+    if sys.platform == "win32":
+        return
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        holder = file.read(200).decode(errors="replace") or "another process"
+        raise InputError(
+            f"{what} {str(folder)!r} is in use by {holder}; expected one that nobody writes. Wait until that ends, or choose another --out."
+        ) from None
+    except OSError:
+        return  # a file system without locks
 
 
 def cache_folder() -> Path:

@@ -32,7 +32,7 @@ def allowed(package: str) -> set[str]:
     if package in STAGES:
         return VOCABULARY | FOUNDATION | TOLD | set(STAGES[STAGES.index(package) :])
     if package in ADAPTERS:
-        return VOCABULARY | FOUNDATION | TOLD | set(STAGES) | ADAPTERS | {"circuits"}
+        return VOCABULARY | FOUNDATION | TOLD | set(STAGES) | ADAPTERS | {"circuits", "__version__"}
     return VOCABULARY | FOUNDATION | TOLD | set(STAGES) | ADAPTERS | EDGE | {"__version__"}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -40,7 +40,7 @@ def expected(task: Task, assignments: list[Assignment]) -> list[list[bool]]:
     return answers
 
 
-def listed(answers: Sequence[Answers]) -> list[list[bool]]:
+def listed(answers: Iterable[Answers]) -> list[list[bool]]:
     return [right.tolist() for right in answers]
 
 

@@ -18,7 +18,7 @@ def test_a_file_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("hawx.files.os.fsync", refuse)
-    with pytest.raises(InputError, match=r"^file '.*a\.txt' cannot be written \(No space left on device\); expected a writable place\. "):
+    with pytest.raises(InputError, match=r"^file '.*a\.txt' cannot be written \(No space left on device\); expected room on its disk\. Free some, "):
         write_text(target, "second")
     assert target.read_text() == "first"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def test_a_measurement_is_one_row_of_counts_and_bits(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "run.sqlite")
     rows = connection.execute("SELECT network, blocks, assignment, images, correct, total, answers FROM measurements").fetchall()
     assert rows == [("n", "b", "a", "i", 4, 10, b"\x98\x80")]
-    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (3,)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
 
@@ -50,9 +51,10 @@ def test_a_measurement_is_one_row_of_counts_and_bits(tmp_path: Path) -> None:
 def test_a_row_that_another_program_wrote_is_a_measurement(tmp_path: Path) -> None:
     path = str(tmp_path / "run.sqlite")
     SqliteStore(path).close()
+    sealed = zlib.crc32(b"n\0b\0a\0i\x003\x0011\0\x28\x40")
     with sqlite3.connect(path) as connection:
-        connection.execute("INSERT INTO measurements VALUES ('n', 'b', 'a', 'i', 3, 11, x'2840')")  # 00101000 010.....
-        connection.execute("INSERT INTO measurements VALUES ('n', 'b', 'one', 'i', 1, 1, x'80')")
+        connection.execute("INSERT INTO measurements VALUES ('n', 'b', 'a', 'i', 3, 11, x'2840', ?)", [sealed])  # 00101000 010.....
+        connection.execute("INSERT INTO measurements VALUES ('n', 'b', 'one', 'i', 1, 1, x'80', 0)")  # no checksum: it knows of none
         connection.execute("INSERT INTO measurements (network, blocks, assignment, images, correct) VALUES ('n', 'b', 'old', 'i', 3)")
     connection.close()
     with SqliteStore(path) as store:
@@ -94,10 +96,10 @@ def test_every_commit_reaches_the_disk_and_others_are_waited_for(tmp_path: Path,
 def test_a_store_of_another_version_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "run.sqlite"
     with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 3")
+        connection.execute("PRAGMA user_version = 4")
     connection.close()
     before = path.read_bytes()
-    with pytest.raises(InputError, match=r"^measurement store '.*run\.sqlite' has version 3; expected 2\. Start in an empty folder\.$"):
+    with pytest.raises(InputError, match=r"^measurement store '.*run\.sqlite' has version 4; expected 3\. Start in an empty folder\.$"):
         SqliteStore(path)
     assert path.read_bytes() == before
 
@@ -238,6 +240,7 @@ def test_runs_of_before_claims_existed_still_load(tmp_path: Path) -> None:
     save_run(small_result(), tmp_path)
     path = tmp_path / "result.json"
     values = json.loads(path.read_text(encoding="utf-8"))
+    del values["sha256"], values["files"]
     for entry in (*values["front"], *values["evaluated"]):
         del entry["claim"], entry["unrecovered"]
         for seen in (entry["search"], entry["measurement"]):

@@ -76,14 +76,15 @@ def test_broken_folders_are_named(tmp_path: Path) -> None:
     save_run(toy_result(), tmp_path)
     path = tmp_path / "result.json"
     whole = json.loads(path.read_text())
+    del whole["sha256"], whole["files"]
     path.write_text(path.read_text()[:500])
-    with pytest.raises(InputError, match=r"^result '.*result\.json' is not JSON \(line \d+: .*\); expected what hawx wrote\.$"):
+    with pytest.raises(InputError, match=r"^result '.*result\.json' is not JSON \(line \d+: .*\); expected what hawx wrote\. `hawx explore "):
         load_run(tmp_path)
     path.write_text(json.dumps({**whole, "schema": "hawx.result/99"}))
     with pytest.raises(InputError, match=r"^result '.*' has schema 'hawx\.result/99'; expected 'hawx\.result/1'\. "):
         load_run(tmp_path)
     path.write_text(json.dumps({k: v for k, v in whole.items() if k != "front"}))
-    with pytest.raises(InputError, match=r"^result '.*' is incomplete \('front'\); expected what hawx wrote\.$"):
+    with pytest.raises(InputError, match=r"^result '.*' is incomplete \('front'\); expected what hawx wrote\. `hawx explore --resume .*$"):
         load_run(tmp_path)
     path.write_text(json.dumps(whole))
     scores = tmp_path / "scores.csv"

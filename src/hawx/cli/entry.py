@@ -9,17 +9,19 @@ from collections.abc import Sequence
 
 from hawx.cli.commands import COMMANDS
 from hawx.cli.parser import build_parser, parse
-from hawx.errors import GoalError, HawxError
+from hawx.cli.signals import Terminated, terminable
+from hawx.errors import GoalError, HawxError, is_out_of_memory
 
-DONE, GOAL_MISSED, BAD_INPUT, BUG, INTERRUPTED = 0, 1, 2, 70, 130
+DONE, GOAL_MISSED, BAD_INPUT, BUG, INTERRUPTED, TERMINATED = 0, 1, 2, 70, 130, 143
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command that `arguments` (default: the process's) name and return its exit status."""
     try:
-        parsed = parse(build_parser(COMMANDS), arguments)
-        status = int(parsed.run(parsed))
-        sys.stdout.flush()
+        with terminable():
+            parsed = parse(build_parser(COMMANDS), arguments)
+            status = int(parsed.run(parsed))
+            sys.stdout.flush()
         return status
     except SystemExit as stop:  # argparse: --help, --version or a usage error, already printed
         return int(stop.code or 0)
@@ -28,18 +30,28 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except HawxError as error:
         return _fail(str(error), BAD_INPUT)
     except KeyboardInterrupt as stop:
-        return _fail("interrupted" + (f"; {stop}" if str(stop) else "."), INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output has gone, for example `hawx blocks list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+        word, status = ("terminated", TERMINATED) if isinstance(stop, Terminated) else ("interrupted", INTERRUPTED)
+        return _fail(word + (f"; {stop}" if str(stop) else "."), status)
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _reader_has_gone():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return DONE
         place = f" {str(error.filename)!r}" if error.filename is not None else ""
         return _fail(f"the system refused{place}: {error.strerror or error}.", BAD_INPUT)
-    except MemoryError:
-        return _fail("not enough memory; use fewer --images or close other programs.", BAD_INPUT)
-    except Exception:  # noqa: BLE001  what remains is a defect of HAWX: say so and show it
+    except Exception as error:  # noqa: BLE001  what remains is a defect of HAWX: say so and show it
+        if is_out_of_memory(error):
+            return _fail("not enough memory; use fewer --images or close other programs.", BAD_INPUT)
         traceback.print_exc()
         return _fail("this is a defect of HAWX; please report it with the lines above and `hawx doctor --json`.", BUG)
+
+
+def _reader_has_gone() -> bool:
+    """Return whether nobody reads our output any more, as after `hawx blocks list | head`; other pipes break, too."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return True
+    return False
 
 
 def _fail(message: str, status: int) -> int:

@@ -17,7 +17,8 @@ STATUS = """| status | meaning |
 | 1 | a stated goal cannot be met; the results are written and the closest design is named |
 | 2 | bad input: one line says what, what was expected and the way out |
 | 70 | a defect of HAWX; please report it |
-| 130 | interrupted; `--resume` continues |
+| 130 | interrupted (Ctrl-C); `--resume` continues |
+| 143 | terminated (SIGTERM); `--resume` continues |
 """
 
 

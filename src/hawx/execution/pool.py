@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from hawx.errors import HawxError, InputError
+from hawx.errors import HawxError, InputError, is_out_of_memory
 from hawx.execution.resources import cores
 from hawx.runner import Given, Part
 
@@ -24,19 +26,27 @@ if TYPE_CHECKING:
 
 KEPT = 4
 """Works that a worker remembers, with what they cache: a search comes back to its own after others."""
+DIED = (BrokenProcessPool, BrokenPipeError, ConnectionResetError, EOFError)
+"""What a process that died raises here: the pipes where it died while it was started."""
 _Work = Callable[[Any], Any]
 
 
 @contextmanager
-def pool_runner(jobs: int) -> Iterator[Pool]:
-    """Give a runner of `jobs` processes. They begin to start at once, beside whatever this process does."""
+def pool_runner(jobs: int, note: Callable[[str], None] = lambda _: None) -> Iterator[Pool]:
+    """Give a runner of `jobs` processes. They begin to start at once, beside whatever this process does.
+
+    Where a process dies or has no memory left, all are stopped, `note` is told, and half as many go on with what is not done yet.
+    """
     context = _context()
     with TemporaryDirectory(prefix="hawx-") as folder:
-        pool = Pool(jobs, context, Path(folder))
+        pool = Pool(jobs, context, Path(folder), note)
         try:
             yield pool
+        except BaseException:
+            pool.stop(at_once=True)
+            raise
         finally:
-            pool.close()
+            pool.stop()
 
 
 class Pool:
@@ -45,24 +55,62 @@ class Pool:
     Work travels once, as a file that every worker reads when it first needs it.
     """
 
-    def __init__(self, jobs: int, context: BaseContext, folder: Path) -> None:
-        self.workers = jobs
-        self._context, self._folder = context, folder
+    def __init__(self, jobs: int, context: BaseContext, folder: Path, note: Callable[[str], None]) -> None:
+        self.workers = self._jobs = jobs
+        self._context, self._folder, self._note = context, folder, note
         self._processes: list[ProcessPoolExecutor] = []
         self._sent: dict[_Work, Path] = {}
         self._numbers = count()
 
     def map(self, work: Callable[[Part], Given], parts: Sequence[Part]) -> Iterator[Given]:
         """Give what `work` makes of each part; see `Runner.map`."""
-        processes, path = self._started(), self._path_of(work)
-        return _results([processes[i % self.workers].submit(_do, path, part) for i, part in enumerate(parts)])
+        path, begun = self._path_of(work), dict[int, Future[Given]]()
+        with suppress(*DIED):  # whoever died is noticed where the first part is waited for
+            self._begin(path, parts, begun, 0)
+        return self._results(path, parts, begun)
 
-    def close(self) -> None:
-        """Stop the workers; what they have not begun is left."""
-        for process in self._processes:
-            process.shutdown(wait=False, cancel_futures=True)
-        for process in self._processes:
-            process.shutdown()
+    def _results(self, path: str, parts: Sequence[Part], begun: dict[int, Future[Given]]) -> Iterator[Given]:
+        try:
+            for i in range(len(parts)):
+                while True:
+                    try:
+                        self._begin(path, parts, begun, i)
+                        given = begun[i].result()
+                        break
+                    except (*DIED, MemoryError) as error:
+                        self._go_on_with_less(error)
+                        for k in [k for k, each in begun.items() if each.cancelled() or each.exception() is not None]:
+                            del begun[k]
+                del begun[i]
+                yield given
+        finally:
+            for future in begun.values():
+                future.cancel()
+
+    def _begin(self, path: str, parts: Sequence[Part], begun: dict[int, Future[Given]], first: int) -> None:
+        """Have every part from `first` on under way or done."""
+        for k in range(first, len(parts)):
+            if k not in begun:
+                begun[k] = self._started()[k % self.workers].submit(_do, path, parts[k])
+
+    def _go_on_with_less(self, error: Exception) -> None:
+        why = "has not enough memory" if isinstance(error, MemoryError) else "died, perhaps for want of memory"
+        if self.workers == 1:
+            raise HawxError(f"a worker process {why}, and it was the last one; use fewer --images and continue with --resume.") from error
+        self.stop()
+        self.workers //= 2
+        self._note(f"a worker process {why}: going on with {self.workers} of {self._jobs}")
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """Stop the workers; what they have begun is waited for, unless `at_once`: a part of a deep network takes longer than batch systems wait."""
+        for executor in self._processes:
+            processes = list((getattr(executor, "_processes", None) or {}).values())  # public since Python 3.14: Executor.terminate_workers
+            for process in processes if at_once else ():
+                process.terminate()
+            executor.shutdown(wait=False, cancel_futures=True)
+        for executor in self._processes:
+            executor.shutdown()
+        self._processes = []
 
     def _started(self) -> list[ProcessPoolExecutor]:
         if not self._processes:
@@ -70,7 +118,7 @@ class Pool:
 
             machine = default_machine()
             given = max(1, cores() // self.workers), machine.with_memory(machine.memory_bytes // self.workers)
-            self._processes = [ProcessPoolExecutor(1, self._context, _begin, given) for _ in range(self.workers)]
+            self._processes = [ProcessPoolExecutor(1, self._context, _start, given) for _ in range(self.workers)]
         return self._processes
 
     def _path_of(self, work: _Work) -> str:
@@ -83,17 +131,6 @@ class Pool:
             path.write_bytes(ForkingPickler.dumps(work))
         self._sent[work] = path  # the latest is forgotten last
         return str(path)
-
-
-def _results(futures: list[Future[Given]]) -> Iterator[Given]:
-    try:
-        for future in futures:
-            yield future.result()
-    except BrokenProcessPool as error:
-        raise HawxError("a worker process died, perhaps for want of memory; use fewer --jobs or --images and --resume.") from error
-    finally:
-        for future in futures:
-            future.cancel()
 
 
 def _context() -> BaseContext:
@@ -115,7 +152,7 @@ def _context() -> BaseContext:
     return context
 
 
-def _begin(threads: int, machine: Machine) -> None:
+def _start(threads: int, machine: Machine) -> None:
     import signal
 
     import torch
@@ -125,6 +162,15 @@ def _begin(threads: int, machine: Machine) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops its workers
     torch.set_num_threads(threads)
     use_machine(machine)  # the parent knows what kernels cost here
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Leave when the process that shares work out is gone, however it went: nobody would ever tell this one to stop."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 _known: dict[str, _Work] = {}
@@ -132,10 +178,15 @@ _known: dict[str, _Work] = {}
 
 
 def _do(path: str, part: Any) -> Any:
-    work = _known.pop(path, None)
-    if work is None:
-        work = ForkingPickler.loads(Path(path).read_bytes())
-    _known[path] = work
-    while len(_known) > KEPT:
-        del _known[next(iter(_known))]
-    return work(part)
+    try:
+        work = _known.pop(path, None)
+        if work is None:
+            work = ForkingPickler.loads(Path(path).read_bytes())
+        _known[path] = work
+        while len(_known) > KEPT:
+            del _known[next(iter(_known))]
+        return work(part)
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise MemoryError from error
+        raise

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from hawx.errors import InputError
-from hawx.files import replacing
+from hawx.files import replacing, writable
 from hawx.importers.datasets import has_two_parts, load_dataset
 from hawx.importers.networks import training_part
 from hawx.networks import zoo
@@ -19,7 +20,7 @@ from hawx.networks.datasets import Dataset, Pixels
 from hawx.networks.preprocessing import Preprocessing
 from hawx.networks.training import Recipe, Snapshot
 
-_KEY = "hawx_training"
+_KEY, _CONTENT = "hawx_training", "sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +54,17 @@ class Checkpoint:
             return None
         try:
             with safe_open(self.path, framework="pt") as file:
-                identity = (file.metadata() or {}).get(_KEY)
+                facts = file.metadata() or {}
                 snapshot = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
         except (SafetensorError, OSError) as error:
             raise InputError(
                 f"checkpoint {str(self.path)!r} cannot be read; expected one that a training wrote. Delete it to begin again."
             ) from error
+        identity = facts.get(_KEY)
+        if facts.get(_CONTENT, found := _content(snapshot)) != found:
+            raise InputError(
+                f"checkpoint {str(self.path)!r} is damaged (SHA-256 differs); expected one as a training wrote it. Delete it to begin again."
+            )
         if identity != self.identity:
             raise InputError(
                 f"checkpoint {str(self.path)!r} belongs to another training; expected one of the same network, data, epochs and seed. "
@@ -67,13 +73,26 @@ class Checkpoint:
         return snapshot
 
     def save(self, snapshot: Snapshot) -> None:
-        """Replace the file at once: a training killed while it writes leaves the one before."""
-        with replacing(self.path) as draft:
-            save_file(dict(snapshot), draft, metadata={_KEY: self.identity})
+        """Replace the file at once: a training killed while it writes leaves the one before.
+
+        Raises:
+            InputError: the place cannot be written, or is full; the one before stays.
+        """
+        with writable(self.path, "checkpoint"), replacing(self.path) as draft:
+            draft.write_bytes(save(dict(snapshot), metadata={_KEY: self.identity, _CONTENT: _content(snapshot)}))
 
     def remove(self) -> None:
         """Forget the training: it is done."""
         self.path.unlink(missing_ok=True)
+
+
+def _content(snapshot: Snapshot) -> str:
+    """Return a hash of all tensors: a bit that changed on the disk would still be a weight."""
+    digest = hashlib.sha256()
+    for name in sorted(snapshot):
+        digest.update(f"{name} {tuple(snapshot[name].shape)} {snapshot[name].dtype}".encode())
+        digest.update(snapshot[name].contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def training_images(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
@@ -26,14 +28,17 @@ from hawx.results.result import SCHEMA, Baseline, Effort, Validation
 from hawx.results.result import Result as Values
 from hawx.store.figures import Figure
 from hawx.store.scores import load_scores, save_scores
-from hawx.store.text import csv_text, json_text
+from hawx.store.text import csv_text, is_whole, json_text, sealed
 from hawx.verify import network_identity
 
 DESIGN, DESIGN_SCHEMA = "design.json", "hawx.design/1"
+BESIDE = ("scores.csv", "front.csv")
+"""Files whose hashes `result.json` keeps, beside one of itself: a digit that changed on the disk would still be a number."""
 NETWORK, OWN = "network.safetensors", "designs"
 """What all designs of a run share, and the folder with the constants of those that were recovered as a whole."""
 MOST_SCORES = 1 << 24
 """Pairs of a filter and a block in the largest result that is read."""
+_AGAIN = "`hawx explore --resume --out DIR` writes it again from the measurements."
 _HARDWARE = ("area_um2", "power_uw", "energy_uj", "latency_us", "mult_power_ratio", "mult_energy_ratio")
 _SHOWN = ("area_um2", "power_uw", "energy_uj", "latency_us")
 _FRONT = (
@@ -120,7 +125,13 @@ def save_run(result: Values, folder: str | PathLike[str]) -> None:
     recommended = recommend(result)
     if recommended is not None:
         save_design(result, recommended.design, target / DESIGN)
-    write_text(target / "result.json", json_text(result.to_dict()) + "\n")
+    beside = {name: _file_hash(target / name) for name in BESIDE if (target / name).is_file()}
+    write_text(target / "result.json", json_text(sealed({**result.to_dict(), "files": beside})) + "\n")
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def save_design(result: Values, design: Design, path: str | PathLike[str]) -> None:
@@ -157,16 +168,28 @@ def load_run(folder: str | PathLike[str]) -> Result:
         unfinished = (Path(folder) / "run.sqlite").exists()
         way = "It was not finished: continue it with `hawx explore --resume`." if unfinished else "`hawx explore --out DIR` writes one."
         raise InputError(f"folder {str(folder)!r} holds no result.json; expected a finished run. {way}")
-    values = json_values(read_text(path, "result"), f"result {str(path)!r}", "what hawx wrote")
+    values = json_values(read_text(path, "result"), f"result {str(path)!r}", f"what hawx wrote. {_AGAIN.removesuffix('.')}")
     if not isinstance(values, dict) or values.get("schema") != SCHEMA:
         found = values.get("schema") if isinstance(values, dict) else None
         raise InputError(f"result {str(path)!r} has schema {found!r}; expected {SCHEMA!r}. Run the exploration again with this version.")
+    _check_whole(values, Path(folder))
     try:
         return _result(values, Path(folder))
     except InputError:
         raise
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
-        raise InputError(f"result {str(path)!r} is incomplete ({error}); expected what hawx wrote.") from error
+        raise InputError(f"result {str(path)!r} is incomplete ({error}); expected what hawx wrote. {_AGAIN}") from error
+
+
+def _check_whole(values: Mapping[str, Any], folder: Path) -> None:
+    beside = values.get("files", {})
+    damaged = [] if is_whole(values) else ["result.json"]
+    damaged += [name for name in BESIDE if name in beside and (folder / name).is_file() and _file_hash(folder / name) != beside[name]]
+    if damaged:
+        raise InputError(
+            f"{' and '.join(damaged)} of run {str(folder)!r} {'are' if len(damaged) > 1 else 'is'} not what hawx wrote (SHA-256 differs); "
+            f"expected files that nobody changed. {_AGAIN}"
+        )
 
 
 def _front_rows(result: Values) -> list[dict[str, Any]]:

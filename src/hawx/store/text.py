@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,6 +36,23 @@ def cell(value: str) -> str:
 def text_of(cell: str) -> str:
     """Return the text that `cell` wrote."""
     return cell.removeprefix("'")
+
+
+SEAL = "sha256"
+
+
+def sealed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `values` with a hash of their JSON text under `sha256`, so that damage is noticed."""
+    return {**values, SEAL: _hash(values)}
+
+
+def is_whole(values: Mapping[str, Any]) -> bool:
+    """Return whether values that came back from JSON are those that were `sealed`; files of before there was a seal count as whole."""
+    return SEAL not in values or values[SEAL] == _hash({key: value for key, value in values.items() if key != SEAL})
+
+
+def _hash(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json_text(values).encode()).hexdigest()
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:

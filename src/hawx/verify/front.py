@@ -11,8 +11,6 @@ from hawx.estimates import Estimate, Measurement
 from hawx.search import Evaluated, Problem
 from hawx.verify.measure import Measurer
 
-AT_ONCE = 2
-"""Designs per worker that are measured at a time; those of a killed run that were not stored are measured again."""
 
 def verify_front(
     problem: Problem, chosen: Sequence[Evaluated], measurer: Measurer, unrecovered: Measurer | None = None
@@ -31,7 +29,7 @@ def verify_front(
     front = []
     reference = next((found for found in problem.evaluated if np.array_equal(found.choices, exact_choices)), None)
     exact_is_beaten = reference is None
-    at_once = AT_ONCE * measurer.runner.workers
+    at_once = measurer.runner.workers
     for some in (chosen[start : start + at_once] for start in range(0, len(chosen), at_once)):
         assignments = [found.design.assignment for found in some]
         measured = [Measurement.of(answers, right) for answers in measurer.answers(assignments)]

@@ -131,12 +131,13 @@ class Measurer:
         keys = [MeasurementKey(network=network, blocks=blocks, assignment=a.id, images=images) for a in assignments]
         found = [self.store.get(key) for key in keys]
         missing = [i for i, right in enumerate(found) if right is None]
-        if missing:
+        missing.sort(key=lambda i: [array.tobytes() for array in assignments[i].indices])  # neighbors share the work of their first layers
+        for some in (missing[start : start + self.runner.workers] for start in range(0, len(missing), self.runner.workers)):
             began = perf_counter()
-            ran = self.task.answers([assignments[i] for i in missing], self.runner)
+            ran = self.task.answers([assignments[i] for i in some], self.runner)
             self.seconds += perf_counter() - began
-            self.fresh += len(missing)
-            for i, right in zip(missing, ran, strict=True):
+            self.fresh += len(some)
+            for i, right in zip(some, ran, strict=True):  # kept at once, whatever happens to those behind them
                 self.store.put(keys[i], right)
                 found[i] = right
         return [right for right in found if right is not None]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hawx.cli.console import out, print_json, width
-from hawx.cli.folder import MEASUREMENTS, SETTINGS, begin, check, default_folder
+from hawx.cli.folder import MEASUREMENTS, SETTINGS, begun, check, default_folder
 from hawx.cli.inputs import load_library, load_network, settings_from, split_sizes
 from hawx.cli.parser import Commands, add_command, add_json, add_settings
 from hawx.errors import GoalError, InputError
@@ -39,10 +39,10 @@ def run(arguments: Namespace) -> int:
     split_sizes(settings)
     check(folder, settings, resume=arguments.resume)
     try:
-        result = explore(settings, folder, quiet=arguments.json)
-    except KeyboardInterrupt:
-        begun = (folder / SETTINGS).exists()
-        raise KeyboardInterrupt(f"what was measured is kept. Continue with: hawx explore --resume --out {folder}" if begun else "") from None
+        result = explore(settings, folder, resume=arguments.resume, quiet=arguments.json)
+    except KeyboardInterrupt as stop:
+        going = (folder / SETTINGS).exists()
+        raise type(stop)(f"what was measured is kept. Continue with: hawx explore --resume --out {folder}" if going else "") from None
     report(result, folder, as_json=arguments.json)
     if settings.max_drop is not None:
         try:
@@ -52,18 +52,20 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
-    """Run one exploration, measurements kept in `folder`, and save its result there."""
+def explore(settings: ExploreSettings, folder: Path, *, resume: bool = False, quiet: bool) -> Result:
+    """Run one exploration, or go on with the one in `folder`; measurements are kept there, and the result."""
+    from hawx import __version__
     from hawx.display import display
     from hawx.execution import runner_for
 
-    with display(quiet=quiet) as progress, runner_for(jobs=settings.jobs, dask=settings.dask) as runner:
+    with display(quiet=quiet) as progress, runner_for(jobs=settings.jobs, dask=settings.dask, note=progress.note) as runner:
         progress.stage("load")  # while workers begin to start
         from hawx.emulate import use_machine
         from hawx.execution.resources import default_kept
         from hawx.flow import explore as explore_network
         from hawx.importers.accelerator import load_accelerator
         from hawx.store import SqliteStore, save_run
+        from hawx.store.inputs import inputs_of
         from hawx.store.kernel_costs import timed_machine
 
         library = load_library(settings)
@@ -73,8 +75,8 @@ def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
         search_images, report_images = split_sizes(settings)
         kept = default_kept() if settings.memory is None else int(settings.memory * 1e9)
         use_machine(timed_machine(memory_bytes=kept))  # which kernel is fastest here: measured in about a second, once per machine
-        begin(folder, settings)
-        with SqliteStore(folder / MEASUREMENTS) as store:
+        inputs = inputs_of(loaded.network, library, accelerator, loaded.data, loaded.calibration, __version__)
+        with begun(folder, settings, inputs, resume=resume), SqliteStore(folder / MEASUREMENTS, progress.note) as store:
             result = explore_network(
                 loaded.network,
                 library,
@@ -97,7 +99,7 @@ def explore(settings: ExploreSettings, folder: Path, *, quiet: bool) -> Result:
                 progress=progress,
                 settings=asdict(settings),
             )
-        save_run(result, folder)
+            save_run(result, folder)
     return result
 
 

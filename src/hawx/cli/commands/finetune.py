@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import SUPPRESS, Namespace
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from hawx.cli.designs import add_design, load_inputs
 from hawx.cli.inputs import split_sizes
 from hawx.cli.parser import Commands, add_command, add_json, add_settings, given
 from hawx.errors import InputError
+from hawx.files import is_trace, locked, make_folder, refuse_locked, remove_drafts
 from hawx.finetuning.recipe import TuningRecipe
 from hawx.settings import ExploreSettings
 
@@ -48,8 +50,9 @@ def run(arguments: Namespace) -> int:
     from hawx.store.design import save_tuned
 
     checkpoint = Checkpoint(folder / "network.checkpoint", "")
+    refuse_locked(folder)
     _check_folder(folder, checkpoint.path, resume=arguments.resume)
-    with display(quiet=arguments.json) as progress:
+    with display(quiet=arguments.json) as progress, ExitStack() as held:
         progress.stage("load")
         from hawx.finetuning import finetune
         from hawx.flow import evaluate
@@ -77,7 +80,10 @@ def run(arguments: Namespace) -> int:
         progress.stage("measure", 1)
         before = evaluate(start, library, assignment, report.images, report.labels, against=exact)
         progress.advance()
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
+        held.enter_context(locked(folder))
+        _check_folder(folder, checkpoint.path, resume=arguments.resume)  # once more: now nobody else can change it
+        remove_drafts(folder)
         try:
             tuned = finetune(
                 exact,
@@ -93,14 +99,14 @@ def run(arguments: Namespace) -> int:
                 resume=resume,
                 keep=checkpoint.save,
             )
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(f"the same command with --resume goes on from {checkpoint.path}." if checkpoint.path.exists() else "") from None
+        except KeyboardInterrupt as stop:
+            raise type(stop)(f"the same command with --resume goes on from {checkpoint.path}." if checkpoint.path.exists() else "") from None
         progress.stage("measure")
         after = evaluate(tuned.network, library, assignment, report.images, report.labels, against=exact)
-    facts = _facts(tuned, recipe, len(images), before, after)
-    found = {"id": assignment.id, "measurement": after.to_dict(), "finetuning": facts}
-    save_tuned(inputs.saved, tuned.network, found, asdict(settings), library.hashes, folder)
-    checkpoint.remove()
+        facts = _facts(tuned, recipe, len(images), before, after)
+        found = {"id": assignment.id, "measurement": after.to_dict(), "finetuning": facts}
+        save_tuned(inputs.saved, tuned.network, found, asdict(settings), library.hashes, folder)
+        checkpoint.remove()
     if arguments.json:
         print_json({"id": assignment.id, "network": exact.name, **facts})
     else:
@@ -109,9 +115,13 @@ def run(arguments: Namespace) -> int:
 
 
 def _check_folder(folder: Path, checkpoint: Path, *, resume: bool) -> None:
+    from hawx.store.run import DESIGN
+
+    if resume and not checkpoint.exists() and (folder / DESIGN).exists():
+        raise InputError(f"folder {str(folder)!r} holds a finished design, so there is nothing to resume; use it with `hawx evaluate {folder}`.")
     if resume and not checkpoint.exists():
         raise InputError(f"folder {str(folder)!r} has no {checkpoint.name}, so there is nothing to resume; start without --resume.")
-    if not resume and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if not resume and folder.exists() and (not folder.is_dir() or not all(map(is_trace, folder.iterdir()))):
         way = "Continue it with --resume, or choose another --out." if checkpoint.exists() else "Choose another --out."
         raise InputError(f"folder {str(folder)!r} is not empty; expected a new or empty folder. {way}")
 

@@ -65,6 +65,7 @@ def run_train(arguments: Namespace) -> int:
         raise InputError(f"folder {str(target.parent)!r} does not exist; expected a place for {target.name!r}.")
     from safetensors.torch import save_file
 
+    from hawx.files import replacing, writable
     from hawx.importers.datasets import has_two_parts, load_dataset
     from hawx.importers.training import Checkpoint
     from hawx.networks import zoo
@@ -91,9 +92,10 @@ def run_train(arguments: Namespace) -> int:
             resume=resume,
             keep=checkpoint.save,
         )
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"the same command goes on from {checkpoint.path}." if checkpoint.path.exists() else "") from None
-    save_file(weights, target)
+    except KeyboardInterrupt as stop:
+        raise type(stop)(f"the same command goes on from {checkpoint.path}." if checkpoint.path.exists() else "") from None
+    with writable(target), replacing(target) as draft:
+        save_file(weights, draft)
     checkpoint.remove()
     out(
         f"{arguments.name}, {len(images)} images, seed {arguments.seed}: {target}",
