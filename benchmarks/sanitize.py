@@ -33,7 +33,7 @@ SMALL_RUN = """
 import numpy as np
 from hawx import emulate
 from hawx.blocks.families import family_block, from_name
-from hawx.emulate import Engine, reference
+from hawx.emulate import reference
 random = np.random.default_rng(0)
 x = random.integers(-128, 128, (2, 3, 5, 6), dtype=np.int8)
 w = random.integers(-128, 128, (5, 3, 3, 2), dtype=np.int8)
