@@ -91,15 +91,18 @@ def read_onnx(path: str | Path) -> OnnxGraph:
     for tensor in _tensors(proto.graph):
         if uses_external_data(tensor):
             entries = {entry.key: entry.value for entry in tensor.external_data}
-            place = path.parent / entries.get("location", "")
+            location = entries.get("location", "")
+            if not isinstance(location, str) or "\0" in location:
+                raise InputError(f"network {source!r} keeps tensor {tensor.name!r} in {location[:60]!r}; expected the name of a file beside it.")
+            place = path.parent / location
             if not place.resolve().is_relative_to(path.parent.resolve()):
                 raise InputError(
-                    f"network {source!r} keeps tensor {tensor.name!r} in {entries.get('location')!r}, which lies outside of its folder; "
+                    f"network {source!r} keeps tensor {tensor.name!r} in {location!r}, which lies outside of its folder; "
                     "expected a file beside it. Export the network as one file."
                 )
             if not place.is_file():
                 raise InputError(
-                    f"network {source!r} keeps tensor {tensor.name!r} in {entries.get('location')!r}, which does not exist beside it; "
+                    f"network {source!r} keeps tensor {tensor.name!r} in {location!r}, which does not exist beside it; "
                     "expected that file. Copy it there, or export the network as one file."
                 )
     try:
