@@ -200,7 +200,7 @@ def locked(folder: Path, what: str = "folder") -> Iterator[None]:
 
 def refuse_locked(folder: Path, what: str = "folder") -> None:
     """Raise `InputError` where another process holds `folder`; change nothing."""
-    with suppress(FileNotFoundError, PermissionError), (folder / LOCK).open("rb") as file:
+    with suppress(FileNotFoundError, NotADirectoryError, PermissionError), (folder / LOCK).open("rb") as file:
         _try_lock(file, folder, what)
 
 

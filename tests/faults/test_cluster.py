@@ -70,7 +70,7 @@ class Cluster:
         """Start the scheduler, on the port that it had."""
         file = self.folder / "scheduler.json"
         file.unlink(missing_ok=True)
-        line = ["--host", f"{self.net}.1", "--port", str(self.port), "--no-dashboard", "--scheduler-file", str(file)]
+        line = ["--host", f"{self.net}.1", "--port", str(self.port), "--dashboard-address", ":0", "--scheduler-file", str(file)]
         self.start("scheduler", [sys.executable, "-m", "distributed.cli.dask_scheduler", *line])
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and not (file.exists() and file.read_text().endswith("}")):

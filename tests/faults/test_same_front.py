@@ -48,7 +48,7 @@ def test_the_same_seed_gives_the_same_front_whoever_measures(whole: Path, tmp_pa
         torch.set_num_threads(count)
         explore(f"{count} threads")
     explore("2 jobs", "--jobs", "2")
-    with distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, protocol="tcp", dashboard_address=None) as cluster:
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, protocol="tcp", dashboard_address=":0") as cluster:
         explore("Dask", "--dask", cluster.scheduler_address)
     assert [way for way, each in found.items() if each != expected] == []
     explore("another seed", "--seed", "4")

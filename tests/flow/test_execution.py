@@ -108,7 +108,7 @@ def test_errors_of_a_worker_come_back(task: Task) -> None:
 def test_a_dask_cluster_answers_the_same(task: Task, assignments: list[Assignment], expected: list[list[bool]]) -> None:
     distributed = pytest.importorskip("distributed", reason="the package distributed is not installed")
     with (
-        distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0") as cluster,
         runner_for(dask=cluster.scheduler_address) as runner,
     ):
         assert listed(task.answers(assignments, runner)) == expected
@@ -119,7 +119,7 @@ def test_a_dask_cluster_answers_the_same(task: Task, assignments: list[Assignmen
 def test_a_dask_cluster_of_processes_answers_the_same(task: Task, assignments: list[Assignment], expected: list[list[bool]]) -> None:
     distributed = pytest.importorskip("distributed", reason="the package distributed is not installed")
     with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
         runner_for(dask=cluster.scheduler_address) as runner,
     ):
         assert listed(task.answers(assignments, runner)) == expected

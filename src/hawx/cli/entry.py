@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 import traceback
 from collections.abc import Sequence
@@ -47,11 +48,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def _reader_has_gone() -> bool:
     """Return whether nobody reads our output any more, as after `hawx blocks list | head`; other pipes break, too."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
+    if not hasattr(select, "poll"):
         return True
-    return False
+    ask = select.poll()
+    try:
+        ask.register(sys.stdout.fileno(), 0)
+    except OSError:  # no file
+        return False
+    return bool(ask.poll(0))  # a pipe without a reader is an error, whatever is asked
 
 
 def _fail(message: str, status: int) -> int:
