@@ -294,7 +294,8 @@ def test_tls_is_that_of_dasks_configuration(certificates: dict[str, str], task: 
 
     try:
         start("scheduler", "--protocol", "tls", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file))
-        while not (file.exists() and file.read_text().endswith("}")):
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not (file.exists() and file.read_text().endswith("}")):
             time.sleep(0.05)
         address = "tls://127.0.0.1:" + file.read_text().partition("127.0.0.1:")[2].partition('"')[0]
         start("worker", address, "--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path / "worker"))
