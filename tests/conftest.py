@@ -11,7 +11,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep costs of the kernels out of the user's cache, share one among the tests of a process, and work in one process where nothing else is said."""
+    """Keep costs of the kernels out of the user's cache, share one among the tests of a process, and work in one where nothing else is said."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HAWX_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("HAWX_JOBS", "1")

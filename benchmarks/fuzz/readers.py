@@ -457,6 +457,7 @@ def _run() -> Case:
         files = {name: (Path(place) / name).read_bytes() for name in ("result.json", "scores.csv", "design.json")}
     values = json.loads(files["result.json"])
     values["front"], values["evaluated"] = values["front"][:2], values["evaluated"][:2]
+    del values["sha256"]  # a change would be told by the seal, and nothing behind it tried
     return {**files, "result.json": json.dumps(values).encode()}
 
 

@@ -178,6 +178,10 @@ ODD_STEP = {"step": "glue", "output": "x", "op": "add.Tensor", "args": [{}], "kw
 DATABASE = READERS["measurements"].seeds()[1]["run.sqlite"]
 
 
+RESULT = READERS["result"].seeds()[0]
+RESULT |= {"result.json": RESULT["result.json"].replace(b'"files": {', b'"files": 1.5, "other": {')}
+
+
 def header(cell: str) -> dict[str, bytes]:
     """Return an AdaPT header of one number."""
     return {"t.h": ("int t[256][256] = {" + ", ".join(["{" + ", ".join([cell] * 256) + "}"] * 256) + "};").encode()}
@@ -209,7 +213,8 @@ FOUND: list[tuple[str, dict[str, bytes], str]] = [
     ("accelerator", {"a.toml": b"kind = {a = 1}"}, "unknown accelerator kind \"{'a': 1}\""),
     ("accelerator", {"a.toml": b"a = " + b"[" * 9000}, "is nested too deep"),
     ("settings", {"s.toml": b'library = ["' + b"x" * 5000 + b'"]'}, "cannot be used (File name too long)"),
-    ("measurements", {"run.sqlite": DATABASE.replace(b"blocks TEXT", b"bl\xffcks TEXT")}, "expected a SQLite file."),
+    ("measurements", {"run.sqlite": DATABASE.replace(b"blocks TEXT", b"bl\xffcks TEXT")}, READ),
+    ("result", RESULT, "has files = 1.5; expected a table of their hashes."),
     ("weights-safetensors", {"w.safetensors": b"\xff" * 40}, "cannot be read; expected safetensors"),
     ("network", {"n.safetensors": network(steps=[ODD_STEP])}, "steps[0] has an argument {}; expected a ref, dtype or number."),
     ("network", {"n.safetensors": network(output="nowhere")}, "returns 'nowhere', which no step computes"),

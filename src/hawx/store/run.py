@@ -183,6 +183,8 @@ def load_run(folder: str | PathLike[str]) -> Result:
 
 def _check_whole(values: Mapping[str, Any], folder: Path) -> None:
     beside = values.get("files", {})
+    if not isinstance(beside, Mapping):
+        raise InputError(f"result.json of run {str(folder)!r} has files = {beside!r}; expected a table of their hashes. {_AGAIN}")
     damaged = [] if is_whole(values) else ["result.json"]
     damaged += [name for name in BESIDE if name in beside and (folder / name).is_file() and _file_hash(folder / name) != beside[name]]
     if damaged:

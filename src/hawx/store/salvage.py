@@ -64,6 +64,7 @@ def _read(path: Path) -> tuple[bool, dict[tuple[str, ...], Row]]:
     rows: dict[tuple[str, ...], Row] = {}
     with closing(sqlite3.connect(path)) as connection:
         connection.text_factory = bytes  # a damaged text may be none
+        connection.execute("PRAGMA trusted_schema = OFF")
         try:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             whole = connection.execute("PRAGMA quick_check(1)").fetchone() == (b"ok",)
@@ -77,6 +78,8 @@ def _read(path: Path) -> tuple[bool, dict[tuple[str, ...], Row]]:
                     whole = False
         except sqlite3.DatabaseError as error:  # any other is for who opens it
             whole = not getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR"))
+        except (UnicodeDecodeError, OverflowError):  # names in a damaged schema are no text, its numbers none
+            whole = False
     return whole, rows
 
 
