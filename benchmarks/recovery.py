@@ -22,12 +22,14 @@ from hawx.accelerators import Spatial
 from hawx.designs import Assignment
 from hawx.emulate import Evaluator
 from hawx.estimates import Measurement
+from hawx.execution import runner_for
 from hawx.flow import explore
 from hawx.importers import load_library
 from hawx.importers.datasets import load_dataset
 from hawx.importers.networks import load_network
 from hawx.networks import Dataset, QuantizedNetwork, zoo
 from hawx.recover import DesignRecovery, Method, recover_units
+from hawx.runner import Runner
 from hawx.stages import RECOVERY_IMAGES
 
 STRONG = ("mul8s_1L2J", "mul8s_1KX5", "mul8s_1KXF", "mul8s_1L2L", "mul8s_1L2N")
@@ -68,7 +70,7 @@ def blocks(name: str, images: int) -> dict[str, Any]:
     return {"network": name, "images": images, "int8_top1": 100 * float(exact.mean()), "rows": rows}
 
 
-def front(name: str, arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
+def front(name: str, arguments: argparse.Namespace, seed: int, runner: Runner) -> dict[str, Any]:
     """Explore once; return the designs of the front with what they claimed and what they lost."""
     network, data, calibration = load(name)
     library = load_library(DATA / "blocks/evoapproxlib_v2022_8x8.npz" if arguments.library == "evoapprox" else "builtin")
@@ -87,6 +89,7 @@ def front(name: str, arguments: argparse.Namespace, seed: int) -> dict[str, Any]
         recover=arguments.recover,
         calibration=calibration.images,
         seed=seed,
+        runner=runner,
     )
     designs = [
         {
@@ -152,11 +155,13 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=40)
     parser.add_argument("--search-images", type=int, default=4000)
     parser.add_argument("--report-images", type=int, default=5000)
+    parser.add_argument("--jobs", type=int, default=1)
     arguments = parser.parse_args()
     if arguments.what == "blocks":
         save(f"recovery_blocks_{arguments.network}", blocks(arguments.network, arguments.images))
         return
-    runs = [front(arguments.network, arguments, seed) for seed in range(arguments.seeds)]
+    with runner_for(jobs=arguments.jobs) as runner:
+        runs = [front(arguments.network, arguments, seed, runner) for seed in range(arguments.seeds)]
     name = f"recovery_{arguments.network}_{arguments.granularity}_{arguments.library}_{arguments.recover}"
     save(name, {"arguments": vars(arguments), "runs": runs, **summary(runs)})
 
