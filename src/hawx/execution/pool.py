@@ -62,18 +62,17 @@ def pool_runner(jobs: int, note: Callable[[str], None] = lambda _: None) -> Iter
 
     try:
         yield run
-    except BaseException:
-        stop(pools, at_once=True)
-        raise
     finally:
         stop(pools)
 
 
-def stop(pools: dict[int, tuple[Task, Executor]], *, at_once: bool = False) -> None:
-    """Stop all processes; what they have begun is waited for, unless `at_once`: a design of a deep network takes longer than batch systems wait."""
+def stop(pools: dict[int, tuple[Task, Executor]]) -> None:
+    """Stop all processes at once: what they still do nobody waits for, and a design of a deep network takes longer than batch systems do.
+
+    Asked to end by itself, a pool whose process died while another was started waits for that one forever (CPython 3.11).
+    """
     for _, pool in pools.values():
-        processes = list((getattr(pool, "_processes", None) or {}).values())  # public since Python 3.14: Executor.terminate_workers
-        for process in processes if at_once else ():
+        for process in list((getattr(pool, "_processes", None) or {}).values()):  # public since Python 3.14: Executor.terminate_workers
             process.terminate()
         pool.shutdown(cancel_futures=True)
     pools.clear()
