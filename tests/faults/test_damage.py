@@ -9,8 +9,9 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -241,3 +242,31 @@ def test_want_of_memory_is_no_defect(monkeypatch: pytest.MonkeyPatch, capsys: py
         monkeypatch.setattr("hawx.cli.entry.parse", lambda *_, allocate=allocate: allocate())
         assert main(["explore"]) == 2
         assert capsys.readouterr().err == "hawx: not enough memory; use fewer --images or close other programs.\n"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds workers by what Linux tells of processes")
+@pytest.mark.timeout(90)
+def test_workers_killed_while_others_start_stop_nobody() -> None:
+    """A pool of CPython 3.11 waits forever for a process that started while another one died, where it is asked to end by itself."""
+    data = zoo.dataset("lenet5").first(300)
+    library = builtin_library().select(["mul8s_ot3", "mul8s_tc8"])
+    task = Task(zoo.load("lenet5"), library, data.images, data.labels)
+    designs = [Assignment.uniform(task.network.filters, library.names, name) for name in library.names] * 4
+    expected = [right.tolist() for right in task.answers(designs)]
+
+    def strike(after: float) -> None:
+        while not _workers(os.getpid()):
+            time.sleep(0.001)
+        time.sleep(after)
+        with suppress(ProcessLookupError):
+            os.kill(_workers(os.getpid())[0], signal.SIGKILL)
+
+    for after in (0.002, 0.04, 0.015, 0.1, 0.003, 0.13):
+        notes: list[str] = []
+        striker = Thread(target=strike, args=(after,))
+        striker.start()
+        with runner_for(jobs=4, note=notes.append) as runner:
+            assert [right.tolist() for right in task.answers(designs, runner)] == expected
+        striker.join()
+        assert notes == ["a worker process died, perhaps for want of memory: going on with 2 of 4"]

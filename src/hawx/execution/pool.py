@@ -42,9 +42,6 @@ def pool_runner(jobs: int, note: Callable[[str], None] = lambda _: None) -> Iter
         pool = Pool(jobs, context, Path(folder), note)
         try:
             yield pool
-        except BaseException:
-            pool.stop(at_once=True)
-            raise
         finally:
             pool.stop()
 
@@ -101,11 +98,13 @@ class Pool:
         self.workers //= 2
         self._note(f"a worker process {why}: going on with {self.workers} of {self._jobs}")
 
-    def stop(self, *, at_once: bool = False) -> None:
-        """Stop the workers; what they have begun is waited for, unless `at_once`: a part of a deep network takes longer than batch systems wait."""
+    def stop(self) -> None:
+        """Stop the workers at once: what they still do nobody waits for, and a part of a deep network takes longer than batch systems do.
+
+        Asked to end by itself, an executor whose process died while another was started waits for that one forever (CPython 3.11).
+        """
         for executor in self._processes:
-            processes = list((getattr(executor, "_processes", None) or {}).values())  # public since Python 3.14: Executor.terminate_workers
-            for process in processes if at_once else ():
+            for process in list((getattr(executor, "_processes", None) or {}).values()):  # public since Python 3.14: Executor.terminate_workers
                 process.terminate()
             executor.shutdown(wait=False, cancel_futures=True)
         for executor in self._processes:
