@@ -252,21 +252,22 @@ def test_workers_killed_while_others_start_stop_nobody() -> None:
     data = zoo.dataset("lenet5").first(300)
     library = builtin_library().select(["mul8s_ot3", "mul8s_tc8"])
     task = Task(zoo.load("lenet5"), library, data.images, data.labels)
-    designs = [Assignment.uniform(task.network.filters, library.names, name) for name in library.names] * 4
-    expected = [right.tolist() for right in task.answers(designs)]
+    designs = [Assignment.uniform(task.network.filters, library.names, name) for name in library.names]
+    parts = [Shard(slice(0, 300), ((design, None),)) for design in designs] * 100  # so many that none is done when the worker dies
+    expected = [right.tolist() for right in task.answers(designs)] * 100
 
-    def strike(after: float) -> None:
-        while not _workers(os.getpid()):
+    def strike(after: float, gone: set[int]) -> None:
+        while not (begun := set(_workers(os.getpid())) - gone):
             time.sleep(0.001)
         time.sleep(after)
         with suppress(ProcessLookupError):
-            os.kill(_workers(os.getpid())[0], signal.SIGKILL)
+            os.kill(min(begun), signal.SIGKILL)
 
     for after in (0.002, 0.04, 0.015, 0.1, 0.003, 0.13):
         notes: list[str] = []
-        striker = Thread(target=strike, args=(after,))
+        striker = Thread(target=strike, args=(after, set(_workers(os.getpid()))))
         striker.start()
         with runner_for(jobs=4, note=notes.append) as runner:
-            assert [right.tolist() for right in task.answers(designs, runner)] == expected
+            assert [rows[0].tolist() for rows in runner.map(task, parts)] == expected
         striker.join()
         assert notes == ["a worker process died, perhaps for want of memory: going on with 2 of 4"]
