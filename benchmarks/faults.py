@@ -34,7 +34,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 BLOCKS = ("--blocks", "mul8s_ot3,mul8s_tc8")
-EXPLORE = ("explore", "--budget", "10", "--search-images", "400", "--report-images", "200", "--seed", "3", *BLOCKS)
+EXPLORE = ("explore", "--budget", "10", "--search-images", "400", "--report-images", "200", "--seed", "3", "--jobs", "1", *BLOCKS)
 FINETUNE = ("--search-images", "300", "--report-images", "200", "--recover", "none", *BLOCKS)
 TRAINING = ("--train-images", "600", "--epochs", "3", "--batch", "50", "--rate", "0.2")
 LAYERS = ("conv1", "conv2", "fc1", "fc2", "fc3")

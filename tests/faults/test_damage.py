@@ -256,6 +256,9 @@ def test_workers_killed_while_others_start_stop_nobody() -> None:
     parts = [Shard(slice(0, 300), ((design, None),)) for design in designs] * 100  # so many that none is done when the worker dies
     expected = [right.tolist() for right in task.answers(designs)] * 100
 
+    with runner_for(jobs=2) as runner:  # the server of workers is there then, and starts nothing but workers
+        assert [rows[0].tolist() for rows in runner.map(task, parts[:2])] == expected[:2]
+
     def strike(after: float, gone: set[int]) -> None:
         while not (begun := set(_workers(os.getpid())) - gone):
             time.sleep(0.001)

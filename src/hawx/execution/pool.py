@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -86,9 +87,10 @@ class Pool:
 
     def _begin(self, path: str, parts: Sequence[Part], begun: dict[int, Future[Given]], first: int) -> None:
         """Have every part from `first` on under way or done."""
-        for k in range(first, len(parts)):
-            if k not in begun:
-                begun[k] = self._started()[k % self.workers].submit(_do, path, parts[k])
+        if new := [k for k in range(first, len(parts)) if k not in begun]:
+            with _undisturbed():  # a worker that is half started is nobody's to stop
+                for k in new:
+                    begun[k] = self._started()[k % self.workers].submit(_do, path, parts[k])
 
     def _go_on_with_less(self, error: Exception) -> None:
         why = "has not enough memory" if isinstance(error, MemoryError) else "died, perhaps for want of memory"
@@ -132,6 +134,19 @@ class Pool:
         return str(path)
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait while the block runs."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _context() -> BaseContext:
     """Return how workers start: forked from a server that has imported everything and started no thread, where the system can.
 
@@ -152,8 +167,6 @@ def _context() -> BaseContext:
 
 
 def _start(threads: int, machine: Machine) -> None:
-    import signal
-
     import torch
 
     from hawx.emulate import use_machine
