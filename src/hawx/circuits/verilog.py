@@ -18,7 +18,7 @@ from hawx.circuits.readings import Numbers
 from hawx.circuits.verilog_syntax import Assign, Instance, Module, Vector
 from hawx.errors import InputError
 
-_MOST_DRIVERS = 200_000
+_MOST_DRIVERS = 50_000
 
 _NEVER, _ALWAYS = Expression("0"), Expression("1")
 _FOLDS = {"any": "or", "all": "and", "odd": "xor"}
