@@ -286,7 +286,7 @@ def test_tls_is_that_of_dasks_configuration(certificates: dict[str, str], task: 
 
     given = ["--tls-ca-file", certificates["ca"], "--tls-cert", certificates["cert"], "--tls-key", certificates["key"]]
     file, processes = tmp_path / "scheduler.json", []
-    environment = {**os.environ, **QUICK}
+    environment = {**os.environ, **QUICK, "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "120s"}
 
     def start(kind: str, *arguments: str) -> None:
         line = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *arguments, *given, "--no-dashboard"]

@@ -253,8 +253,8 @@ def test_workers_killed_while_others_start_stop_nobody() -> None:
     library = builtin_library().select(["mul8s_ot3", "mul8s_tc8"])
     task = Task(zoo.load("lenet5"), library, data.images, data.labels)
     designs = [Assignment.uniform(task.network.filters, library.names, name) for name in library.names]
-    parts = [Shard(slice(0, 300), ((design, None),)) for design in designs] * 100  # so many that none is done when the worker dies
-    expected = [right.tolist() for right in task.answers(designs)] * 100
+    parts = [Shard(slice(0, 300), ((design, None),)) for design in designs] * 150  # so many that none is done when the worker dies
+    expected = [right.tolist() for right in task.answers(designs)] * 150
 
     with runner_for(jobs=2) as runner:  # the server of workers is there then, and starts nothing but workers
         assert [rows[0].tolist() for rows in runner.map(task, parts[:2])] == expected[:2]
@@ -266,11 +266,13 @@ def test_workers_killed_while_others_start_stop_nobody() -> None:
         with suppress(ProcessLookupError):
             os.kill(min(begun), signal.SIGKILL)
 
+    said: list[str] = []
     for after in (0.002, 0.04, 0.015, 0.1, 0.003, 0.13):
-        notes: list[str] = []
+        notes: list[str] = []  # none where the worker died so early that it was simply started again
         striker = Thread(target=strike, args=(after, set(_workers(os.getpid()))))
         striker.start()
         with runner_for(jobs=4, note=notes.append) as runner:
             assert [rows[0].tolist() for rows in runner.map(task, parts)] == expected
         striker.join()
-        assert notes == ["a worker process died, perhaps for want of memory: going on with 2 of 4"]
+        said += notes
+    assert set(said) == {"a worker process died, perhaps for want of memory: going on with 2 of 4"}

@@ -45,7 +45,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 CASES = [
     (["explore", "none.toml"], r"settings file 'none\.toml' does not exist; .*"),
-    (["explore", "typo.toml"], r"unknown setting 'max_dorp'; did you mean 'max_drop'\? \(typo\.toml\)"),
+    (["explore", "typo.toml"], r"unknown setting 'max_dorp'; did you mean 'max_drop' or 'memory'\? \(typo\.toml\)"),
     (["explore", "type.toml"], r"type\.toml: budget = 'many' cannot be used; expected a whole number of at least 1\."),
     (["explore", "broken.toml"], r"settings file 'broken\.toml' is not TOML: .*\."),
     (["explore", "lenet6", "--out", "r1"], r"unknown network 'lenet6'; did you mean 'lenet5'.*"),

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from toy_result import toy_result
+from tests.unit.toy_result import toy_result
 
 from hawx.cli import main
 from hawx.importers.accelerator import BUILT_IN, load_accelerator

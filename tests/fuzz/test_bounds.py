@@ -344,9 +344,17 @@ def test_answers_that_a_row_does_not_hold_are_not_made_up(tmp_path: Path) -> Non
     with sqlite3.connect(tmp_path / "run.sqlite") as connection:
         connection.execute("UPDATE measurements SET total = 1000000000000000")
     connection.close()
-    counted = r"^measurement store '.*' cannot be read \(a row has other answers than it counts\); expected a SQLite file\. "
-    with SqliteStore(tmp_path / "run.sqlite") as store, pytest.raises(InputError, match=counted):
-        store.get(key)
+    notes: list[str] = []
+    with SqliteStore(tmp_path / "run.sqlite", notes.append) as store:
+        assert store.get(key) is None
+    assert "is damaged: 0 measurements are intact and kept" in notes[0]
+    with sqlite3.connect(tmp_path / "run.sqlite") as connection, SqliteStore(tmp_path / "run.sqlite") as store:
+        store.put(key, np.array([True, False, True]))
+        connection.execute("UPDATE measurements SET total = 1000000000000000")
+        connection.commit()
+        with pytest.raises(InputError, match=r"^measurement store '.*' cannot be read \(a row has other answers than it counts\); expected a SQLite"):
+            store.get(key)
+    connection.close()
 
 
 def test_mapped_circuits_and_weights_are_still_read(tmp_path: Path) -> None:

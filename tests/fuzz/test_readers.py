@@ -179,7 +179,7 @@ DATABASE = READERS["measurements"].seeds()[1]["run.sqlite"]
 
 
 RESULT = READERS["result"].seeds()[0]
-RESULT |= {"result.json": RESULT["result.json"].replace(b'"files": {', b'"files": 1.5, "other": {')}
+RESULT = RESULT | {"result.json": RESULT["result.json"].replace(b'"files": {', b'"files": 1.5, "other": {')}
 
 
 def header(cell: str) -> dict[str, bytes]:

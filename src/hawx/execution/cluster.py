@@ -16,6 +16,8 @@ from hawx.runner import Given, Part
 CONNECT_SECONDS = 10.0
 RETURN_SECONDS = 300.0
 """How long a scheduler that has gone may take to come back."""
+LOOK_SECONDS = 15.0
+"""How often it is looked whether anybody works at all."""
 AHEAD = 4
 """Parts that a thread of the cluster has waiting, so that neither it idles nor the scheduler holds thousands of them."""
 ATTEMPTS = 5
@@ -24,8 +26,8 @@ ATTEMPTS = 5
 HELD = 4
 """Works that a worker holds: a run comes back to its own after others."""
 _Work = Callable[[Any], Any]
-_works: dict[str, _Work] = {}
-"""Of this worker, by key."""
+_works: dict[str, bytes | _Work] = {}
+"""Of this worker, by key: as it came, until it is needed. (Reading it imports PyTorch, and a worker that is silent for long counts as gone.)"""
 
 
 @contextmanager
@@ -86,7 +88,7 @@ class Cluster:
                 try:
                     if i not in begun or len(begun) <= self._ahead // 2:
                         self._begin(work, parts, begun, i)
-                    given: Given = begun[i].result()
+                    given: Given = self._awaited(begun[i])
                     break
                 except MissingWorkError:  # the worker joined after it was sent
                     del begun[i]
@@ -108,6 +110,16 @@ class Cluster:
             attempts = 0
             del begun[i]
             yield given
+
+    def _awaited(self, future: Any) -> Any:
+        """Return what a future gives; where it takes long, say whether that is because nobody is there."""
+        while True:
+            try:
+                return future.result(timeout=LOOK_SECONDS)
+            except TimeoutError:
+                if future.done():  # it is the work's own
+                    raise
+                self._check()
 
     def _begin(self, work: _Work, parts: Sequence[Any], begun: dict[int, Any], first: int) -> None:
         """Have so many parts from `first` on under way as the cluster has use for."""
@@ -227,7 +239,7 @@ def keep(key: str, data: bytes) -> None:
     """Hold a work on this worker, in the place of the oldest where there are several."""
     while len(_works) >= HELD:
         del _works[next(iter(_works))]
-    _works[key] = ForkingPickler.loads(data)
+    _works[key] = data
 
 
 def do(key: str, part: Any, version: str) -> Any:
@@ -245,4 +257,6 @@ def do(key: str, part: Any, version: str) -> Any:
         raise _other_version(get_worker().address, __version__, version)
     if (work := _works.get(key)) is None:
         raise MissingWorkError(f"Dask worker {get_worker().address!r} was not sent the work {key}.")
+    if isinstance(work, bytes):
+        work = _works[key] = ForkingPickler.loads(work)
     return work(part)

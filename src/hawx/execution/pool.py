@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -15,7 +16,6 @@ from multiprocessing.context import BaseContext
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from hawx.errors import HawxError, InputError, is_out_of_memory
@@ -68,22 +68,18 @@ class Pool:
         return self._results(path, parts, begun)
 
     def _results(self, path: str, parts: Sequence[Part], begun: dict[int, Future[Given]]) -> Iterator[Given]:
-        try:
-            for i in range(len(parts)):
-                while True:
-                    try:
-                        self._begin(path, parts, begun, i)
-                        given = begun[i].result()
-                        break
-                    except (*DIED, MemoryError) as error:
-                        self._go_on_with_less(error)
-                        for k in [k for k, each in begun.items() if each.cancelled() or each.exception() is not None]:
-                            del begun[k]
-                del begun[i]
-                yield given
-        finally:
-            for future in begun.values():
-                future.cancel()
+        for i in range(len(parts)):
+            while True:
+                try:
+                    self._begin(path, parts, begun, i)
+                    given = begun[i].result()
+                    break
+                except (*DIED, MemoryError) as error:
+                    self._go_on_with_less(error)
+                    for k in [k for k, each in begun.items() if each.cancelled() or each.exception() is not None]:
+                        del begun[k]
+            del begun[i]
+            yield given
 
     def _begin(self, path: str, parts: Sequence[Part], begun: dict[int, Future[Given]], first: int) -> None:
         """Have every part from `first` on under way or done."""
@@ -147,6 +143,19 @@ def _undisturbed() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Start a process that Ctrl-C does not reach while it begins: the server of workers ignores it only once it has imported everything."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _context() -> BaseContext:
     """Return how workers start: forked from a server that has imported everything and started no thread, where the system can.
 
@@ -157,7 +166,8 @@ def _context() -> BaseContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["hawx.execution.worker"])
     try:
-        forkserver.ensure_running()
+        with _deaf():
+            forkserver.ensure_running()
     except RuntimeError:  # the program that calls is being imported by a worker
         raise InputError(
             "work cannot be shared out while the main module is imported, since workers import it too; "
@@ -174,7 +184,7 @@ def _start(threads: int, machine: Machine) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops its workers
     torch.set_num_threads(threads)
     use_machine(machine)  # the parent knows what kernels cost here
-    Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
