@@ -188,12 +188,13 @@ def test_finished_training_has_nothing_to_resume(tmp_path: Path, capsys: pytest.
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds workers by what Linux tells of processes")
 def test_a_worker_that_dies_costs_a_line_and_workers_end_with_their_parent(whole: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    process = started(folder, "--jobs", "2", start_new_session=True)
-    deadline = time.monotonic() + 60.0
-    while not (workers := _workers(process.pid)) and time.monotonic() < deadline:
-        time.sleep(0.005)
-    os.kill(workers[-1], signal.SIGKILL)  # as the system does where memory ends
-    errors = process.communicate(timeout=60)[1]
+    errors = ""
+    with started(folder, "--jobs", "2", start_new_session=True) as process:
+        assert process.stderr is not None
+        while "s  search" not in errors and (line := process.stderr.readline()):  # workers are there, and there is work for all of them
+            errors += line
+        os.kill(_workers(process.pid)[-1], signal.SIGKILL)  # as the system does where memory ends
+        errors += process.stderr.read()
     assert process.returncode == 0
     assert [line.partition(" s  ")[2] for line in errors.splitlines() if "died" in line] == [
         "a worker process died, perhaps for want of memory: going on with 1 of 2"
