@@ -207,23 +207,30 @@ def test_a_worker_that_dies_costs_a_line_and_workers_end_with_their_parent(whole
 class Hungry(Task):
     """A task that wants more memory than any machine has, once for every file of a folder."""
 
+    folder: Path  # travels with the task: workers have the environment of the server that they are forked from
+
     def __call__(self, shard: Shard) -> NDArray[np.bool_]:
-        for file in sorted(Path(os.environ["HAWX_HUNGRY"]).iterdir()):
+        for file in sorted(self.folder.iterdir()):
             file.unlink()
             torch.empty(1 << 50, dtype=torch.int8)
         return super().__call__(shard)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Hungry, (self.network, self.library, self.images, self.labels)
+        return _hungry, (self.folder, self.network, self.library, self.images, self.labels)
+
+
+def _hungry(folder: Path, *held: Any) -> Hungry:
+    made = Hungry(*held)
+    made.folder = folder
+    return made
 
 
 @pytest.mark.slow
-def test_a_worker_without_memory_leaves_it_to_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HAWX_HUNGRY", str(tmp_path))
+def test_a_worker_without_memory_leaves_it_to_fewer(tmp_path: Path) -> None:
     data = zoo.dataset("lenet5").first(40)
     library = builtin_library().select(["mul8s_tc8"])
     plain = Task(zoo.load("lenet5"), library, data.images, data.labels)
-    hungry = Hungry(plain.network, library, data.images, data.labels)
+    hungry = _hungry(tmp_path, plain.network, library, data.images, data.labels)
     designs = [Assignment.uniform(plain.network.filters, library.names, name) for name in library.names]
     (tmp_path / "once").touch()
     notes: list[str] = []
