@@ -197,8 +197,10 @@ class Block:
 
     def _repr_html_(self) -> str:
         costs = {f"{t}: area, delay, energy": f"{c.area_um2:.1f} µm², {c.delay_ns:.2f} ns, {c.energy_fj:.1f} fJ" for t, c in self.costs.items()}
-        error = np.abs(self.error)
-        errors = {"mean error": float(error.mean()), "worst error": int(error.max()), "wrong products": f"{100 * (error > 0).mean():.1f} %"}
+        from hawx.blocks.metrics import error_metrics
+
+        found = error_metrics(self)
+        errors = {"mean error": found.mae, "worst error": int(found.wce), "wrong products": f"{100 * found.ep:.1f} %"}
         return facts_html(self.name, {"formats": "×".join(f.name for f in self.formats), **errors, **costs, "sha256": self.sha256[:12]})
 
     def __repr__(self) -> str:

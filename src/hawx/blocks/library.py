@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
-import numpy as np
-
 from hawx.blocks.block import Block, Costs
+from hawx.blocks.metrics import error_metrics
 from hawx.errors import InputError, UnknownNameError
 from hawx.formats import IntFormat
 from hawx.notebook import data_frame, rows_html
@@ -121,15 +120,15 @@ class Library:
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield one plain row per block: name, hash, errors of its products, and figures in the shared technology, if there is one."""
         for block in self.blocks:
-            error = np.abs(block.error)
+            found = error_metrics(block)
             costs = block.costs[self.technology] if self.technology else None
             yield {
                 "name": block.name,
                 "sha256": block.sha256,
                 "is_exact": block.is_exact,
-                "mae": float(error.mean()),
-                "wce": int(error.max()),
-                "error_probability": float((error > 0).mean()),
+                "mae": found.mae,
+                "wce": int(found.wce),
+                "error_probability": found.ep,
                 **({"area_um2": costs.area_um2, "delay_ns": costs.delay_ns, "energy_fj": costs.energy_fj} if costs else {}),
             }
 

@@ -71,6 +71,12 @@ def add_command(commands: argparse._SubParsersAction[Parser], name: str, run: Ca
     return parser
 
 
+def add_group(commands: argparse._SubParsersAction[Parser], name: str, summary: str) -> argparse._SubParsersAction[Parser]:
+    """Add a command that has commands of its own and prints its help without one; return what they are added to."""
+    parent = add_command(commands, name, lambda _: _print_help(parent), summary)
+    return parent.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
+
+
 def add_json(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON on standard output, and nothing else")
 

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
 from enum import StrEnum
 from inspect import getdoc
+from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
 from hawx.accelerators import Accelerator
+from hawx.errors import InputError
+from hawx.files import write_text
 from hawx.importers.accelerator import BUILT_IN, CHOICES
 from hawx.settings.schema import field_docs
 
@@ -18,6 +21,22 @@ _TABLES = {
     "folding": "[folding.conv1]\npe = 3\nsimd = 25",
 }
 """Examples of parameters that are tables, which TOML has at the end."""
+
+
+def write_new(path: Path, content: str) -> None:
+    """Write a file to begin with.
+
+    Raises:
+        InputError: there is one already, or it cannot be written.
+    """
+    refuse_existing(path)
+    write_text(path, content)
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise `InputError` where there is a file already."""
+    if path.exists():
+        raise InputError(f"file {str(path)!r} exists; expected a new one. Choose another --out.")
 
 
 def accelerator_template(name: str) -> str:

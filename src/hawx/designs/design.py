@@ -80,8 +80,7 @@ class Design:
         seen = {"claimed": self.claim, "measured in the search": self.search, "measured on report images": self.measurement}
         known = {f"top-1, {name}": f"{value.top1:.2f} %" for name, value in seen.items() if value is not None}
         figures = {name: value for name, value in self.hardware.to_dict().items() if value is not None}
-        each = self.assignment.labels({name: name for name in self.assignment.blocks})
-        blocks = {f"layer {layer}": ", ".join(dict.fromkeys(names)) for layer, names in each.items()}
+        blocks = {f"layer {layer}": ", ".join(dict.fromkeys(self.assignment.names(layer))) for layer in self.assignment.layers}
         return facts_html(f"design {self.id}", {**known, **figures, **blocks})
 
     def to_dict(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from multiprocessing.reduction import ForkingPickler
 from pkgutil import resolve_name
 from typing import Any
@@ -57,8 +58,7 @@ class Cluster:
         self._ahead = AHEAD
         self._holding: dict[str, set[str]] = {}
         """Key of a work -> workers that hold it."""
-        self._written: dict[_Work, tuple[str, bytes]] = {}
-        """Works as they travel, with their keys; the latest last."""
+        self._written_as = lru_cache(HELD)(_written)
         self._same: set[str] = set()
         """Workers that have this version of HAWX."""
         try:
@@ -142,17 +142,6 @@ class Cluster:
             self._holding[key] = workers
         return key
 
-    def _written_as(self, work: _Work) -> tuple[str, bytes]:
-        """Return the key of a work, made of all that it holds, and the work as it travels."""
-        written = self._written.pop(work, None)
-        if written is None:
-            while len(self._written) >= HELD:
-                del self._written[next(iter(self._written))]
-            data = bytes(ForkingPickler.dumps(work))
-            written = "hawx-" + hashlib.sha256(data).hexdigest()[:32], data
-        self._written[work] = written
-        return written
-
     def _check(self) -> set[str]:
         """Return the workers there are; wait for one where there is none.
 
@@ -217,6 +206,12 @@ def _connect(address: str) -> Any:
         if address.startswith("tls:"):
             reason += "; certificates are those of Dask's configuration distributed.comm.tls"
         raise InputError(f"no Dask scheduler answers at {address!r} ({reason}); expected an address such as tcp://host:8786.") from None
+
+
+def _written(work: _Work) -> tuple[str, bytes]:
+    """Return the key of a work, made of all that it holds, and the work as it travels."""
+    data = bytes(ForkingPickler.dumps(work))
+    return "hawx-" + hashlib.sha256(data).hexdigest()[:32], data
 
 
 def _other_version(worker: str, found: str | None, expected: str) -> InputError:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from itertools import count
 from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
@@ -195,19 +196,16 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-_known: dict[str, _Work] = {}
-"""Works of this worker process by file, the latest last."""
+@lru_cache(KEPT)
+def _work(path: str) -> _Work:
+    """Return what a file holds: read once, by this worker process."""
+    found: _Work = ForkingPickler.loads(Path(path).read_bytes())
+    return found
 
 
 def _do(path: str, part: Any) -> Any:
     try:
-        work = _known.pop(path, None)
-        if work is None:
-            work = ForkingPickler.loads(Path(path).read_bytes())
-        _known[path] = work
-        while len(_known) > KEPT:
-            del _known[next(iter(_known))]
-        return work(part)
+        return _work(path)(part)
     except RuntimeError as error:
         if is_out_of_memory(error):
             raise MemoryError from error

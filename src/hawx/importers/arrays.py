@@ -13,6 +13,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from hawx.bounds import check_expansion, check_members, expansion
 from hawx.errors import InputError
 
-DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError, LookupError)
+_DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError, LookupError)
 """What zipfile raises on damaged bytes, unknown methods and encryption."""
 _MAGIC = b"\x93NUMPY"
 _DTYPE = re.compile(r"'descr' ?: ?'([<>|=]?[biuf][1248])' ?,")
@@ -32,46 +33,49 @@ _SHAPE = re.compile(r"'shape' ?: ?\(([\d, ]*)\)", re.ASCII)
 _MOST_AXES = 32
 
 
-def zip_members(source: Path | bytes, where: str, expected: str, *, most: int | None = None) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of every member of a zip file, the sizes of all checked in its directory first.
+@contextmanager
+def opened_zip(
+    source: Path | bytes, where: str, expected: str, *, kind: str = "archive", way: str = "Is the file truncated?"
+) -> Iterator[zipfile.ZipFile]:
+    """Give a zip file, the number and sizes of its members checked in its directory first.
 
     Args:
         source: the file, or its bytes.
         where: how messages call it.
         expected: what it should have been, for the message.
-        most: bytes of the largest member, where less than all of them may take.
+        kind: what cannot be read, for the message.
+        way: out, for the message.
 
     Raises:
-        InputError: it is damaged, or unpacks to too much.
+        InputError: it is damaged, here or where the block reads of it, or unpacks to too much.
     """
-    size = source.stat().st_size if isinstance(source, Path) else len(source)
     try:
         with zipfile.ZipFile(source if isinstance(source, Path) else io.BytesIO(source)) as archive:
-            check_members(archive, size, where)
-            for member in archive.infolist():
-                if most is not None and member.file_size > most:
-                    raise InputError(f"{where} member {member.filename!r} has {member.file_size} bytes; expected at most {most} in {expected}.")
-                yield member.filename, archive.read(member)
+            check_members(archive, source.stat().st_size if isinstance(source, Path) else len(source), where)
+            yield archive
     except InputError:
         raise
-    except DAMAGED_ZIP as error:
-        raise InputError(
-            f"{where} is not a readable archive ({type(error).__name__}: {error}); expected {expected}. Is the file truncated?"
-        ) from error
+    except _DAMAGED_ZIP as error:
+        raise InputError(f"{where} is not a readable {kind} ({type(error).__name__}: {error}); expected {expected}. {way}") from error
+
+
+def zip_members(source: Path | bytes, where: str, expected: str, *, most: int | None = None) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of every member of a zip file; arguments and errors as of `opened_zip`.
+
+    Args:
+        most: bytes of the largest member, where less than all of them may take.
+    """
+    with opened_zip(source, where, expected) as archive:
+        for member in archive.infolist():
+            if most is not None and member.file_size > most:
+                raise InputError(f"{where} member {member.filename!r} has {member.file_size} bytes; expected at most {most} in {expected}.")
+            yield member.filename, archive.read(member)
 
 
 def zip_names(path: Path, where: str, expected: str) -> list[str]:
-    """Return the names of the members of a zip file; arguments and errors as of `zip_members`."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            check_members(archive, path.stat().st_size, where)
-            return archive.namelist()
-    except InputError:
-        raise
-    except DAMAGED_ZIP as error:
-        raise InputError(
-            f"{where} is not a readable archive ({type(error).__name__}: {error}); expected {expected}. Is the file truncated?"
-        ) from error
+    """Return the names of the members of a zip file; arguments and errors as of `opened_zip`."""
+    with opened_zip(path, where, expected) as archive:
+        return archive.namelist()
 
 
 def gunzipped(data: bytes, where: str) -> bytes:

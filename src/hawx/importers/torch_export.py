@@ -11,7 +11,6 @@ import logging
 import operator
 import os
 import re
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -21,10 +20,9 @@ import torch
 from torch.export import ExportedProgram
 from torch.fx import GraphModule
 
-from hawx.bounds import check_members
 from hawx.errors import InputError
 from hawx.files import existing
-from hawx.importers.arrays import DAMAGED_ZIP
+from hawx.importers.arrays import opened_zip
 from hawx.networks.quantization.exporting import quiet
 from hawx.plain import json_values
 
@@ -67,22 +65,14 @@ def load_pt2(path: str | Path) -> ExportedProgram:
 
 def _check_archive(path: Path, where: str) -> None:
     """Raise `InputError` where an archive unpacks to too much, or holds what is code."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            check_members(archive, path.stat().st_size, where)
-            for member in archive.infolist():
-                name = PurePosixPath(member.filename).name
-                if any(mark in member.filename for mark in _CODE):
-                    raise InputError(f"{where} holds {member.filename!r}, which is code or a pickled object; expected a program of tensors alone.")
-                if name.endswith(".json"):
-                    text = archive.read(member).decode()
-                    _check_sizes(json_values(text, f"{where} member {member.filename!r}", "what torch.export.save wrote"), where)
-    except InputError:
-        raise
-    except DAMAGED_ZIP as error:
-        raise InputError(
-            f"{where} is not a readable .pt2 file ({type(error).__name__}: {error}); expected one written by torch.export.save. Export it again."
-        ) from error
+    with opened_zip(path, where, "one written by torch.export.save", kind=".pt2 file", way="Export it again.") as archive:
+        for member in archive.infolist():
+            name = PurePosixPath(member.filename).name
+            if any(mark in member.filename for mark in _CODE):
+                raise InputError(f"{where} holds {member.filename!r}, which is code or a pickled object; expected a program of tensors alone.")
+            if name.endswith(".json"):
+                text = archive.read(member).decode()
+                _check_sizes(json_values(text, f"{where} member {member.filename!r}", "what torch.export.save wrote"), where)
 
 
 def _check_sizes(values: Any, where: str) -> None:

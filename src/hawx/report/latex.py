@@ -56,7 +56,8 @@ def design_tabular(result: Result, design: Design) -> str:
     """Return what each layer of a design uses: its blocks, with how many filters each, and its multiplications."""
     rows = []
     macs = {layer["name"]: int(layer.get("macs", 0)) for layer in result.network.get("layers", [])}
-    for layer, names in design.assignment.labels({name: name for name in design.assignment.blocks}).items():
+    for layer in design.assignment.layers:
+        names = design.assignment.names(layer)
         counts = {name: names.count(name) for name in dict.fromkeys(names)}
         shown = [rf"\texttt{{{escaped(name)}}}" + (f" ({count})" if len(counts) > 1 else "") for name, count in counts.items()]
         rows.append([escaped(layer), str(len(names)), f"{macs.get(layer, 0):,}".replace(",", r"\,"), ", ".join(shown)])

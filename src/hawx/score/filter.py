@@ -66,18 +66,15 @@ def filter_effects(
     """
     size = batch or gradient_batch(network)
     batches = [slice(start, min(start + size, len(images))) for start in range(0, len(images), size)]
-    whole: _Sums | None = None
-    for some, found in zip(batches, runner.map(_Slopes(network, images, competitors, executors, tuple(layers), midpoint), batches), strict=True):
-        if whole is None:
-            whole = _Sums([np.zeros((*m.shape[:3], len(images)), np.float32) for m in found.margin], found.first, found.second, found.values)
-        else:
-            whole.first = [a + b for a, b in zip(whole.first, found.first, strict=True)]
-            whole.second = [a + b for a, b in zip(whole.second, found.second, strict=True)]
-            whole.values = [a + b for a, b in zip(whole.values, found.values, strict=True)]
-        for margin, part in zip(whole.margin, found.margin, strict=True):
-            margin[..., some] = part
+    work = _Slopes(network, images, competitors, executors, tuple(layers), midpoint)
+    whole = work.nothing(len(images))
+    for some, found in zip(batches, runner.map(work, batches), strict=True):
+        for i, margin in enumerate(found.margin):
+            whole.margin[i][..., some] = margin
+            whole.first[i] += found.first[i]
+            whole.second[i] += found.second[i]
+            whole.values[i] += found.values[i]
         advance(some.stop - some.start)
-    assert whole is not None, "there is at least one image"
     bias = [f / max(n, 1) for f, n in zip(whole.first, whole.values, strict=True)]
     return FilterEffects(
         margin=tuple(whole.margin),
@@ -111,14 +108,18 @@ class _Slopes:
     layers: tuple[int, ...]
     midpoint: bool
 
+    def nothing(self, images: int) -> _Sums:
+        """Return what no image has said yet."""
+        filters = [layer.filters if i in self.layers else 0 for i, layer in enumerate(self.network.layers)]
+        margin = [np.zeros((count, len(self.executors), self.competitors.classes.shape[1], images), np.float32) for count in filters]
+        first, second = ([np.zeros(m.shape[:2]) for m in margin] for _ in range(2))
+        return _Sums(margin, first, second, [0] * len(filters))
+
     def __call__(self, some: slice) -> _Sums:
         network, rivals = self.network, self.competitors.classes.shape[1]
         index_of = {network.layers[i].name: i for i in self.layers}
         chunk = torch.as_tensor(self.images[some])
-        filters = [layer.filters if layer.name in index_of else 0 for layer in network.layers]
-        margin = [np.zeros((count, len(self.executors), rivals, len(chunk)), np.float32) for count in filters]
-        first, second = ([np.zeros(m.shape[:2]) for m in margin] for _ in range(2))
-        found = _Sums(margin, first, second, [0] * len(filters))
+        found = self.nothing(len(chunk))
         objectives = [_margin_sum(self.competitors, some, rival) for rival in range(rivals)]
         at_exact = [] if self.midpoint else output_gradients(network, chunk, objectives)
         for here in walk_layers(network, chunk):
@@ -135,7 +136,7 @@ class _Slopes:
                 found.second[i][:, b] = error.square().sum(dim=(0, 2, 3), dtype=torch.float64).numpy()
                 slopes = here.gradients(0.5 * error, objectives) if self.midpoint else [gradients[name] for gradients in at_exact]
                 for rival, slope in enumerate(slopes):
-                    margin[i][:, b, rival] = (slope * error).sum(dim=(2, 3)).T.numpy()
+                    found.margin[i][:, b, rival] = (slope * error).sum(dim=(2, 3)).T.numpy()
         return found
 
 

@@ -23,6 +23,7 @@ from hawx.report.figures import draw_front
 from hawx.report.gallery import assignment_figure, layer_figure
 from hawx.report.page import report_html
 from hawx.results.front import ordered, rivals
+from hawx.results.quantities import HARDWARE
 from hawx.results.recommendation import recommend
 from hawx.results.result import SCHEMA, Baseline, Effort, Validation
 from hawx.results.result import Result as Values
@@ -39,8 +40,7 @@ NETWORK, OWN = "network.safetensors", "designs"
 MOST_SCORES = 1 << 24
 """Pairs of a filter and a block in the largest result that is read."""
 _AGAIN = "`hawx explore --resume --out DIR` writes it again from the measurements."
-_HARDWARE = ("area_um2", "power_uw", "energy_uj", "latency_us", "mult_power_ratio", "mult_energy_ratio")
-_SHOWN = ("area_um2", "power_uw", "energy_uj", "latency_us")
+_HARDWARE = (*HARDWARE, "mult_power_ratio", "mult_energy_ratio")
 _FRONT = (
     *("id", "top1", "low", "high", "images", "drop", "drop_low", "drop_high", "gained", "lost", "claimed_drop", "claimed_sigma"),
     *("unrecovered_drop", "dominated_by"),
@@ -97,11 +97,11 @@ class Result(Values):
     def _repr_html_(self) -> str:
         rows = []
         for design in ordered(self):
-            figures = [getattr(design.hardware, name) for name in _SHOWN]
+            figures = [getattr(design.hardware, name) for name in HARDWARE]
             lost = [f"{self.claimed_drop(design):z.2f}", f"{self.drop(design):z.2f}"]
             rows.append([design.id, *lost, f"{100 * design.mult_power_ratio:.1f} %", *figures])
         title = f"{self.network['name']}, {self.granularity} level: {len(self.front)} designs on the front, int8 {self.baseline.int8_top1:.2f} %"
-        return rows_html(title, ["design", "points lost, as claimed", "measured", "multiplier power", *_SHOWN], rows)
+        return rows_html(title, ["design", "points lost, as claimed", "measured", "multiplier power", *HARDWARE], rows)
 
 
 def save_run(result: Values, folder: str | PathLike[str]) -> None:
@@ -150,8 +150,7 @@ def _wirings(network: QuantizedNetwork, design: Design) -> dict[str, dict[str, d
     """Return layer -> block -> how operands reach it, where that is not plain (see `hawx.wiring`)."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for name, layer in network.quantized.items():
-        blocks = [design.assignment.blocks[int(index)] for index in design.assignment[name]]
-        wired = {block: asdict(wiring) for block, wiring in zip(blocks, layer.wirings, strict=False) if not wiring.is_plain}
+        wired = {block: asdict(wiring) for block, wiring in zip(design.assignment.names(name), layer.wirings, strict=False) if not wiring.is_plain}
         if wired:
             found[name] = wired
     return found

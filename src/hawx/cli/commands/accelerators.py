@@ -6,23 +6,17 @@ from argparse import Namespace
 from pathlib import Path
 
 from hawx.cli.console import out, print_json, table
-from hawx.cli.parser import Commands, Parser, add_command, add_json
-from hawx.errors import InputError, UnknownNameError
+from hawx.cli.parser import Commands, add_command, add_group, add_json
+from hawx.errors import UnknownNameError
 
 
 def add(commands: Commands) -> None:
     """Add the command and its own commands to the parser."""
-    parent = add_command(commands, "accelerators", lambda _: _help(parent), "accelerators: list, begin one of your own")
-    inner = parent.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
+    inner = add_group(commands, "accelerators", "accelerators: list, begin one of your own")
     add_json(add_command(inner, "list", run_list, "list the accelerators that need no file, with their parameters"))
     begun = add_command(inner, "init", run_init, "write a commented TOML file to begin your own accelerator with")
     begun.add_argument("kind", metavar="spatial|temporal|simt", help="the accelerator to begin with")
     begun.add_argument("--out", type=Path, default=Path("accelerator.toml"), metavar="FILE.toml", help="where it goes [default: accelerator.toml]")
-
-
-def _help(parser: Parser) -> int:
-    parser.print_help()
-    return 0
 
 
 def run_list(arguments: Namespace) -> int:
@@ -40,15 +34,12 @@ def run_list(arguments: Namespace) -> int:
 
 def run_init(arguments: Namespace) -> int:
     """Write the file."""
-    from hawx.cli.template import accelerator_template
-    from hawx.files import write_text
+    from hawx.cli.template import accelerator_template, write_new
     from hawx.importers.accelerator import BUILT_IN
 
     if arguments.kind not in BUILT_IN:
         raise UnknownNameError("accelerator", arguments.kind, BUILT_IN)
-    if arguments.out.exists():
-        raise InputError(f"file {str(arguments.out)!r} exists; expected a new one. Choose another --out.")
-    write_text(arguments.out, accelerator_template(arguments.kind))
+    write_new(arguments.out, accelerator_template(arguments.kind))
     out(str(arguments.out), f"explore on it: hawx explore --accelerator {arguments.out}")
     return 0
 

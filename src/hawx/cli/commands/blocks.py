@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hawx.cli.console import out, print_json, say, table
-from hawx.cli.parser import Commands, Parser, add_command, add_json
+from hawx.cli.parser import Commands, Parser, add_command, add_group, add_json
 from hawx.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,8 +19,7 @@ COSTS = ("energy_fj", "area_um2", "delay_ns")
 
 def add(commands: Commands) -> None:
     """Add the command and its own commands to the parser."""
-    parent = add_command(commands, "blocks", lambda _: _help(parent), "approximate multipliers: list, show, import, characterize, pareto")
-    inner = parent.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
+    inner = add_group(commands, "blocks", "approximate multipliers: list, show, import, characterize, pareto")
     listed = add_command(inner, "list", run_list, "list the blocks of a library with their errors and costs")
     _add_library(listed)
     shown = add_command(inner, "show", run_show, "show one block: errors, costs, rank, provenance")
@@ -40,11 +39,6 @@ def add(commands: Commands) -> None:
     measured.add_argument("--top", metavar="MODULE", help="module to take from the file [default: its top module]")
     measured.add_argument("--out", type=Path, metavar="FILE.npz", help="save the block with its costs as a library")
     add_json(measured)
-
-
-def _help(parser: Parser) -> int:
-    parser.print_help()
-    return 0
 
 
 def _add_library(parser: Parser) -> None:

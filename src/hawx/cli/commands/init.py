@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hawx.cli.console import out
-from hawx.cli.parser import Commands, add_command, given
+from hawx.cli.parser import Commands, add_command, add_settings, given
 from hawx.errors import InputError
 from hawx.settings import ExploreSettings, from_values, to_toml
 
@@ -23,8 +23,6 @@ _QUESTIONS = (
 
 def add(commands: Commands) -> None:
     """Add the command to the parser."""
-    from hawx.cli.parser import add_settings
-
     parser = add_command(commands, "init", run, "write a settings file to begin with: asks four questions, or takes the flags")
     parser.add_argument("--out", type=Path, default=Path("settings.toml"), metavar="FILE.toml", help="where it goes [default: settings.toml]")
     add_settings(parser, ExploreSettings, about="What is given here is not asked.")
@@ -32,17 +30,16 @@ def add(commands: Commands) -> None:
 
 def run(arguments: Namespace) -> int:
     """Ask what the flags do not say, check it, and write the file."""
-    if arguments.out.exists():
-        raise InputError(f"file {str(arguments.out)!r} exists; expected a new one. Choose another --out.")
+    from hawx.cli.template import refuse_existing, write_new
+
+    refuse_existing(arguments.out)  # before anything is asked
     values = given(arguments, ExploreSettings)
     if sys.stdin.isatty():
         for name, question, default in _QUESTIONS:
             if name not in values:
                 values |= _answered(name, _ask(question, default))
     settings = from_values(ExploreSettings, values, "answers")
-    from hawx.files import write_text
-
-    write_text(arguments.out, to_toml(settings, head=f"Run it: hawx explore {arguments.out}"))
+    write_new(arguments.out, to_toml(settings, head=f"Run it: hawx explore {arguments.out}"))
     out(str(arguments.out), f"run it: hawx explore {arguments.out}")
     return 0
 

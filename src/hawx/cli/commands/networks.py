@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from hawx.cli.console import out, print_json, say, table
-from hawx.cli.parser import Commands, Parser, add_command, add_json
+from hawx.cli.parser import Commands, add_command, add_group, add_json
 from hawx.errors import InputError
 
 
 def add(commands: Commands) -> None:
     """Add the command and its own commands to the parser."""
-    parent = add_command(commands, "networks", lambda _: _help(parent), "networks of the zoo")
-    inner = parent.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
+    inner = add_group(commands, "networks", "networks of the zoo")
     add_json(add_command(inner, "list", run_list, "list the networks of the zoo and where their weights come from"))
     trained = add_command(inner, "train", run_train, "train a network of the zoo on a CPU, reproducibly from its seed; an interrupted run goes on")
     trained.add_argument("name", metavar="NAME")
@@ -22,11 +21,6 @@ def add(commands: Commands) -> None:
     trained.add_argument("--out", type=Path, required=True, metavar="FILE.safetensors", help="where the weights go; use them with --weights")
     trained.add_argument("--epochs", type=float, metavar="X", help="passes over the data [default: the recipe's]")
     trained.add_argument("--seed", type=int, default=0, metavar="N", help="seed of initialization, order and augmentation [default: 0]")
-
-
-def _help(parser: Parser) -> int:
-    parser.print_help()
-    return 0
 
 
 def run_list(arguments: Namespace) -> int:
