@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -45,17 +45,32 @@ class BlockExecutor:
         """Return the layer's output; see `Executor.run_layer`."""
         machine = self.machine or default_machine()
         indices = self.assignment[layer.layer.name]
+        if layer.is_product:
+            return self._run_product(machine, layer, indices, codes, output)
         chosen = self._on_blocks(machine, layer, indices)
         constants = machine.cache.get(chosen, "constants", partial(_constants_of, chosen))
         return machine.run(constants, codes, group_indices(indices, self._blocks, chosen.wirings), output, self.engine, self.threads)
 
+    def _run_product(self, machine: Machine, layer: QuantizedLayer, indices: BlockIndices, codes: Tensor, output: CodesOutput | None) -> Tensor:
+        """Run the products of all images as the groups of one convolution, whose constants no other images have."""
+        chosen = layer.on([self._hashes[i] for i in indices])
+        images, filters = chosen.weight.shape[:2]
+        groups = group_indices(np.tile(indices, images), self._blocks, chosen.wirings * images)
+        stacked = codes.reshape(1, -1, *codes.shape[2:])
+        result = machine.run(_constants_of(chosen), stacked, groups, output, self.engine, self.threads)
+        return result.reshape(images, filters, *result.shape[2:])
+
     def _on_blocks(self, machine: Machine, layer: QuantizedLayer, indices: BlockIndices) -> QuantizedLayer:
         """Return the layer with what its filters take on their blocks."""
-        hashes = [block.sha256 for block in self._blocks]
+        hashes = self._hashes
         if not any(hashes[i] in layer.variants for i in np.unique(indices)):
             return layer
         key = "".join(hashes).encode() + indices.tobytes()
         return machine.cache.get(layer, key, lambda: layer.on([hashes[i] for i in indices]), size=_bytes_of)
+
+    @cached_property
+    def _hashes(self) -> list[str]:
+        return [block.sha256 for block in self._blocks]
 
     @cached_property
     def _blocks(self) -> tuple[Block, ...]:
@@ -67,10 +82,14 @@ def _bytes_of(layer: QuantizedLayer) -> int:
 
 
 def _constants_of(layer: QuantizedLayer) -> LayerConstants:
-    sums = layer.weight.flatten(1).sum(1, dtype=torch.int64)
+    """Return what a layer runs with; the filters of a product are those of one image after another."""
+    images = len(layer.weight) if layer.is_product else 1
+    weight = layer.weight.flatten(0, 1) if layer.is_product else layer.weight
+    geometry = Geometry.of(layer.layer, layer.input_zero_point)
+    sums = weight.flatten(1).sum(1, dtype=torch.int64)
     return LayerConstants(
-        weight=layer.weight.detach(),
-        geometry=Geometry.of(layer.layer, layer.input_zero_point),
-        bias=np.asarray((layer.bias.to(torch.int64) - layer.input_zero_point * sums).numpy()),
-        scale=np.ascontiguousarray(layer.scale.numpy(), np.float32),
+        weight=weight.detach(),
+        geometry=replace(geometry, groups=geometry.groups * images),
+        bias=np.asarray((layer.bias.to(torch.int64).repeat(images) - layer.input_zero_point * sums).numpy()),
+        scale=np.ascontiguousarray(layer.scale.repeat(images).numpy(), np.float32),
     )

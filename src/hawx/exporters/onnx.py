@@ -3,7 +3,7 @@
 The network's steps are traced by PyTorch's own exporter: activations as QuantizeLinear and DequantizeLinear, weights as int8 with one scale per
 filter, biases as int32. What a runtime computes from them is the same integers up to its order of summation in float32. Where activations are shifted
 up on their way to a block (`hawx.wiring`), the shift is part of the weights' scale, the clamp is a Clip between two quantizations, and biases are
-rounded to that scale.
+rounded to that scale. What the columns of a product of two activations have of their own, scale or bias, comes after it in real numbers.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from torch import Tensor, nn
 
 from hawx.errors import InputError, ToolMissingError
 from hawx.files import write_bytes
-from hawx.formats import IntFormat
+from hawx.formats import S8, IntFormat
 from hawx.networks import QuantizedLayer, QuantizedNetwork
 from hawx.networks.arrange import run_layer_step
 from hawx.networks.glue import OWN, resolve
 from hawx.networks.requantize import torch_dtype
-from hawx.networks.steps import INPUT, Dequantize, LayerStep, Quantize, Step
+from hawx.networks.steps import INPUT, Dequantize, LayerStep, ProductStep, Quantize, Step
 from hawx.wiring import clamp
 
 OPSET = 18
@@ -91,14 +91,11 @@ class _Module(nn.Module):
         self._layers = {name: i for i, name in enumerate(network.quantized)}
         for name, i in self._layers.items():
             layer = network.quantized[name]
-            zeros = torch.zeros(len(layer.bias), dtype=torch.int64)
-            gain = torch.tensor([2.0**wiring.shift for wiring in layer.wirings] or [1.0] * len(layer.bias))
-            bias = torch.round(layer.bias / gain.double()).to(torch.int32)
-            for kind, tensor in (("weight", layer.weight), ("scale", layer.weight_scale * gain), ("bias", bias), ("zero", zeros)):
-                self.register_buffer(f"{kind}_{i}", tensor.clone())
-            self.register_buffer(f"bias_scale_{i}", layer.scale * gain)
+            of_filters = (1, layer.layer.groups, 1, -1) if layer.is_product else (1, -1, 1, 1)
+            for kind, tensor in _constants_of(layer).items():
+                self.register_buffer(f"{kind}_{i}", tensor.view(of_filters) if layer.is_product else tensor)
             for shift, filters in layer.shifts.items():
-                self.register_buffer(f"filters_{i}_{shift}", torch.ones(1) if filters is None else filters.view(1, -1, 1, 1))
+                self.register_buffer(f"filters_{i}_{shift}", torch.ones(1) if filters is None else filters.view(of_filters))
 
     def forward(self, images: Tensor) -> Tensor:
         values: dict[str, Any] = {INPUT: images}
@@ -118,6 +115,8 @@ class _Module(nn.Module):
                 return _DECOMPOSED.dequantize_per_tensor(values[step.input], step.scale, step.zero_point, low, high, dtype)
             case LayerStep():
                 return run_layer_step(step, values[step.input], images, lambda codes: self._layer(self._network.quantized[step.layer], codes))
+            case ProductStep():
+                return self._product(self._network.quantized[step.layer], values[step.left], values[step.right], images)
         arguments = [resolve(value, values) for value in step.args]
         options = {name: resolve(value, values) for name, value in step.kwargs}
         if step.op in OWN:
@@ -140,6 +139,21 @@ class _Module(nn.Module):
         assert output is not None
         return output
 
+    def _product(self, layer: QuantizedLayer, left: Tensor, right: Tensor, images: int) -> Tensor:
+        i, unit = self._layers[layer.layer.name], float(layer.weight_scale[0])
+        second: Tensor = _DECOMPOSED.dequantize_per_tensor(right, unit, 0, *_range(S8))
+        if not layer.wirings and not layer.bias.any() and bool((layer.weight_scale == unit).all()):
+            plain: Tensor = self._real(layer, left) @ second
+            return plain
+        output: Tensor | None = None
+        for shift in layer.shifts:
+            product = (self._arriving(layer, left, shift) if shift else self._real(layer, left)) @ second
+            part = product.reshape(images, layer.layer.groups, *product.shape[-2:])
+            output = part if output is None else torch.where(getattr(self, f"filters_{i}_{shift}"), part, output)
+        assert output is not None
+        own: Tensor = output * getattr(self, f"ratio_{i}") + getattr(self, f"offset_{i}")
+        return own.reshape(*left.shape[:-1], right.shape[-1])
+
     def _real(self, layer: QuantizedLayer, codes: Tensor) -> Tensor:
         result: Tensor = _DECOMPOSED.dequantize_per_tensor(codes, layer.input_scale, layer.input_zero_point, *_range(layer.input_format))
         return result
@@ -154,6 +168,21 @@ class _Module(nn.Module):
         codes, scales, zeros = (getattr(self, f"{name}_{i}") for name in (kind, scale, "zero"))
         result: Tensor = _DECOMPOSED.dequantize_per_channel(codes, scales, zeros, 0, low, high, dtype)
         return result
+
+
+def _constants_of(layer: QuantizedLayer) -> dict[str, Tensor]:
+    """Return what a layer's integers are multiplied with and added to; shifts of activations go into scales."""
+    gain = torch.tensor([2.0**wiring.shift for wiring in layer.wirings] or [1.0] * len(layer.bias))
+    scale = layer.weight_scale * gain
+    if layer.is_product:
+        return {"ratio": scale / layer.weight_scale[0], "offset": layer.bias * layer.scale}
+    return {
+        "weight": layer.weight.clone(),
+        "scale": scale,
+        "bias": torch.round(layer.bias / gain.double()).to(torch.int32),
+        "bias_scale": layer.scale * gain,
+        "zero": torch.zeros(len(layer.bias), dtype=torch.int64),
+    }
 
 
 def _range(fmt: IntFormat) -> tuple[int, int, torch.dtype]:

@@ -25,7 +25,7 @@ from hawx.errors import InputError
 from hawx.finetuning.layer import ApproximateLayer
 from hawx.finetuning.masters import Master
 from hawx.finetuning.recipe import TuningRecipe
-from hawx.networks.gradients import differentiable_logits
+from hawx.networks.gradients import differentiable_logits, product
 from hawx.networks.network import QuantizedNetwork
 from hawx.networks.preprocessing import network_input
 from hawx.networks.quantized import Executor, QuantizedLayer
@@ -149,7 +149,7 @@ class _Training:
         self.blocks: Executor = BlockExecutor(library, assignment)
         self.exact: Executor = BlockExecutor(library, exact)
         with torch.inference_mode(False):
-            self.masters = {name: Master.of(start.quantized[name]) for name in network.layer_names}
+            self.masters = {name: Master.of(start.quantized[name]) for name in network.layer_names if not start.quantized[name].is_product}
         self.parameters = [p for master in self.masters.values() for p in master.parameters]
         self.optimizer = torch.optim.Adam(self.parameters, lr=recipe.rate)
         self.generator = torch.Generator().manual_seed(seed)
@@ -207,12 +207,12 @@ class _Training:
         with torch.inference_mode(False), torch.enable_grad():
             inputs = self._inputs(batch)
             answers = self._there(self.network).run(inputs, self.exact).clone()
-            logits = differentiable_logits(self._there(self.start), inputs, lambda layer, codes: self._layer(layer, codes, switched))
+            logits = differentiable_logits(self._there(self.start), inputs, lambda layer, codes, other: self._layer(layer, codes, other, switched))
             loss = self._loss(logits, answers, None if self.labels is None else self.labels[chosen].to(self.device))
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
-        for name in switched:
+        for name in switched & self.masters.keys():
             self.masters[name].keep_in_range()
         self.losses.append(float(loss.detach()))
         self.step += 1
@@ -221,8 +221,11 @@ class _Training:
         if not isfinite(mean) or (len(recent) == WINDOW and mean > worst):
             self._diverged(mean)
 
-    def _layer(self, layer: QuantizedLayer, codes: Tensor, switched: frozenset[str]) -> Tensor:
-        name, master = layer.layer.name, self.masters[layer.layer.name]
+    def _layer(self, layer: QuantizedLayer, codes: Tensor, other: Tensor | None, switched: frozenset[str]) -> Tensor:
+        name = layer.layer.name
+        if other is not None:
+            return product(layer, codes, other, self.blocks) if name in switched else product(self.network.quantized[name], codes, other, self.exact)
+        master = self.masters[name]
         if name in switched:
             given = (master.weight, master.log_scale, master.real_bias, master.quantized(), self.blocks)
         else:
@@ -265,7 +268,7 @@ class _Training:
         at = self.step / self.per_epoch
         since = self.losses[-self.per_epoch :]
         self.epochs.append(Epoch(epoch=at, loss=sum(since) / len(since), held_out=loss))
-        if loss < self.best_loss and len(self._switched()) == len(self.masters):
+        if loss < self.best_loss and len(self._switched()) == len(self.network.layers):
             self.best, self.best_at, self.best_loss = tuned, at, loss
 
     def _exhausted(self) -> bool:
@@ -274,7 +277,7 @@ class _Training:
         return bool(self.epochs) and self.epochs[-1].epoch - since >= self.recipe.patience
 
     def _tuned(self) -> QuantizedNetwork:
-        return replace(self.start, quantized={name: master.quantized() for name, master in self.masters.items()})
+        return replace(self.start, quantized={**self.start.quantized, **{name: master.quantized() for name, master in self.masters.items()}})
 
     def _diverged(self, loss: float) -> None:
         raise InputError(

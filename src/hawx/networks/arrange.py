@@ -31,3 +31,19 @@ def run_layer_step(step: LayerStep, value: Tensor, images: int, run: Callable[[T
     filters = result.shape[1]
     back = result.squeeze(3).transpose(1, 2).reshape(*front.shape[:-1], filters)
     return back.movedim(0, batch).reshape(*value.shape[:-1], filters)
+
+
+def run_product_step(left: Tensor, right: Tensor, images: int, run: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Return `left @ right`, (…, M, N), made by `run` in the arrangement of a grouped 1×1 convolution, one group per product of an image.
+
+    Args:
+        left: (…, M, K), images outermost.
+        right: (…, K, N), likewise.
+        images: the batch size.
+        run: (images, groups·K, M, 1) and the weights (images, groups·N, K, 1, 1) -> (images, groups·N, M, 1).
+    """
+    rows, depth, columns = left.shape[-2], left.shape[-1], right.shape[-1]
+    codes = left.reshape(images, -1, rows, depth).transpose(2, 3).reshape(images, -1, rows, 1)
+    weight = right.reshape(images, -1, depth, columns).transpose(2, 3).reshape(images, -1, depth, 1, 1)
+    result = run(codes, weight)
+    return result.reshape(images, -1, columns, rows).transpose(2, 3).reshape(*left.shape[:-1], columns)

@@ -46,6 +46,8 @@ def accumulate(layer: QuantizedLayer, codes: Tensor) -> Tensor:
 
 
 def _accumulate(layer: QuantizedLayer, codes: Tensor) -> Tensor:
+    if layer.is_product:
+        return _product(layer, codes)
     plan = _plan(layer)
     facts = layer.layer
     top, bottom, left, right = facts.padding
@@ -65,6 +67,21 @@ def _accumulate(layer: QuantizedLayer, codes: Tensor) -> Tensor:
         total = sums if total is None else total.add_(sums)
     assert total is not None
     return total.add_(plan.bias.to(torch.int32).view(1, -1, 1, 1))
+
+
+def _product(layer: QuantizedLayer, codes: Tensor) -> Tensor:
+    """Return the accumulators of a product, (N, filters, rows, 1): one matrix product per group of an image."""
+    images, filters, depth = layer.weight.shape[:3]
+    rows, groups = codes.shape[2], codes.shape[1] // depth
+    largest = max(-layer.input_format.min, layer.input_format.max)
+    constant = layer.bias.view(1, -1, 1).to(torch.int64)
+    if layer.input_zero_point:
+        constant = constant - layer.input_zero_point * layer.weight.sum(2, dtype=torch.int64).view(images, filters, 1)
+    exact = depth * largest * 128 + int(constant.abs().max()) < FLOAT32_EXACT
+    dtype = torch.float32 if exact else torch.float64
+    left, right = codes.reshape(images, groups, depth, rows), layer.weight.reshape(images, groups, -1, depth)
+    total = (right.to(dtype) @ left.to(dtype)).reshape(images, filters, rows) + constant
+    return (total if exact else total.to(torch.int32)).unsqueeze(3)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from typing import Any
 from hawx.formats import IntFormat
 from hawx.networks.quantized import CodesOutput
 from hawx.networks.requantize import quantize_number
-from hawx.networks.steps import INPUT, Dequantize, Glue, LayerStep, Quantize, Ref, Step, inputs, operators, rename, without_dead
+from hawx.networks.steps import INPUT, Dequantize, Glue, LayerStep, ProductStep, Quantize, Ref, Step, inputs, operators, rename, without_dead
 
 Key = tuple[float, int, IntFormat]
 
@@ -53,9 +53,9 @@ def fuse(steps: tuple[Step, ...], output: str) -> tuple[Step, ...]:
         key = coded.get(step.output)
         if key is None:
             writer.steps.append(writer.renamed(step))
-        elif isinstance(step, LayerStep):
-            codes = CodesOutput(scale=key[0], zero_point=key[1], format=key[2])
-            writer.steps.append(replace(step, input=writer.name(step.input), codes=codes))
+        elif isinstance(step, LayerStep | ProductStep):
+            coding = replace(step, codes=CodesOutput(scale=key[0], zero_point=key[1], format=key[2]))
+            writer.steps.append(writer.renamed(coding))
         elif isinstance(step, Dequantize) and (step.scale, step.zero_point, step.format) == key:
             writer.alias[step.output] = writer.alias.get(step.input, step.input)
         elif isinstance(step, Glue) and _commutes(step) and (step.op != "getitem" or step.args[0].name in coded):
@@ -123,7 +123,7 @@ def _demands(steps: tuple[Step, ...], output: str) -> Mapping[str, frozenset[Key
             wanted = own if len(own) <= 1 else real
             if len(own) > 1:
                 demands[step.output] = real  # readers disagree: this value stays real, and so do those before it
-        elif isinstance(step, LayerStep):
+        elif isinstance(step, LayerStep | ProductStep):
             continue  # reads codes already
         else:
             wanted = real
@@ -180,7 +180,7 @@ def _absorb_relu(steps: tuple[Step, ...], output: str) -> tuple[Step, ...]:
     result: list[Step] = []
     absorbed: dict[str, str] = {}
     for step in steps:
-        if isinstance(step, LayerStep) and step.codes is not None and step.output != output:
+        if isinstance(step, LayerStep | ProductStep) and step.codes is not None and step.output != output:
             after = readers.get(step.output, [])
             if len(after) == 1 and isinstance(after[0], Glue) and after[0].op == "clamp.default" and _is_relu(after[0], step.codes):
                 result.append(replace(step, codes=replace(step.codes, relu=True), output=after[0].output))

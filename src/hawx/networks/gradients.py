@@ -15,12 +15,12 @@ from torch import Tensor
 from torch.nn.grad import conv2d_input
 
 from hawx.errors import InputError
-from hawx.networks.arrange import run_layer_step
+from hawx.networks.arrange import run_layer_step, run_product_step
 from hawx.networks.exact import ExactExecutor
 from hawx.networks.preprocessing import Images, network_input
-from hawx.networks.quantized import QuantizedLayer
+from hawx.networks.quantized import Executor, QuantizedLayer
 from hawx.networks.requantize import quantize_in_float
-from hawx.networks.steps import INPUT, Dequantize, LayerStep, Quantize, Step, last_uses
+from hawx.networks.steps import INPUT, Dequantize, LayerStep, ProductStep, Quantize, Step, last_uses
 
 if TYPE_CHECKING:
     from hawx.networks.network import QuantizedNetwork
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 Objective = Callable[[Tensor], Tensor]
 """Logits (N, classes) -> scalar."""
 
-LayerFunction = Callable[[QuantizedLayer, Tensor], Tensor]
-"""A layer and its input codes, held in float32 -> its real output."""
+LayerFunction = Callable[[QuantizedLayer, Tensor, Tensor | None], Tensor]
+"""A layer, its input codes and, of a product, the codes of its second operand, all held in float32 -> its real output."""
 
 Values = dict[str, Any]
 
@@ -44,8 +44,8 @@ def output_gradients(network: QuantizedNetwork, images: Images, objectives: Sequ
     """
     outputs: dict[str, Tensor] = {}
 
-    def watched(layer: QuantizedLayer, codes: Tensor) -> Tensor:
-        outputs[layer.layer.name] = _ExactLayer.apply(codes, layer)  # type: ignore[no-untyped-call]
+    def watched(layer: QuantizedLayer, codes: Tensor, other: Tensor | None) -> Tensor:
+        outputs[layer.layer.name] = _exactly(layer, codes, other)
         return outputs[layer.layer.name]
 
     with torch.inference_mode(False), torch.enable_grad():
@@ -79,6 +79,7 @@ class FromLayer:
     """What a network does from one layer on, on a batch of images, as a differentiable function of that layer's real output."""
 
     layer: QuantizedLayer
+    """A product holds the second operand of these images."""
     codes: Tensor
     """Its input codes, (N, C, H, W), int8 or uint8."""
     output: Tensor
@@ -93,11 +94,8 @@ class FromLayer:
         with torch.inference_mode(False), torch.enable_grad():
             moved = (self.output + shift).requires_grad_()
 
-            def run(layer: QuantizedLayer, codes: Tensor) -> Tensor:
-                if layer is self.layer:
-                    return moved
-                result: Tensor = _ExactLayer.apply(codes, layer)  # type: ignore[no-untyped-call]
-                return result
+            def run(layer: QuantizedLayer, codes: Tensor, other: Tensor | None) -> Tensor:
+                return moved if layer.layer is self.layer.layer else _exactly(layer, codes, other)
 
             for step in network.steps[self._position :]:
                 values[step.output] = _run(network, step, values, len(self.output), run)
@@ -113,8 +111,9 @@ def walk_layers(network: QuantizedNetwork, images: Images) -> Iterator[FromLayer
         before = dict(values)
         at: list[tuple[QuantizedLayer, Tensor, Tensor]] = []
 
-        def run(layer: QuantizedLayer, codes: Tensor, at: list[tuple[QuantizedLayer, Tensor, Tensor]] = at) -> Tensor:
+        def run(layer: QuantizedLayer, codes: Tensor, other: Tensor | None, at: list[tuple[QuantizedLayer, Tensor, Tensor]] = at) -> Tensor:
             held = integers(codes, layer)
+            layer = layer if other is None else layer.times(other.to(torch.int8))
             at.append((layer, held, ExactExecutor().run_layer(layer, held, None)))
             return at[0][2]
 
@@ -130,7 +129,9 @@ def _run(network: QuantizedNetwork, step: Step, values: Values, images: int, run
     """Return the output of one step, codes held in float32; `run` makes real outputs of layers from such codes."""
     match step:
         case LayerStep():
-            return run_layer_step(step, values[step.input], images, lambda codes: run(network.quantized[step.layer], codes))
+            return run_layer_step(step, values[step.input], images, lambda codes: run(network.quantized[step.layer], codes, None))
+        case ProductStep():
+            return run_product_step(values[step.left], values[step.right], images, lambda *codes: run(network.quantized[step.layer], *codes))
         case Quantize():
             return _StraightThrough.apply(values[step.input], step)  # type: ignore[no-untyped-call]
         case Dequantize():
@@ -155,6 +156,19 @@ def _gradients(logits: Tensor, outputs: list[Tensor], objectives: Sequence[Objec
 def integers(codes: Tensor, layer: QuantizedLayer) -> Tensor:
     """Return codes that are held in float32 as the layer's own integers."""
     return codes.to(torch.int8 if layer.input_format.signed else torch.uint8)
+
+
+def _exactly(layer: QuantizedLayer, codes: Tensor, other: Tensor | None) -> Tensor:
+    if other is not None:
+        return product(layer, codes, other, ExactExecutor())
+    result: Tensor = _ExactLayer.apply(codes, layer)  # type: ignore[no-untyped-call]
+    return result
+
+
+def product(layer: QuantizedLayer, codes: Tensor, other: Tensor, executor: Executor) -> Tensor:
+    """Return the real output of a product as `executor` gives it, from codes held in float32; the gradients are those of the real product."""
+    result: Tensor = _Product.apply(codes, other, layer, executor)  # type: ignore[no-untyped-call]
+    return result
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -192,3 +206,23 @@ class _ExactLayer(torch.autograd.Function):
         padded = (count, channels, height + top + bottom, width + left + right)
         full: Tensor = conv2d_input(padded, weight, gradient, facts.stride, 0, facts.dilation, facts.groups)  # type: ignore[no-untyped-call]
         return full[:, :, top : top + height, left : left + width], None
+
+
+class _Product(torch.autograd.Function):
+    """Codes of both operands, held in float32 -> the real output; the gradients are those of the exact product."""
+
+    @staticmethod
+    def forward(ctx: Any, codes: Tensor, other: Tensor, layer: QuantizedLayer, executor: Executor) -> Tensor:
+        ctx.layer = layer
+        ctx.save_for_backward(codes, other)
+        return executor.run_layer(layer.times(other.to(torch.int8)), integers(codes, layer), None)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        codes, other = ctx.saved_tensors
+        layer: QuantizedLayer = ctx.layer
+        images, depth, rows = len(codes), other.shape[2], codes.shape[2]
+        scaled = (gradient * layer.scale.to(gradient.device).view(1, -1, 1, 1)).reshape(images, -1, other.shape[1] * depth // codes.shape[1], rows)
+        left, right = codes.reshape(images, -1, depth, rows), other.reshape(images, *scaled.shape[1:3], depth)
+        inward, outward = right.mT @ scaled, scaled @ (left - layer.input_zero_point).mT
+        return inward.reshape(codes.shape), outward.reshape(other.shape), None, None

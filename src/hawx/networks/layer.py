@@ -11,6 +11,7 @@ class LayerKind(StrEnum):
     DEPTHWISE = "depthwise"
     LINEAR = "linear"
     MATMUL = "matmul"
+    """A product of two activations, as in attention: a grouped 1×1 convolution whose weights, the second operand, come with every image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +22,7 @@ class Layer:
     kind: LayerKind
     in_channels: int
     filters: int
-    """Output channels; each is one filter and can have its own block."""
+    """Output channels; each is one filter and can have its own block. Those of a product are the columns of its second operand, head by head."""
     kernel: tuple[int, int] = (1, 1)
     stride: tuple[int, int] = (1, 1)
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)

@@ -12,14 +12,14 @@ from torch import Tensor
 
 from hawx.errors import InputError
 from hawx.networks import glue
-from hawx.networks.arrange import run_layer_step
+from hawx.networks.arrange import run_layer_step, run_product_step
 from hawx.networks.exact import ExactExecutor
 from hawx.networks.fusion import fuse
 from hawx.networks.layer import Layer
 from hawx.networks.preprocessing import Images, Preprocessing, network_input
 from hawx.networks.quantized import Executor, QuantizedLayer
 from hawx.networks.requantize import dequantize, quantize
-from hawx.networks.steps import INPUT, Dequantize, Glue, LayerStep, Quantize, Step, last_uses
+from hawx.networks.steps import INPUT, Dequantize, Glue, LayerStep, ProductStep, Quantize, Step, last_uses
 from hawx.notebook import rows_html
 
 
@@ -99,7 +99,7 @@ class QuantizedNetwork:
     @cached_property
     def _positions(self) -> tuple[int, ...]:
         """Index in `program` of every layer's step, in execution order."""
-        return tuple(i for i, step in enumerate(self.program) if isinstance(step, LayerStep))
+        return tuple(i for i, step in enumerate(self.program) if isinstance(step, LayerStep | ProductStep))
 
     @cached_property
     def _dead_after(self) -> tuple[tuple[str, ...], ...]:
@@ -177,6 +177,9 @@ class QuantizedNetwork:
         match step:
             case LayerStep():
                 return run_layer_step(step, values[step.input], images, lambda x: executor.run_layer(self.quantized[step.layer], x, step.codes))
+            case ProductStep():
+                layer = self.quantized[step.layer]
+                return run_product_step(values[step.left], values[step.right], images, lambda x, w: executor.run_layer(layer.times(w), x, step.codes))
             case Quantize():
                 return quantize(self._read(step.input, values), step.scale, step.zero_point, step.format)
             case Dequantize():

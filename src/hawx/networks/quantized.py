@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hawx.formats import S8, IntFormat
-from hawx.networks.layer import Layer
+from hawx.networks.layer import Layer, LayerKind
 from hawx.wiring import PLAIN, Wiring, clamp
 
 
@@ -38,7 +38,10 @@ class QuantizedLayer:
 
     layer: Layer
     weight: Tensor
-    """int8, shape (filters, in_channels / groups, kh, kw); a linear layer has kh = kw = 1."""
+    """int8, shape (filters, in_channels / groups, kh, kw); a linear layer has kh = kw = 1.
+
+    Of a product it is (images, filters, depth, 1, 1): the second operand of the images that run, of none at rest (see `times`).
+    """
     weight_scale: Tensor
     """float32, shape (filters,)."""
     bias: Tensor
@@ -50,6 +53,15 @@ class QuantizedLayer:
     """How operands reach the block of each filter; empty: plainly."""
     variants: Mapping[str, Variant] = field(default_factory=dict)
     """What its filters take on a block, by the block's SHA-256; on all others it is the layer's own."""
+
+    @property
+    def is_product(self) -> bool:
+        """Whether both operands are activations."""
+        return self.layer.kind is LayerKind.MATMUL
+
+    def times(self, codes: Tensor) -> QuantizedLayer:
+        """Return a product with the second operand of the images that it is to run: int8, (images, filters, depth, 1, 1)."""
+        return replace(self, weight=codes)
 
     def on(self, blocks: Sequence[str]) -> QuantizedLayer:
         """Return the layer with what its filters take on `blocks`, the SHA-256 of each filter's block; it has no variants."""
@@ -107,6 +119,7 @@ class Executor(Protocol):
         """Return the layer's output for input codes.
 
         Args:
+            layer: a product holds the second operand of these images.
             codes: (N, in_channels, H, W), int8 or uint8 as `layer.input_format` says, any memory format.
             output: None for real values, float32 (N, filters, H', W'); else codes of `output.format`, same shape.
         """

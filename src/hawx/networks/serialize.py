@@ -20,11 +20,11 @@ from torch import Tensor
 
 from hawx.errors import InputError
 from hawx.formats import CODES, IntFormat
-from hawx.networks.layer import Layer
+from hawx.networks.layer import Layer, LayerKind
 from hawx.networks.network import QuantizedNetwork
 from hawx.networks.preprocessing import Preprocessing
 from hawx.networks.quantized import QuantizedLayer, Variant
-from hawx.networks.steps import INPUT, Dequantize, DType, Glue, LayerStep, Quantize, Ref, Step, inputs
+from hawx.networks.steps import INPUT, Dequantize, DType, Glue, LayerStep, ProductStep, Quantize, Ref, Step, inputs
 from hawx.plain import json_values, typed
 from hawx.wiring import PLAIN, Wiring
 
@@ -149,8 +149,9 @@ def _held(
     layer = entry.layer
     if min(layer.in_channels, layer.filters, layer.groups, *layer.kernel, *layer.stride, *layer.dilation, *layer.in_size, *layer.out_size) < 1:
         raise InputError(f"{where} layer {layer.name!r} has a size below 1; expected positive sizes. Save it again.")
+    weight = (layer.filters, layer.in_channels // layer.groups, *layer.kernel)
     shapes = {
-        "weight": (torch.int8, (layer.filters, layer.in_channels // layer.groups, *layer.kernel)),
+        "weight": (torch.int8, (0, *weight) if layer.kind is LayerKind.MATMUL else weight),
         "weight_scale": (torch.float32, (layer.filters,)),
         "bias": (torch.int32, (layer.filters,)),
     }
@@ -179,15 +180,18 @@ def _held(
     )
 
 
-def _check_steps(steps: Sequence[Step], output: str, constants: Mapping[str, Tensor], layers: Mapping[str, Any], where: str) -> None:
+def _check_steps(steps: Sequence[Step], output: str, constants: Mapping[str, Tensor], layers: Mapping[str, QuantizedLayer], where: str) -> None:
     """Raise `InputError` where a step reads what no step before it made, or runs a layer that is not there."""
     known = {INPUT, *constants}
     for step in steps:
         missing = [name for name in inputs(step) if name not in known]
         if missing:
             raise InputError(f"{where} reads {missing[0]!r} before it is computed; expected steps in order. Save it again.")
-        if isinstance(step, LayerStep) and step.layer not in layers:
-            raise InputError(f"{where} runs the layer {step.layer!r}, which it does not hold; expected one of its {len(layers)}. Save it again.")
+        if isinstance(step, LayerStep | ProductStep):
+            if step.layer not in layers:
+                raise InputError(f"{where} runs the layer {step.layer!r}, which it does not hold; expected one of its {len(layers)}. Save it again.")
+            if layers[step.layer].is_product != isinstance(step, ProductStep):
+                raise InputError(f"{where} runs the layer {step.layer!r} on a wrong number of operands; expected two of a matmul, else one.")
         known.add(step.output)
     if output not in known:
         raise InputError(f"{where} returns {output!r}, which no step computes; expected a value of the program. Save it again.")
@@ -264,7 +268,9 @@ def _encode_step(step: Step) -> dict[str, Any]:
         case LayerStep(codes=None):
             place = {"arrangement": step.arrangement.value, "batch_axis": step.batch_axis, "batch_inner": step.batch_inner}
             return {"step": "layer", **_io(step), "layer": step.layer, **place}
-        case LayerStep():
+        case ProductStep(codes=None):
+            return {"step": "product", "output": step.output, "left": step.left, "right": step.right, "layer": step.layer}
+        case LayerStep() | ProductStep():
             raise InputError("a fused program cannot be saved; save the network's plain steps.")
     return {"step": "glue", "output": step.output, "op": step.op, "args": _encode(step.args), "kwargs": _encode(step.kwargs)}
 
@@ -275,8 +281,8 @@ def _io(step: Quantize | Dequantize | LayerStep) -> dict[str, str]:
 
 def _decode_step(entry: Any, where: str) -> Step:
     kind = entry.get("step") if isinstance(entry, dict) else None
-    if kind not in ("glue", "layer", "quantize", "dequantize"):
-        raise InputError(f"{where} is of kind {str(kind)[:40]!r}; expected glue, layer, quantize or dequantize. Save it again.")
+    if kind not in ("glue", "layer", "product", "quantize", "dequantize"):
+        raise InputError(f"{where} is of kind {str(kind)[:40]!r}; expected glue, layer, product, quantize or dequantize. Save it again.")
     values = {key: value for key, value in entry.items() if key != "step"}
     if kind == "glue":
         glue = typed(_GlueEntry, values, where)
@@ -286,8 +292,8 @@ def _decode_step(entry: Any, where: str) -> Step:
         ):
             raise InputError(f"{where} has arguments by name that are no pairs; expected [name, value]. Save it again.")
         return Glue(output=glue.output, op=glue.op, args=args, kwargs=kwargs)
-    if kind == "layer" and "codes" not in values:  # those of fused programs, which are not saved
-        step: LayerStep = typed(LayerStep, values, where)
+    if kind in ("layer", "product") and "codes" not in values:  # those of fused programs, which are not saved
+        step: LayerStep | ProductStep = typed(LayerStep if kind == "layer" else ProductStep, values, where)
         return step
     codes = typed(_CodesEntry, values, where)
     make = Quantize if kind == "quantize" else Dequantize

@@ -1,8 +1,8 @@
 """Steps: a quantized network's program as plain data, in static single assignment form.
 
-A value is a name. Four kinds of step produce one value each: `Quantize` (real values to codes), `LayerStep` (codes to real values or
-codes, through an executor), `Dequantize` (codes to real values) and `Glue` (everything between, see `glue`). Steps hold no tensors, no
-functions and no code, so a program can be saved as JSON, compared and rewritten.
+A value is a name. Five kinds of step produce one value each: `Quantize` (real values to codes), `LayerStep` and `ProductStep` (codes to real
+values or codes, through an executor), `Dequantize` (codes to real values) and `Glue` (everything between, see `glue`). Steps hold no tensors,
+no functions and no code, so a program can be saved as JSON, compared and rewritten.
 """
 
 from __future__ import annotations
@@ -92,6 +92,17 @@ class LayerStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProductStep:
+    """`output` = `left` @ `right`, both codes, (…, M, K) and (…, K, N), through the layer `layer`; images are outermost in both."""
+
+    output: str
+    left: str
+    right: str
+    layer: str
+    codes: CodesOutput | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Glue:
     """`output` = operator `op` of the closed table in `glue`, applied to `args` and `kwargs` (numbers, strings, `Ref`, `DType`, nested tuples)."""
 
@@ -101,13 +112,15 @@ class Glue:
     kwargs: tuple[tuple[str, Any], ...] = ()
 
 
-Step = Quantize | Dequantize | LayerStep | Glue
+Step = Quantize | Dequantize | LayerStep | ProductStep | Glue
 
 
 def inputs(step: Step) -> tuple[str, ...]:
     """Return the names of the values and constants that `step` reads."""
     if isinstance(step, Glue):
         return tuple(_refs((step.args, step.kwargs)))
+    if isinstance(step, ProductStep):
+        return step.left, step.right
     return (step.input,)
 
 
@@ -115,6 +128,8 @@ def rename(step: Step, names: Callable[[str], str]) -> Step:
     """Return `step` with every value that it reads renamed."""
     if isinstance(step, Glue):
         return replace(step, args=_map_refs(step.args, names), kwargs=_map_refs(step.kwargs, names))
+    if isinstance(step, ProductStep):
+        return replace(step, left=names(step.left), right=names(step.right))
     return replace(step, input=names(step.input))
 
 

@@ -41,6 +41,8 @@ class _Sizes:
         facts = layer.layer
         if codes.ndim != 4 or codes.shape[1] != facts.in_channels or codes.dtype not in (torch.int8, torch.uint8):
             raise ValueError(f"layer {facts.name!r} is given {codes.dtype} {tuple(codes.shape)}")
+        if layer.is_product and (layer.weight.shape != (len(codes), facts.filters, facts.reduction, 1, 1) or layer.weight.dtype != torch.int8):
+            raise ValueError(f"product {facts.name!r} is given {layer.weight.dtype} {tuple(layer.weight.shape)}")
         top, bottom, left, right = facts.padding
         places = zip(codes.shape[2:], (top + bottom, left + right), facts.kernel, facts.stride, facts.dilation, strict=True)
         sizes = [(size + pad - dilation * (kernel - 1) - 1) // stride + 1 for size, pad, kernel, stride, dilation in places]

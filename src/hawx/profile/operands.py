@@ -37,24 +37,34 @@ def profile_operands(
     """Return the operand distributions of `network` on `images` (N, C, H, W), by running it exactly once, batch by batch."""
     counting = _Counting(network, images, executor, batch)
     found = list(runner.map(counting, range(0, len(images), batch)))
-    per_filter = [weight_distributions(network.quantized[layer.name].weight) for layer in network.layers]
+    totals = {key: np.sum([counts[key] for counts in found], axis=0) for key in found[0]}
+    per_filter = [_weights_of(network.quantized[layer.name], totals) for layer in network.layers]
     return OperandProfile(
-        activations=tuple(_normalized(np.sum([counts[layer.name] for counts in found], axis=0)) for layer in network.layers),
+        activations=tuple(_normalized(totals[layer.name, ACTIVATIONS]) for layer in network.layers),
         weights=tuple(q.mean(axis=0) for q in per_filter),
         filter_weights=tuple(per_filter),
     )
 
 
+ACTIVATIONS, WEIGHTS = range(2)
+Counts = dict[tuple[str, int], NDArray[np.float64]]
+"""By layer and operand: of activations (256,), of the weights of products (filters, 256)."""
+
+
+def _weights_of(layer: QuantizedLayer, counts: Counts) -> NDArray[np.float64]:
+    return _normalized(counts[layer.layer.name, WEIGHTS]) if layer.is_product else weight_distributions(layer.weight)
+
+
 @dataclass(frozen=True, eq=False)
 class _Counting:
-    """Counts the activation codes of every layer, one batch at a time."""
+    """Counts the codes that come with the images, of every layer, one batch at a time."""
 
     network: QuantizedNetwork
     images: NDArray[np.uint8] | NDArray[np.float32]
     executor: Executor
     batch: int
 
-    def __call__(self, start: int) -> dict[str, NDArray[np.float64]]:
+    def __call__(self, start: int) -> Counts:
         recorder = _Recorder(self.executor)
         self.network.run(torch.as_tensor(self.images[start : start + self.batch]), recorder)
         return recorder.counts
@@ -91,10 +101,13 @@ def arriving_operands(network: QuantizedNetwork, profile: OperandProfile, hashes
 
 def weight_distributions(weight: Tensor) -> NDArray[np.float64]:
     """Return the distribution of each filter's int8 weights, shape (filters, 256), value order, for weights (filters, …)."""
+    return _normalized(_weight_counts(weight))
+
+
+def _weight_counts(weight: Tensor) -> NDArray[np.float64]:
     codes = weight.flatten(1).to(torch.int64).numpy() + CODES // 2
     rows = np.arange(len(codes))[:, None] * CODES
-    counts = np.bincount((codes + rows).ravel(), minlength=len(codes) * CODES).reshape(len(codes), CODES)
-    return np.asarray(counts / codes.shape[1], np.float64)
+    return np.bincount((codes + rows).ravel(), minlength=len(codes) * CODES).reshape(len(codes), CODES).astype(np.float64)
 
 
 def activation_counts(layer: QuantizedLayer, codes: Tensor) -> NDArray[np.float64]:
@@ -126,7 +139,8 @@ def activation_counts(layer: QuantizedLayer, codes: Tensor) -> NDArray[np.float6
 
 
 def _normalized(counts: NDArray[np.float64]) -> Distribution:
-    return np.asarray(counts / counts.sum(), np.float64)
+    """Return counts (…, 256) as probabilities."""
+    return np.asarray(counts / counts.sum(axis=-1, keepdims=True), np.float64)
 
 
 @dataclass(eq=False)
@@ -134,9 +148,11 @@ class _Recorder:
     """An executor that counts the codes on their way to another executor."""
 
     inner: Executor
-    counts: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    counts: Counts = field(default_factory=dict)
 
     def run_layer(self, layer: QuantizedLayer, codes: Tensor, output: CodesOutput | None) -> Tensor:
         name = layer.layer.name
-        self.counts[name] = self.counts.get(name, np.zeros(CODES)) + activation_counts(layer, codes)
+        self.counts[name, ACTIVATIONS] = activation_counts(layer, codes)
+        if layer.is_product:
+            self.counts[name, WEIGHTS] = _weight_counts(layer.weight.transpose(0, 1))
         return self.inner.run_layer(layer, codes, output)

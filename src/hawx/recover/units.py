@@ -17,7 +17,7 @@ from hawx.emulate import BlockExecutor
 from hawx.networks import CodesOutput, QuantizedLayer, QuantizedNetwork
 from hawx.networks.quantized import Variant
 from hawx.profile import profile_operands
-from hawx.profile.operands import Distribution, weight_distributions
+from hawx.profile.operands import Distribution
 from hawx.recover.mapping import Mapped, mapped_codes
 from hawx.recover.methods import Method
 from hawx.recover.moments import Moments, Vector, gain_and_shift
@@ -111,10 +111,10 @@ def _mapped(
 ) -> dict[str, tuple[Variant, ...]]:
     """Return, per layer, the variants of `blocks` with mapped codes, wired as suits them where `method` allows it."""
     layers = [network.quantized[layer.name] for layer in network.layers]
-    activations = profile_operands(network, images, exact, runner=runner).activations
-    weights = tuple(weight_distributions(layer.weight).mean(axis=0) for layer in layers)
-    clamps = clamp_errors(library.exact, activations, weights, [layer.input_zero_point == 0 for layer in layers]) if method.wires else None
-    found = list(runner.map(_Mapping(activations, weights, clamps), blocks))
+    profile = profile_operands(network, images, exact, runner=runner)
+    shifting = [layer.input_zero_point == 0 for layer in layers]
+    clamps = clamp_errors(library.exact, profile.activations, profile.weights, shifting) if method.wires else None
+    found = list(runner.map(_Mapping(profile.activations, profile.weights, clamps), blocks))
     return {layer.layer.name: tuple(_variant(layer, *of_block[i]) for of_block in found) for i, layer in enumerate(layers)}
 
 
@@ -135,7 +135,13 @@ class _Mapping:
 
 
 def _variant(layer: QuantizedLayer, mapped: Mapped, wiring: Wiring) -> Variant:
-    """Return the variant with mapped codes, the scale of their products folded in, and the zero point's correction for the weights as they were."""
+    """Return the variant with mapped codes, the scale of their products folded in, and the zero point's correction for the weights as they were.
+
+    The weights of a product are activations, which no constant can hold mapped: it takes the wires alone.
+    """
+    if layer.is_product:
+        times = 1 << wiring.shift
+        return Variant(codes=IDENTITY, weight_scale=layer.weight_scale / times, bias=layer.bias * times, wiring=wiring)
     codes = torch.from_numpy(mapped.codes)
     before, after = (weight.flatten(1).sum(1, dtype=torch.float64) for weight in (layer.weight, codes[layer.weight.to(torch.int32) + 128]))
     bias = mapped.scale * (layer.bias - layer.input_zero_point * before) + layer.input_zero_point * after

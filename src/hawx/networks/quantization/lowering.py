@@ -15,9 +15,9 @@ from hawx.formats import S8, U8, IntFormat
 from hawx.networks import glue
 from hawx.networks.layer import Layer, LayerKind
 from hawx.networks.quantization.graph import LAYER_NAME, MULTIPLYING_TARGETS, aten, constant
-from hawx.networks.quantization.pt2e import LARGEST_BIAS
+from hawx.networks.quantization.pt2e import LARGEST_BIAS, PRODUCTS
 from hawx.networks.quantized import QuantizedLayer
-from hawx.networks.steps import INPUT, Arrangement, Dequantize, DType, Glue, LayerStep, Quantize, Ref, Step, inputs, without_dead
+from hawx.networks.steps import INPUT, Arrangement, Dequantize, DType, Glue, LayerStep, ProductStep, Quantize, Ref, Step, inputs, without_dead
 
 _ARITHMETIC = {
     operator.add: "add",
@@ -84,7 +84,7 @@ class _Lowering:
         return Lowered(
             steps=steps,
             output=output,
-            quantized={step.layer: self.quantized[step.layer] for step in steps if isinstance(step, LayerStep)},
+            quantized={step.layer: self.quantized[step.layer] for step in steps if isinstance(step, LayerStep | ProductStep)},
             constants={name: value for name, value in self.constants.items() if name in read},
             unconverted=tuple(self.unconverted),
         )
@@ -109,6 +109,8 @@ class _Lowering:
             pass  # an integer weight or bias: read by the layer that uses it
         elif node.target in _WEIGHT_LAYERS and self._is_converted(node):
             self._layer(node)
+        elif node.target in PRODUCTS and self._is_product(node):
+            self._product(node)
         else:
             if node.target in MULTIPLYING_TARGETS:
                 self.unconverted.append(f"{node.meta.get(LAYER_NAME, node.name)} ({_operator_name(node.target)})")
@@ -190,6 +192,26 @@ class _Lowering:
             input_format=IntFormat(8, dtype == torch.int8),
         )
         self._emit(node, LayerStep(output=node.name, input=self._value(codes_node), layer=facts.name, arrangement=arrangement))
+
+    def _is_product(self, node: Node) -> bool:
+        """Whether both operands are codes, those of the second symmetric int8 as weights are."""
+        coded = [a for a in node.args if isinstance(a, Node) and "dequantize_per_tensor" in str(a.target)]
+        operands = [a for a in coded if constant(self.module, a.args[0]) is None]
+        return len(operands) == 2 and _untyped(operands[1].args[2:6:3]) == (0, torch.int8)
+
+    def _product(self, node: Node) -> None:
+        left, right = (_untyped(operand.args[:6]) for operand in node.args[:2] if isinstance(operand, Node))
+        name = str(node.meta[LAYER_NAME])
+        self.quantized[name] = QuantizedLayer(
+            layer=Layer(name=name, kind=LayerKind.MATMUL, in_channels=1, filters=1),
+            weight=torch.empty((0, 1, 1, 1, 1), dtype=torch.int8),
+            weight_scale=torch.tensor([float(right[1])]),
+            bias=torch.zeros(1, dtype=torch.int32),
+            input_scale=float(left[1]),
+            input_zero_point=int(left[2]),
+            input_format=IntFormat(8, left[5] == torch.int8),
+        )
+        self._emit(node, ProductStep(output=node.name, left=self._value(left[0]), right=self._value(right[0]), layer=name))
 
     def _weight(self, node: Node) -> tuple[Tensor, Tensor]:
         """Return the int8 codes and one float32 scale per filter of a dequantized weight."""

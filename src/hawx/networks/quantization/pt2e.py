@@ -22,6 +22,9 @@ from hawx.networks.quantization.methods import Activations, Method
 GEMMS = (aten.conv1d.default, aten.conv2d.default, aten.linear.default)
 """Operators that become layers when their weight is constant."""
 
+PRODUCTS = (aten.matmul.default, aten.bmm.default)
+"""Operators that become layers when both operands are activations."""
+
 SMALLEST_SCALE = 2.0**-20
 
 LARGEST_BIAS = 1 << 30
@@ -87,6 +90,13 @@ def _quantizer(api: _Api, activations: Activations, method: Method, keep_float: 
         qscheme=torch.per_tensor_symmetric if activations.symmetric else torch.per_tensor_affine,
         observer_or_fake_quant_ctr=_observer(api, method).with_args(eps=SMALLEST_SCALE),
     )
+    second_spec = api.Spec(
+        dtype=torch.int8,
+        quant_min=-128,
+        quant_max=127,
+        qscheme=torch.per_tensor_symmetric,
+        observer_or_fake_quant_ctr=_observer(api, method).with_args(eps=SMALLEST_SCALE),
+    )
     weight_spec = api.Spec(
         dtype=torch.int8,
         quant_min=-127,
@@ -97,12 +107,16 @@ def _quantizer(api: _Api, activations: Activations, method: Method, keep_float: 
     )
 
     class LayerQuantizer(api.Quantizer):  # type: ignore[misc, name-defined]
-        """Quantizes input, weight and bias of every convolution and linear operator with a constant weight; nothing else."""
+        """Quantizes input, weight and bias of every convolution and linear operator with a constant weight, and both operands of products."""
 
         def annotate(self, model: GraphModule) -> GraphModule:
             for node in model.graph.nodes:
-                if node.op == "call_function" and node.target in GEMMS and node.meta.get(LAYER_NAME) not in keep_float:
-                    self._annotate(model, node)
+                if node.op == "call_function" and node.meta.get(LAYER_NAME) not in keep_float:
+                    if node.target in GEMMS:
+                        self._annotate(model, node)
+                    elif node.target in PRODUCTS and not any(constant(model, operand) is not None for operand in node.args):
+                        specs = {node.args[0]: input_spec, node.args[1]: second_spec}
+                        node.meta["quantization_annotation"] = api.Annotation(input_qspec_map=specs, _annotated=True)
             return model
 
         def _annotate(self, model: GraphModule, node: Node) -> None:

@@ -13,7 +13,6 @@ from torch.fx import GraphModule
 
 from hawx.errors import InputError
 from hawx.networks.datasets import Dataset
-from hawx.networks.layer import Layer
 from hawx.networks.network import QuantizedNetwork
 from hawx.networks.preprocessing import Images, Preprocessing, network_input
 from hawx.networks.quantization.canonical import canonicalize
@@ -42,7 +41,8 @@ def quantize(
     """Return `module` as an integer network.
 
     Batch normalization is folded; weights become per-channel symmetric int8 in -127..127, biases int32. Every convolution and linear
-    operator with a constant weight becomes a layer; `unconverted` of the result names every other operator that multiplies.
+    operator with a constant weight becomes a layer, and so does every product of two activations; `unconverted` of the result names every other
+    operator that multiplies.
 
     Args:
         module: takes float32 (N, C, H, W), returns logits (N, classes); or the same as an exported program. It is not changed.
@@ -140,14 +140,10 @@ def assemble(
         provenance=provenance,
     )
     placed = replace(network, steps=place_batch(network, example[:2]))
-    sizes = with_sizes(placed, example[:2])
-    layers = tuple(_sized(held.layer, sizes) for held in placed.quantized.values())
-    return replace(placed, layers=layers, quantized={f.name: replace(placed.quantized[f.name], layer=f) for f in layers})
-
-
-def _sized(layer: Layer, sizes: dict[str, tuple[tuple[int, int], tuple[int, int]]]) -> Layer:
-    in_size, out_size = sizes[layer.name]
-    return replace(layer, in_size=in_size, out_size=out_size)
+    quantized = with_sizes(placed, example[:2])
+    in_float = tuple(f"{name} (matmul.default)" for name in network.quantized if name not in quantized)
+    layers = tuple(held.layer for held in quantized.values())
+    return replace(placed, layers=layers, quantized=quantized, unconverted=(*network.unconverted, *in_float))
 
 
 def _names(graph: GraphModule) -> list[str]:
