@@ -188,7 +188,7 @@ def test_a_block_that_only_scales_is_recovered_by_training_alone() -> None:
     """Every product doubled: 1,000 training images without labels bring LeNet-5 from 2.8 points lost to within one."""
     net = zoo.load("lenet5")
     assert right(net, "double") < right(net, "exact") - 20
-    recipe = TuningRecipe(epochs=8, batch=50, rate=0.5)
+    recipe = TuningRecipe(epochs=16, batch=50, rate=0.5)
     found = finetune(net, everywhere(net, "double"), LIBRARY, zoo.calibration("lenet5").images, recipe=recipe)
     assert right(found.network, "double") >= right(net, "exact") - 10
 

@@ -89,6 +89,8 @@ class _Module(nn.Module):
         for name, buffer in self._names.items():
             self.register_buffer(buffer, network.constants[name])
         self._layers = {name: i for i, name in enumerate(network.quantized)}
+        self._units = {name: float(layer.weight_scale[0]) for name, layer in network.quantized.items()}
+        self._plain = {name for name, layer in network.quantized.items() if _is_plain(layer)}
         for name, i in self._layers.items():
             layer = network.quantized[name]
             of_filters = (1, layer.layer.groups, 1, -1) if layer.is_product else (1, -1, 1, 1)
@@ -140,19 +142,19 @@ class _Module(nn.Module):
         return output
 
     def _product(self, layer: QuantizedLayer, left: Tensor, right: Tensor, images: int) -> Tensor:
-        i, unit = self._layers[layer.layer.name], float(layer.weight_scale[0])
-        second: Tensor = _DECOMPOSED.dequantize_per_tensor(right, unit, 0, *_range(S8))
-        if not layer.wirings and not layer.bias.any() and bool((layer.weight_scale == unit).all()):
+        name = layer.layer.name
+        second: Tensor = _DECOMPOSED.dequantize_per_tensor(right, self._units[name], 0, *_range(S8))
+        if name in self._plain:
             plain: Tensor = self._real(layer, left) @ second
             return plain
         output: Tensor | None = None
         for shift in layer.shifts:
             product = (self._arriving(layer, left, shift) if shift else self._real(layer, left)) @ second
             part = product.reshape(images, layer.layer.groups, *product.shape[-2:])
-            output = part if output is None else torch.where(getattr(self, f"filters_{i}_{shift}"), part, output)
+            output = part if output is None else torch.where(getattr(self, f"filters_{self._layers[name]}_{shift}"), part, output)
         assert output is not None
-        own: Tensor = output * getattr(self, f"ratio_{i}") + getattr(self, f"offset_{i}")
-        return own.reshape(*left.shape[:-1], right.shape[-1])
+        own: Tensor = output * getattr(self, f"ratio_{self._layers[name]}") + getattr(self, f"offset_{self._layers[name]}")
+        return own.reshape(product.shape)
 
     def _real(self, layer: QuantizedLayer, codes: Tensor) -> Tensor:
         result: Tensor = _DECOMPOSED.dequantize_per_tensor(codes, layer.input_scale, layer.input_zero_point, *_range(layer.input_format))
@@ -183,6 +185,11 @@ def _constants_of(layer: QuantizedLayer) -> dict[str, Tensor]:
         "bias_scale": layer.scale * gain,
         "zero": torch.zeros(len(layer.bias), dtype=torch.int64),
     }
+
+
+def _is_plain(layer: QuantizedLayer) -> bool:
+    """Whether no filter has anything of its own beside its weights."""
+    return not layer.wirings and not bool(layer.bias.any()) and bool((layer.weight_scale == layer.weight_scale[0]).all())
 
 
 def _range(fmt: IntFormat) -> tuple[int, int, torch.dtype]:

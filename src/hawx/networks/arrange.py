@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from torch import Tensor
+from torch import Tensor, broadcast_shapes
 
 from hawx.networks.steps import Arrangement, LayerStep
 
@@ -38,12 +38,14 @@ def run_product_step(left: Tensor, right: Tensor, images: int, run: Callable[[Te
 
     Args:
         left: (…, M, K), images outermost.
-        right: (…, K, N), likewise.
+        right: (…, K, N), likewise; axes before the last two are broadcast.
         images: the batch size.
         run: (images, groups·K, M, 1) and the weights (images, groups·N, K, 1, 1) -> (images, groups·N, M, 1).
     """
     rows, depth, columns = left.shape[-2], left.shape[-1], right.shape[-1]
+    batch = broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    left, right = left.expand(*batch, rows, depth), right.expand(*batch, depth, columns)
     codes = left.reshape(images, -1, rows, depth).transpose(2, 3).reshape(images, -1, rows, 1)
     weight = right.reshape(images, -1, depth, columns).transpose(2, 3).reshape(images, -1, depth, 1, 1)
     result = run(codes, weight)
-    return result.reshape(images, -1, columns, rows).transpose(2, 3).reshape(*left.shape[:-1], columns)
+    return result.reshape(images, -1, columns, rows).transpose(2, 3).reshape(*batch, rows, columns)

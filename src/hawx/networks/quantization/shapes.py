@@ -19,7 +19,7 @@ def place_batch(network: QuantizedNetwork, pair: Tensor) -> tuple[Step, ...]:
     """Return the network's steps with `batch_axis` and `batch_inner` of every features layer set, and products that are no layers as glue.
 
     The layer's input for a pair of images is compared with its input for the first image alone: the axis that doubled holds the batch. A product
-    is a layer only where that is the outermost axis of both operands, and they agree in all axes but the last two.
+    is a layer only where that is the outermost axis of both operands.
 
     Args:
         network: integer rows are independent, so its values are right whatever the arrangement says.
@@ -68,8 +68,8 @@ def _sized_product(layer: QuantizedLayer, channels: int) -> QuantizedLayer:
 def _is_batched(step: ProductStep, both: dict[str, Any], single: dict[str, Any]) -> bool:
     pairs = [(both[name], single[name]) for name in (step.left, step.right)]
     outermost = all(len(two) == 2 * len(one) and torch.equal(two[: len(one)], one) for two, one in pairs)
-    left, right = pairs[0][0], pairs[1][0]
-    return outermost and min(left.ndim, right.ndim) > 2 and left.shape[:-2] == right.shape[:-2]
+    (left, _), (right, _) = pairs
+    return outermost and left.ndim == right.ndim > 2
 
 
 def _as_glue(step: ProductStep, layer: QuantizedLayer) -> tuple[Step, ...]:
