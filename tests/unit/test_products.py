@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from small_networks import images, network
 from torch import Tensor, nn
 
@@ -224,3 +225,47 @@ def test_products_can_be_kept_in_float() -> None:
     net = quantize(OneKeyForAll(), images(16), name="shared", keep_float=["matmul"])
     assert net.layer_names == ("conv", "head")
     assert net.unconverted == ("matmul (matmul.default)",)
+
+
+class Decoder(nn.Module):
+    """A language model of one block: tokens as pixels in, logits of the next one out; two heads of queries share their keys."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(20, 16)
+        self.queries, self.keys, self.values = nn.Linear(16, 16), nn.Linear(16, 8), nn.Linear(16, 8)
+        self.norm, self.head = nn.LayerNorm(16), nn.Linear(16, 20)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.embedding(tokens.flatten(1).long())
+        q = self.queries(x).reshape(-1, 12, 2, 8).transpose(1, 2)
+        k, v = (part(x).reshape(-1, 12, 1, 8).transpose(1, 2) for part in (self.keys, self.values))
+        seen = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+        return self.head(self.norm(x + seen.transpose(1, 2).flatten(2)))[:, -1]
+
+
+class Masked(OneKeyForAll):
+    """Attention under a mask of truth values, its products written as sums over letters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mask", torch.ones(16, 16).tril(3).bool())
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.conv(x).flatten(2).transpose(1, 2)
+        fused = F.scaled_dot_product_attention(tokens[:, None], tokens[:, None], tokens[:, None], attn_mask=self.mask)[:, 0]
+        scores = torch.einsum("bic, bjc -> bji", fused, tokens).softmax(1)
+        return self.head(torch.einsum("bjc,bji->bci", tokens, scores).mean(2))
+
+
+@pytest.mark.parametrize(("make", "inputs"), [(Decoder, (1, 1, 12)), (Masked, (3, 16, 16))])
+def test_other_spellings_of_attention_are_products_too(make: type[nn.Module], inputs: tuple[int, int, int]) -> None:
+    torch.manual_seed(1)
+    module, generator = make().eval(), np.random.default_rng(0)
+    some = generator.integers(0, 20, (64, *inputs)).astype(np.float32) if make is Decoder else generator.normal(size=(64, *inputs)).astype(np.float32)
+    net = quantize(module, some[:48], name="attention")
+    assert net.unconverted == ()
+    assert sum(layer.kind is LayerKind.MATMUL for layer in net.layers) == (2 if make is Decoder else 4)
+    with torch.no_grad():
+        real = module(torch.from_numpy(some[48:]))
+    assert float((net(some[48:]) - real).norm() / (real - real.mean(0)).norm()) < 0.1

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule, Node
 
+from hawx.networks.quantization.attention import schema_arguments, spell_attention, spell_baddbmm, spell_einsum
 from hawx.networks.quantization.batchnorm import fold_batch_norms
 from hawx.networks.quantization.graph import LAYER_NAME, MULTIPLYING_TARGETS, aten, constant, insert, insert_constant, replace_node, source_of
 
@@ -139,14 +140,14 @@ def _view(module: GraphModule, node: Node) -> None:
 
 
 def _constant_pad(module: GraphModule, node: Node) -> None:
-    x, widths, mode, value = _arguments(node, (None, None, "constant", None))
+    x, widths, mode, value = schema_arguments(node, (None, None, "constant", None))
     if mode == "constant":
         replace_node(node, insert(module, node, aten.constant_pad_nd.default, x, widths, value or 0.0))
 
 
 def _same_padding(module: GraphModule, node: Node) -> None:
     """`padding='same'` or `'valid'` as numbers; an odd total puts the extra position after (PyTorch's rule)."""
-    x, weight, bias, stride, padding, dilation, groups = _arguments(node, (None, None, None, [1], "valid", [1], 1))
+    x, weight, bias, stride, padding, dilation, groups = schema_arguments(node, (None, None, None, [1], "valid", [1], 1))
     tensor = constant(module, weight)
     kernel = list(tensor.shape[2:]) if tensor is not None else list(weight.meta["val"].shape[2:])
     dims = len(kernel)
@@ -189,29 +190,7 @@ def _first_of(target: _CALLABLE, build: Callable[[tuple[Any, ...]], tuple[Any, .
     return rewrite
 
 
-def _attention(module: GraphModule, node: Node) -> None:
-    """`softmax(q·kᵀ·scale + mask)·v` (Vaswani et al. 2017, eq. 1), as two products that the coverage list can name."""
-    q, k, v, mask, _, causal = _arguments(node, (None, None, None, None, 0.0, False))
-    if causal or node.kwargs.get("enable_gqa"):
-        return  # stays one float operator, and is listed
-    scale: Any = node.kwargs.get("scale")
-    if scale is None:
-        scale = float(q.meta["val"].shape[-1]) ** -0.5
-    transposed = insert(module, node, aten.transpose.int, k, -2, -1)
-    logits = insert(module, node, aten.matmul.default, insert(module, node, aten.mul.Scalar, q, float(scale)), transposed)
-    if mask is not None:
-        logits = insert(module, node, aten.add.Tensor, logits, mask)
-    replace_node(node, insert(module, node, aten.matmul.default, insert(module, node, aten.softmax.int, logits, -1), v))
-
-
-def _arguments(node: Node, defaults: tuple[Any, ...]) -> list[Any]:
-    """Return an operator's positional arguments, keywords by name merged in, missing ones from `defaults`."""
-    names = [argument.name for argument in node.target._schema.arguments]  # type: ignore[union-attr]
-    given = {**dict(zip(names, node.args, strict=False)), **node.kwargs}
-    return [given.get(name, default) for name, default in zip(names, defaults, strict=False)]
-
-
-_PRODUCTS = {aten.matmul.default, aten.mm.default}
+_PRODUCTS = {aten.matmul.default, aten.mm.default, aten.bmm.default}
 
 
 def _product_to_linear(module: GraphModule, node: Node) -> None:
@@ -287,7 +266,9 @@ _REWRITES: dict[Any, Callable[[GraphModule, Node], None]] = {
     aten.conv3d.padding: _same_padding,
     aten.convolution.default: _convolution,
     aten.addmm.default: _addmm,
-    aten.scaled_dot_product_attention.default: _attention,
+    aten.scaled_dot_product_attention.default: spell_attention,
+    aten.einsum.default: spell_einsum,
+    aten.baddbmm.default: spell_baddbmm,
     aten.native_layer_norm.default: _first_of(aten.layer_norm.default, lambda a: a),
     aten._native_batch_norm_legit_no_training.default: _first_of(
         aten.batch_norm.default, lambda a: (a[0], a[1], a[2], a[3], a[4], False, a[5], a[6], False)
