@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from small_networks import images, network
 from torch import Tensor, nn
 
+from hawx.blocks import Library
 from hawx.blocks.families import builtin_library
 from hawx.designs import Assignment
 from hawx.emulate import BlockExecutor, reference
@@ -26,6 +27,8 @@ from hawx.profile import profile_operands
 from hawx.recover import recover_units
 
 LIBRARY = builtin_library()
+FACTORED = LIBRARY.select(["mul8s_tc6", "mul8s_tc8", "mul8s_ot3"])
+"""Blocks of few factors, whose products run whole."""
 PRODUCTS = ("layer.self_attn.matmul", "layer.self_attn.matmul#1")
 
 
@@ -48,20 +51,23 @@ def operands(images: int, groups: int, rows: int, depth: int, columns: int) -> t
     return left, torch.randint(-128, 128, (images, groups, depth, columns), generator=generator, dtype=torch.int8)
 
 
+@pytest.mark.parametrize("blocks", [LIBRARY, FACTORED], ids=["any", "factored"])
 @pytest.mark.parametrize("zero_point", [0, 7])
 @pytest.mark.parametrize(("count", "groups", "rows", "depth", "columns"), [(1, 1, 1, 1, 1), (2, 3, 5, 4, 7), (3, 2, 17, 33, 9), (2, 1, 2, 1200, 3)])
-def test_every_column_multiplies_with_its_block(zero_point: int, count: int, groups: int, rows: int, depth: int, columns: int) -> None:
+def test_every_column_multiplies_with_its_block(
+    blocks: Library, zero_point: int, count: int, groups: int, rows: int, depth: int, columns: int
+) -> None:
     held = at_rest(groups, depth, columns, zero_point)
     left, right = operands(count, groups, rows, depth, columns)
-    indices = np.random.default_rng(0).integers(0, len(LIBRARY.names), groups * columns).astype(np.uint8)
-    executor = BlockExecutor(LIBRARY, Assignment(("p",), LIBRARY.names, (indices,)))
+    indices = np.random.default_rng(0).integers(0, len(blocks.names), groups * columns).astype(np.uint8)
+    executor = BlockExecutor(blocks, Assignment(("p",), blocks.names, (indices,)))
     found = run_product_step(left, right, count, lambda x, w: executor.run_layer(held.times(w), x, None))
     assert found.shape == (count, groups, rows, columns)
     for n in range(count):
         for g in range(groups):
             for c in range(columns):
                 f = g * columns + c
-                block = LIBRARY[LIBRARY.names[indices[f]]]
+                block = blocks[blocks.names[indices[f]]]
                 column = right[n, g, :, c]
                 sums = reference.matmul(left[n, g].numpy(), column[None].numpy(), [block])[:, 0]
                 acc = sums - zero_point * int(column.sum(dtype=torch.int64)) + int(held.bias[f])

@@ -11,12 +11,14 @@ from torch import Tensor
 
 from hawx.blocks import Block, Library
 from hawx.designs.assignment import Assignment, BlockIndices
+from hawx.emulate import products
 from hawx.emulate.engine import AUTO, check_engine
 from hawx.emulate.geometry import Geometry
 from hawx.emulate.groups import group_indices
 from hawx.emulate.layers import LayerConstants
 from hawx.emulate.machine import Machine, default_machine
 from hawx.networks.quantized import CodesOutput, QuantizedLayer
+from hawx.networks.requantize import finish
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +54,12 @@ class BlockExecutor:
         return machine.run(constants, codes, group_indices(indices, self._blocks, chosen.wirings), output, self.engine, self.threads)
 
     def _run_product(self, machine: Machine, layer: QuantizedLayer, indices: BlockIndices, codes: Tensor, output: CodesOutput | None) -> Tensor:
-        """Run the products of all images as the groups of one convolution, whose constants no other images have."""
+        """Run a product whole where its tables have few factors, else the products of all images as the groups of one convolution."""
         chosen = layer.on([self._hashes[i] for i in indices])
+        groups = group_indices(indices, self._blocks, chosen.wirings)
+        maps = products.factored(machine, groups) if self.engine == AUTO else None
+        if maps is not None:
+            return finish(chosen, products.accumulate(chosen, codes, groups, maps), output)
         images, filters = chosen.weight.shape[:2]
         groups = group_indices(np.tile(indices, images), self._blocks, chosen.wirings * images)
         stacked = codes.reshape(1, -1, *codes.shape[2:])

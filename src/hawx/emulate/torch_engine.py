@@ -36,7 +36,7 @@ def accumulate(codes: Tensor, weight: Tensor, block: Block, geometry: Geometry, 
     inputs = F.pad(codes, (left, right, top, bottom), value=geometry.pad).to(torch.int64).sub_(a_min)
     kernel = weight.to(torch.int64).sub_(w_min)
     total: Tensor | None = None
-    for u, v in cache.get(block, "maps", partial(_maps, block, knowledge)):
+    for u, v in maps(block, cache, knowledge):
         columns = torch.from_numpy(v).to(codes.device)[kernel]
         if not columns.any():
             continue
@@ -49,8 +49,12 @@ def accumulate(codes: Tensor, weight: Tensor, block: Block, geometry: Geometry, 
     return total
 
 
-def _maps(block: Block, knowledge: Knowledge) -> NDArray[np.float64]:
+def maps(block: Block, cache: ByteCache, knowledge: Knowledge) -> NDArray[np.float64]:
     """Return pairs of operand maps, (products, 2, 256): the factors, or for a full-rank table its columns against one-hot weights."""
+    return cache.get(block, "maps", partial(_maps, block, knowledge))
+
+
+def _maps(block: Block, knowledge: Knowledge) -> NDArray[np.float64]:
     factors = knowledge.of(block).words or factorize(block, 8)
     if factors is not None:
         return np.stack([factors.u * factors.scale[:, None].astype(np.float64), factors.v], axis=1)

@@ -43,7 +43,7 @@ def run_product_step(left: Tensor, right: Tensor, images: int, run: Callable[[Te
         run: (images, groups·K, M, 1) and the weights (images, groups·N, K, 1, 1) -> (images, groups·N, M, 1).
     """
     rows, depth, columns = left.shape[-2], left.shape[-1], right.shape[-1]
-    batch = broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    batch = broadcast_shapes(left.shape[:-2], right.shape[:-2])  # type: ignore[no-untyped-call]
     left, right = left.expand(*batch, rows, depth), right.expand(*batch, depth, columns)
     codes = left.reshape(images, -1, rows, depth).transpose(2, 3).reshape(images, -1, rows, 1)
     weight = right.reshape(images, -1, depth, columns).transpose(2, 3).reshape(images, -1, depth, 1, 1)

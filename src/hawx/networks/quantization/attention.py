@@ -17,7 +17,7 @@ def spell_attention(module: GraphModule, node: Node) -> None:
     (Ainslie et al. 2023, arXiv 2305.13245). What cannot be spelled stays one float operator, and is listed.
     """
     q, k, v, mask, _, causal, scale, shared = schema_arguments(node, (None, None, None, None, 0.0, False, None, False))
-    rows, depth, columns = *q.meta["val"].shape[-2:], k.meta["val"].shape[-2]
+    (rows, depth), columns = q.meta["val"].shape[-2:], k.meta["val"].shape[-2]
     if causal and not (isinstance(rows, int) and isinstance(columns, int)):
         return
     if shared:
