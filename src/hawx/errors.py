@@ -33,6 +33,10 @@ class HawxError(Exception):
         return one_line(super().__str__())
 
 
+class DoubtWarning(UserWarning):
+    """What is given can be used, and hardly means what it says: images that were not preprocessed, a network that guesses, a table out of order."""
+
+
 class InputError(HawxError, ValueError):
     """Bad input: a file, value, name or setting that cannot be used (exit status 2)."""
 

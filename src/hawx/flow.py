@@ -24,7 +24,8 @@ from hawx.estimates import Measurement
 from hawx.importers.accelerator import load_accelerator
 from hawx.importers.library import load_library
 from hawx.networks import Dataset, QuantizedNetwork
-from hawx.networks.datasets import Pixels, as_array, as_labels
+from hawx.networks.datasets import Pixels
+from hawx.networks.given import Given, given_images, given_pairs
 from hawx.progress import Progress, SilentProgress, StageClock
 from hawx.recover import Method
 from hawx.runner import Runner, run_here
@@ -39,8 +40,8 @@ def explore(
     network: QuantizedNetwork,
     library: Library | str | PathLike[str],
     accelerator: Accelerator | str | PathLike[str],
-    images: ArrayLike | Tensor,
-    labels: ArrayLike | Tensor,
+    images: Given,
+    labels: ArrayLike | Tensor | None = None,
     *,
     granularity: str = "layer",
     objectives: Sequence[str] = ("energy_uj", "area_um2"),
@@ -51,7 +52,7 @@ def explore(
     search_images: int | None = None,
     report_images: int | None = None,
     recover: Method | str = Method.FULL,
-    calibration: ArrayLike | Tensor | None = None,
+    calibration: Given | None = None,
     seed: int = 0,
     store: MeasurementStore | None = None,
     runner: Runner = run_here,
@@ -64,9 +65,9 @@ def explore(
     Args:
         library: blocks, or where they come from: `builtin`, a file or a folder.
         accelerator: an accelerator, its name (`spatial`, `temporal`, `simt`), or a TOML file that declares one.
-        images: (N, C, H, W) as the network takes them, uint8 pixels or preprocessed float32, NumPy or PyTorch; split here into disjoint, seeded
-            search and report images.
-        labels: (N,) class indices.
+        images: (N, C, H, W) as the network takes them, uint8 pixels or preprocessed float32, NumPy or PyTorch; or a data set or loader of PyTorch,
+            or rows with images and labels (see `hawx.networks.given`). Split here into disjoint, seeded search and report images.
+        labels: (N,) class indices; not needed where they come with the images.
         granularity: `network`, `layer` or `filter`: what receives one block.
         objectives: hardware figures to minimize together with the loss of top-1, some of `hawx.search.OBJECTIVES`.
         searcher: `hawx`, a baseline (`exhaustive`, `nsga2`, `greedy`, `random`, `uniform`), or one of your own (see `hawx.search.Searcher`).
@@ -85,14 +86,16 @@ def explore(
     Raises:
         InputError: something given cannot be used; the message names it and the way out.
     """
+    if not isinstance(network, QuantizedNetwork):
+        raise InputError(f"network is a {type(network).__name__}; expected integers: hawx.quantize(module, calibration) or hawx.load_network(name).")
     goal = Goal(objectives=tuple(objectives), searcher=searcher, max_drop=max_drop, budget=budget)
     library = library if isinstance(library, Library) else load_library(library)
     accelerator = load_accelerator(accelerator) if isinstance(accelerator, (str, PathLike)) else accelerator
     space = stages.search_space(network, library, granularity, layers)
     wanted = stages.RECOVERY_IMAGES if calibration is None and Method(recover) is not Method.NONE else 0
-    data = Dataset("images", as_array(images, "images"), as_labels(labels), network.classes)
+    data = Dataset("images", *given_pairs(images, labels), network.classes)
     search_set, report_set, aside = split_images(data, search_images, report_images, wanted, seed=seed)
-    unlabelled = aside.images if calibration is None else as_array(calibration, "calibration images")[: stages.RECOVERY_IMAGES]
+    unlabelled = aside.images if calibration is None else given_images(calibration, "calibration images")[: stages.RECOVERY_IMAGES]
     if wanted and not len(unlabelled):
         raise InputError(
             f"{len(search_set)} search and {len(report_set)} report images leave none of {len(data)} to recover on; expected some to spare. "

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
+
+from hawx.errors import DoubtWarning
 
 if TYPE_CHECKING:
     from hawx.designs.design import Design
@@ -55,6 +58,13 @@ class StageClock:
         self.stop()
         self._name = name
         self.progress.stage(name, total)
+
+    def doubt(self, text: str) -> None:
+        """Say what is hardly meant: where nobody is told of progress, as a warning of Python's."""
+        if isinstance(self.progress, SilentProgress):
+            warnings.warn(text, DoubtWarning, stacklevel=2)
+        else:
+            self.progress.note(text)
 
     def stop(self) -> None:
         """End the current stage."""

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from hawx.accelerators import Accelerator
 from hawx.blocks import Library
 from hawx.designs import Design, SearchSpace
+from hawx.doubts import doubts
 from hawx.emulate import BlockExecutor
 from hawx.emulate.evaluator import Answers
-from hawx.errors import UnknownNameError
+from hawx.errors import InputError, UnknownNameError
 from hawx.estimates import Estimate, Measurement
 from hawx.networks import Dataset, QuantizedNetwork
 from hawx.predict import Effects, Predictor, ranking_of
@@ -66,6 +67,14 @@ class Goal:
     searcher: str | Searcher = "hawx"
     max_drop: float | None = None
     budget: int = 40
+
+    def __post_init__(self) -> None:
+        drop: object = self.max_drop
+        budget: object = self.budget
+        if drop is not None and not (isinstance(drop, float | int) and drop >= 0):
+            raise InputError(f"max_drop {self.max_drop!r} is not usable; expected points of top-1 that may be lost, a number of at least 0.")
+        if not isinstance(budget, int) or budget < 1:
+            raise InputError(f"budget {self.budget!r} is not usable; expected how many designs to measure, at least 1.")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -163,8 +172,8 @@ def prepare(
     timed.stage("baseline")
     task = Task(network, library, images.images, images.labels)
     logits = task.evaluator.logits(space.assignment(space.exact_choices()))
-    if (doubt := near_chance(int((logits.argmax(axis=1) == images.labels).sum()), len(images), network.classes)) is not None:
-        timed.progress.note(doubt)
+    for doubt in doubts(network, library, images.images, int((logits.argmax(axis=1) == images.labels).sum())):
+        timed.doubt(doubt)
     return Prepared(task=task, space=space, logits=logits, seed=seed, clock=timed, runner=runner)
 
 
@@ -183,9 +192,7 @@ def score(profiled: Profiled, images: int | None = None) -> ScoredUnits:
     images = (SPREAD_IMAGES if task.network.varies else SCORE_IMAGES) if images is None else images
     sample = scoring_set(task.images, task.labels, prepared.logits, scoring_images(images, space), COMPETITORS, prepared.rng(SAMPLING))
     clock.stage("score", work(space, len(sample.images)))
-    scored = score_network(
-        task.network, task.library, space, profiled.operands, sample, runner=prepared.runner, advance=clock.progress.advance
-    )
+    scored = score_network(task.network, task.library, space, profiled.operands, sample, runner=prepared.runner, advance=clock.progress.advance)
     return ScoredUnits(profiled=profiled, scored=scored, sample=sample)
 
 
@@ -312,19 +319,6 @@ def result(verified: Verified, settings: Mapping[str, Any] | None = None) -> Res
         versions=versions(),
         networks=Networks(shared=prepared.task.network, own=own),
         hypervolume=tuple(problem.history),
-    )
-
-
-def near_chance(right: int, images: int, classes: int) -> str | None:
-    """Return a warning where a network answers hardly more images right than by guessing among its classes, None elsewhere."""
-    chance = 1.0 / classes
-    doubtful = chance + min(chance, 0.1 * (1.0 - chance)) + 3.0 * np.sqrt(chance * (1.0 - chance) / images)
-    if classes < 2 or right / images > doubtful:
-        return None
-    return (
-        f"the exact network answers {100 * right / images:.1f} % of {images} search images right, about what guessing among {classes} classes does. "
-        "Nothing can be learned of blocks from it: check the preprocessing (--preprocessing), the order of color channels, and that labels count "
-        "classes as the network does."
     )
 
 

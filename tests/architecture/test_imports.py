@@ -15,7 +15,7 @@ STAGES = ["report", "results", "rtl", "verify", "finetuning", "search", "predict
 FOUNDATION = {"designs", "accelerators", "blocks"}
 TOLD = {"progress"}  # speaks of designs, and every stage may speak to it
 ADAPTERS = {"files", "importers", "exporters", "synthesis", "simulators", "execution", "store"}
-EDGE = {"settings", "cli", "testing", "flow", "stages", "display", "__init__", "__main__"}
+EDGE = {"settings", "cli", "testing", "flow", "stages", "doubts", "display", "__init__", "__main__"}
 NUMPY_ONLY = {"blocks", "designs", "accelerators", "circuits"}
 
 

@@ -142,7 +142,7 @@ def test_figures_of_a_result(tmp_path) -> None:
 
 
 def test_a_network_that_guesses_is_named() -> None:
-    from hawx.stages import near_chance
+    from hawx.doubts import near_chance
 
     assert near_chance(100, 1000, 10) is not None
     assert near_chance(250, 1000, 10) is None

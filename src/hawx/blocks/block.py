@@ -120,8 +120,10 @@ class Block:
         """
         a, w = (IntFormat.parse(f).values().astype(np.int64) for f in formats)
         try:
-            table = np.broadcast_to(np.asarray(function(a[:, None], w[None, :])), (len(a), len(w)))
+            table = np.asarray(function(a[:, None], w[None, :]))
         except Exception:  # noqa: BLE001  whatever a function of numbers does when it is given arrays
+            table = None
+        if table is None or table.shape != (len(a), len(w)):  # it looks at one pair at a time, or not at both operands
             table = _by_pairs(function, a, w, name)
         return cls.from_table(table, name=name, formats=formats, costs=costs, provenance={"function": getattr(function, "__name__", repr(function))})
 

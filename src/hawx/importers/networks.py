@@ -18,6 +18,7 @@ from hawx.importers.arrays import zip_names
 from hawx.importers.datasets import has_two_parts, load_dataset
 from hawx.networks import quantization, zoo
 from hawx.networks.datasets import Dataset
+from hawx.networks.given import Given, given_images
 from hawx.networks.network import QuantizedNetwork
 from hawx.networks.preprocessing import Images, Preprocessing
 from hawx.networks.quantization import Activations, Method
@@ -33,7 +34,7 @@ CHECKPOINTS = (".pt", ".pth", ".ckpt", ".bin")
 
 def quantize(
     source: nn.Module | ExportedProgram | str | PathLike[str],
-    calibration: Dataset | Images | None = None,
+    calibration: Given | None = None,
     *,
     name: str | None = None,
     preprocessing: Preprocessing | None = None,
@@ -47,6 +48,8 @@ def quantize(
 
     An ONNX file in QDQ form is read as the integers that it holds: it needs no calibration images, and `activations`, `method` and `keep_float`
     do not apply. Everything else is quantized here; see `hawx.networks.quantization.quantize` for the arguments.
+
+    `calibration` is whatever holds images, see `hawx.networks.given`.
 
     Raises:
         InputError: the source cannot be read, traced or lowered, or calibration images are missing or do not fit.
@@ -67,7 +70,7 @@ def quantize(
             if module.graph.quantized:
                 return quantization.read_quantized(
                     module,
-                    _example(module.graph.input_shape, calibration, str(path)),
+                    _example(module.graph.input_shape, None if calibration is None else given_images(calibration, "calibration images"), str(path)),
                     name=name,
                     preprocessing=preprocessing,
                     float_top1=float_top1,
@@ -77,15 +80,20 @@ def quantize(
                 f"network {str(path)!r} has an unknown ending; expected .pt2 (torch.export.save) or .onnx. "
                 "A pickled module is never loaded: import it in Python and pass the module."
             )
-    else:
+    elif isinstance(source, nn.Module | ExportedProgram):
         module = source
+    else:
+        raise InputError(
+            f"network is a {type(source).__name__}; expected a torch.nn.Module, an exported program, or a .pt2 or .onnx file. "
+            "Weights alone have no operators: load them into their module."
+        )
     if calibration is None:
         raise InputError(
             f"network {name or type(module).__name__!r} needs calibration images and has none; expected some hundreds of typical images."
         )
     return quantization.quantize(
         module,
-        calibration,
+        given_images(calibration, "calibration images"),
         name=name,
         preprocessing=preprocessing,
         activations=activations,

@@ -69,6 +69,11 @@ def _explain(name: str, error: Exception) -> str:
             f"network {name!r} fixes its batch size; expected a forward that takes any number of images. "
             f"Use x.shape[0] or flatten(1) instead of a constant. PyTorch says: {_short(text)}"
         )
+    if "is invalid for input of size" in text:
+        return (
+            f"network {name!r} reshapes to a size that does not hold for every number of images; expected a forward that takes any. "
+            f"Use x.flatten(1) or x.shape[0] instead of a constant. PyTorch says: {_short(text)}"
+        )
     return (
         f"network {name!r} cannot be traced by torch.export ({kind}); expected a module of one image tensor. "
         f"Try `torch.export.export` on it alone to find the place. PyTorch says: {_short(text)}"
