@@ -43,24 +43,29 @@ def accumulate(layer: QuantizedLayer, codes: Tensor, groups: Sequence[FilterGrou
     """
     images, filters, depth = layer.weight.shape[:3]
     heads, rows = codes.shape[1] // depth, codes.shape[2]
-    left = _from_zero(codes).reshape(images, heads, depth, rows)
-    right = _from_zero(layer.weight).reshape(images, heads, -1, depth)
+    left = _from_zero(codes.reshape(images, heads, depth, rows).mT)
+    right = _from_zero(layer.weight.reshape(images, heads, -1, depth))
     bound = max(depth * float(np.abs(each).max(axis=2).prod(axis=1).sum()) for each in maps)
     dtype = torch.float32 if bound < FLOAT32_EXACT else torch.float64
     total = torch.empty((images, heads, right.shape[2], rows), dtype=dtype)
     for group, each in zip(groups, maps, strict=True):
         first, second = (torch.from_numpy(np.ascontiguousarray(each[:, side].T)).to(dtype) for side in range(2))
         for some, columns in _alike(group.filters, right.shape[2]):
-            deep = first[left[:, some]].permute(0, 1, 4, 2, 3).reshape(images, len(some), -1, rows)
-            wide = second[right[:, some][:, :, columns]].transpose(3, 4).reshape(images, len(some), len(columns), -1)
-            total[:, some.view(-1, 1), columns] = wide @ deep
+            every = len(some) == heads and len(columns) == right.shape[2]
+            deep, wide = (left, right) if every else (left[:, some], right[:, some][:, :, columns])
+            product = second[wide].flatten(3) @ first[deep].flatten(3).mT
+            if every:
+                total = product
+            else:
+                total[:, some.view(-1, 1), columns] = product
     constant = layer.bias.to(torch.int64).view(1, -1, 1, 1) - layer.input_zero_point * layer.weight.sum(2, dtype=torch.int64)
     return total.reshape(images, filters, rows, 1).to(torch.int64) + constant
 
 
 def _from_zero(codes: Tensor) -> Tensor:
     """Return codes as indices in value order."""
-    return codes.to(torch.int64) + (128 if codes.dtype == torch.int8 else 0)
+    indices = codes.to(torch.int64, memory_format=torch.contiguous_format)
+    return indices.add_(128) if codes.dtype == torch.int8 else indices
 
 
 def _alike(filters: NDArray[np.int64], columns: int) -> list[tuple[Tensor, Tensor]]:
