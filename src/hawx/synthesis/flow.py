@@ -39,7 +39,9 @@ class Synthesis:
     tool: str
 
 
-def synthesize(verilog: str, library: CellLibrary, *, source: str, top: str | None = None, timeout_s: float = 300.0) -> Synthesis:
+def synthesize(
+    verilog: str, library: CellLibrary, *, source: str, top: str | None = None, names: Mapping[str, str] | None = None, timeout_s: float = 300.0
+) -> Synthesis:
     """Return the smallest mapped netlist of a combinational module.
 
     Args:
@@ -47,6 +49,7 @@ def synthesize(verilog: str, library: CellLibrary, *, source: str, top: str | No
         library: cells to map to.
         source: what messages call the text: a file name.
         top: module to synthesize; None for the one no other instantiates.
+        names: files that the text's line directives name → what messages call them.
         timeout_s: seconds until Yosys is ended.
 
     Raises:
@@ -58,7 +61,7 @@ def synthesize(verilog: str, library: CellLibrary, *, source: str, top: str | No
 
     def run(mappings: Sequence[str]) -> dict[str, str]:
         wanted = ["elaborated.json", *(f"{mapping}.json" for mapping in mappings)]
-        return yosys.run(_script(top, mappings), files, wanted, source=source, timeout_s=timeout_s)
+        return yosys.run(_script(top, mappings), files, wanted, source=source, names=names, timeout_s=timeout_s)
 
     with ThreadPoolExecutor(len(halves)) as pool:
         written = {name: text for half in pool.map(run, halves) for name, text in half.items()}
@@ -78,7 +81,9 @@ def synthesize(verilog: str, library: CellLibrary, *, source: str, top: str | No
     )
 
 
-def modules_of(verilog: str, source: str) -> tuple[dict[str, tuple[dict[str, int], dict[str, int]]], set[str]]:
+def modules_of(
+    verilog: str, source: str, names: Mapping[str, str] | None = None
+) -> tuple[dict[str, tuple[dict[str, int], dict[str, int]]], set[str]]:
     """Return, as Yosys reads a text, every module's inputs and outputs with their widths in bits, and the names that some module instantiates.
 
     Raises:
@@ -86,7 +91,7 @@ def modules_of(verilog: str, source: str) -> tuple[dict[str, tuple[dict[str, int
         ToolMissingError: there is no Yosys.
     """
     script = f"read_verilog -sv {yosys.SOURCE}\nproc\nwrite_json modules.json\n"
-    written = yosys.run(script, {yosys.SOURCE: verilog}, ["modules.json"], source=source)
+    written = yosys.run(script, {yosys.SOURCE: verilog}, ["modules.json"], source=source, names=names)
     modules = json.loads(written["modules.json"])["modules"]
 
     def widths(module: Mapping[str, Any], direction: str) -> dict[str, int]:

@@ -69,7 +69,15 @@ def tool() -> Tool:
     return Tool((program, "-Q", "-s", "flow.ys"), " ".join(said.split()[:2]) or "yosys (unknown version)")
 
 
-def run(script: str, files: Mapping[str, str | bytes], wanted: Iterable[str], *, source: str, timeout_s: float = 300.0) -> dict[str, str]:
+def run(
+    script: str,
+    files: Mapping[str, str | bytes],
+    wanted: Iterable[str],
+    *,
+    source: str,
+    names: Mapping[str, str] | None = None,
+    timeout_s: float = 300.0,
+) -> dict[str, str]:
     """Run a script and return the text of the files it wrote.
 
     Args:
@@ -77,6 +85,7 @@ def run(script: str, files: Mapping[str, str | bytes], wanted: Iterable[str], *,
         files: name in the folder -> content.
         wanted: names of files that the script writes.
         source: how messages call `input.v`: the user's file name.
+        names: files that line directives of `input.v` name → how messages call them.
         timeout_s: seconds until the process is ended.
 
     Raises:
@@ -105,14 +114,14 @@ def run(script: str, files: Mapping[str, str | bytes], wanted: Iterable[str], *,
             ) from error
         log = done.stdout + done.stderr
         if done.returncode != 0 or "ERROR:" in done.stderr:
-            raise YosysError(_message(log, source, used.version), log)
+            raise YosysError(_message(log, source, names or {}, used.version), log)
         missing = [name for name in wanted if not Path(folder, name).exists()]
         if missing:
             raise HawxError(f"{used.version} wrote no {missing[0]!r} for {source!r}; its log ends: {log.strip()[-300:]!r}")
         return {name: Path(folder, name).read_text(encoding="utf-8") for name in wanted}
 
 
-def _message(log: str, source: str, version: str) -> str:
+def _message(log: str, source: str, names: Mapping[str, str], version: str) -> str:
     match = re.search(r"^(?:(\S+?):(\d+)(?:\.\d+(?:-[\d.]+)?)?:\s*)?ERROR:\s*(.*)$", log, re.MULTILINE)
     if match is None:
         return f"{version} ended abnormally on {source!r}; its log ends: {log.strip()[-300:]!r}"
@@ -121,7 +130,8 @@ def _message(log: str, source: str, version: str) -> str:
     if "check -assert" in reason and warnings:  # the reason stands in the warnings before
         reason = warnings[-1] if "logic loop" not in log else "it has a combinational loop"
     reason = reason.replace(SOURCE, source).replace("\\", "").rstrip(".!: ")
-    where = f"{source!r} line {match[2]}" if match[1] == SOURCE else repr(source)
+    file = {SOURCE: source, **names}.get(match[1])
+    where = repr(source) if file is None else f"{file!r} line {match[2]}"
     return f"Verilog file {where} cannot be synthesized: {reason}; expected a combinational multiplier in synthesizable Verilog."
 
 

@@ -1,0 +1,271 @@
+"""The one door for circuit files of any number: files, folders and includes → the text of a design, and its top module.
+
+Only files that were given, or that lie in the folder of a file that was given, are read; no tool ever opens one: includes are replaced by
+the text that they name, units that the top module does not need are left out, and what remains may ask a tool for nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from itertools import accumulate
+from os import PathLike
+from pathlib import Path
+
+from hawx.circuits.tokens import MAX_CIRCUIT_BYTES
+from hawx.circuits.units import Unit, blanked, needed, tops, units_of
+from hawx.errors import InputError
+from hawx.files import existing, read_bytes
+
+VERILOG, VHDL = (".v", ".sv"), (".vhd", ".vhdl")
+INCLUDED = (*VERILOG, ".vh", ".svh", ".h", ".inc")
+"""Endings of files that a circuit may include."""
+
+_MOST_FILES = 256
+_DEEPEST_INCLUDE = 16
+_INCLUDE = re.compile(r"`\s*include\b[ \t]*(?:\"([^\"\n]*)\"|(\S*))")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Consecutive lines of one file."""
+
+    path: str
+    line: int
+    """Of its first line in the file."""
+    text: str
+    """Ends with a line break where another piece follows."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """The text of a circuit, in one language, and where each line of it stands."""
+
+    place: str
+    """What messages call it: its first file or folder."""
+    stem: str
+    """Name of its only file, or its first one, without ending."""
+    language: str
+    """`Verilog` or `VHDL`."""
+    pieces: tuple[Piece, ...]
+
+    @cached_property
+    def text(self) -> str:
+        """All pieces, one after the other."""
+        return "".join(piece.text for piece in self.pieces)
+
+    @cached_property
+    def units(self) -> list[Unit]:
+        return units_of(self.text, self.language)
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """The files, in the order in which they are read."""
+        return tuple(dict.fromkeys(piece.path for piece in self.pieces))
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [0, *accumulate(len(piece.text) for piece in self.pieces)][:-1]
+
+    def _file(self, unit: Unit) -> str:
+        return self.pieces[bisect_right(self._starts, unit.start) - 1].path
+
+    def text_with(self, name: str) -> str:
+        """Return the text of the file that defines the unit of a name."""
+        path = self._file(next(unit for unit in self.units if unit.name == name))
+        return "".join(piece.text for piece in self.pieces if piece.path == path)
+
+    def where(self, name: str) -> str:
+        """Return file and line of the unit of a name, for a message."""
+        unit = next(unit for unit in self.units if unit.name == name)
+        number = bisect_right(self._starts, unit.start) - 1
+        piece = self.pieces[number]
+        return f"{piece.path!r} line {piece.line + piece.text.count(chr(10), 0, unit.start - self._starts[number])}"
+
+    def candidates(self) -> list[str]:
+        """Return the modules that may be the top: see `hawx.circuits.units.tops`.
+
+        Raises:
+            InputError: there is none.
+        """
+        found = tops(self.units)
+        if not found:
+            raise InputError(f"{self.language} file {self.place!r} has no module with ports; expected a multiplier of two operands.")
+        return found
+
+    def reduced(self, roots: Sequence[str]) -> Design:
+        """Return the design without the units that none of the modules `roots` needs, and without repeated ones; every line keeps its place.
+
+        Raises:
+            InputError: two files define a unit of one name differently.
+        """
+        kept = needed(self.units, roots)
+        first: dict[str, Unit] = {}
+        parts, at = [], 0
+        for unit in self.units:
+            keep = unit.name in kept or unit.kind == "package"
+            if keep and unit.kind != "part":
+                other = first.setdefault(unit.name, unit)
+                if other is not unit and self._file(other) != self._file(unit):
+                    if self._plain(other) != self._plain(unit):
+                        raise InputError(
+                            f"module {unit.name!r} is one thing in {self._file(other)!r} and another in {self._file(unit)!r}; expected one definition. "
+                            "Leave out one of the files."
+                        )
+                    keep = False
+            if not keep:
+                parts += [self.text[at : unit.start], re.sub(r"[^\n]", " ", self.text[unit.start : unit.end])]
+                at = unit.end
+        text = "".join([*parts, self.text[at:]])
+        return replace(self, pieces=tuple(_cut(text, self.pieces)))
+
+    def _plain(self, unit: Unit) -> str:
+        return "".join(blanked(self.text[unit.start : unit.end], self.language).split())
+
+    def ordered(self) -> Design:
+        """Return the design with every file after those whose packages and entities it mentions, where that is possible."""
+        defines: dict[str, set[str]] = {}
+        mentions: dict[str, set[str]] = {path: set() for path in self.paths}
+        for unit in self.units:
+            path = self._file(unit)
+            mentions[path] |= unit.words
+            if unit.kind != "part":
+                defines.setdefault(unit.name, set()).add(path)
+        sorter = TopologicalSorter(
+            {path: {other for word in words for other in defines.get(word, ()) if other != path} for path, words in mentions.items()}
+        )
+        try:
+            order = list(sorter.static_order())
+        except CycleError:
+            return self
+        return replace(self, pieces=tuple(sorted(self.pieces, key=lambda piece: order.index(piece.path))))
+
+
+def _cut(text: str, pieces: Sequence[Piece]) -> Iterator[Piece]:
+    at = 0
+    for piece in pieces:
+        yield replace(piece, text=text[at : at + len(piece.text)])
+        at += len(piece.text)
+
+
+def circuit_text(path: Path) -> str:
+    """Return the text of a circuit file; what is not UTF-8 is taken as Latin-1, in which authors' names are written.
+
+    Raises:
+        InputError: it is not readable, or larger than circuits are.
+    """
+    data = read_bytes(path, "circuit", most=MAX_CIRCUIT_BYTES)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def read_design(*sources: str | PathLike[str]) -> Design:
+    """Return the design of one or more files or folders of Verilog, or of VHDL.
+
+    Args:
+        sources: files; of a folder, all circuit files below it that no other one includes.
+
+    Raises:
+        InputError: a file is missing, of another kind, or includes what it may not; they are too many or too large.
+    """
+    paths = [Path(source) for source in sources]
+    files = [file for path in paths for file in (_files_below(path) if path.is_dir() else [existing(path, "circuit")])]
+    for file in files:
+        if file.suffix.lower() not in (*VERILOG, *VHDL):
+            raise InputError(
+                f"circuit {str(file)!r} has ending {file.suffix!r}; expected Verilog (.v, .sv), VHDL (.vhd, .vhdl), or a folder of such."
+            )
+    kinds = {"VHDL" if file.suffix.lower() in VHDL else "Verilog" for file in files}
+    if len(kinds) != 1:
+        raise InputError(
+            f"{str(paths[0])!r} is a design of {' and '.join(sorted(kinds)) or 'no file'}; expected files of one language. Name those of one."
+        )
+    reader = _Reader()
+    read = {file: tuple(reader.pieces(file, file.parent)) for file in dict.fromkeys(files)}
+    given = [path.resolve() for path in paths]
+    roots = [file for file in read if file.resolve() not in reader.included or file.resolve() in given] or list(read)
+    pieces = [piece for file in roots for piece in read[file]]
+    stem = files[0].stem if len(files) == 1 or not paths[0].is_dir() else paths[0].resolve().name
+    return Design(str(paths[0]), stem, kinds.pop(), tuple(pieces))
+
+
+def _files_below(folder: Path) -> list[Path]:
+    found = []
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in (*VERILOG, *VHDL) and path.is_file() and path.resolve().is_relative_to(folder.resolve()):
+            found.append(path)
+            if len(found) > _MOST_FILES:
+                raise InputError(f"folder {str(folder)!r} holds more than {_MOST_FILES} circuit files; expected those of one design. Name its files.")
+    if not found:
+        raise InputError(f"folder {str(folder)!r} holds no circuit; expected Verilog (.v, .sv) or VHDL (.vhd, .vhdl) files.")
+    return found
+
+
+class _Reader:
+    """Reads files with what they include, and adds up their sizes."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.included: set[Path] = set()
+
+    def pieces(self, path: Path, root: Path, depth: int = 0) -> Iterator[Piece]:
+        """Yield the lines of a file, included files in place of what includes them; only files below `root` are included."""
+        text = circuit_text(path)
+        self.size += len(text)
+        if self.size > MAX_CIRCUIT_BYTES:
+            raise InputError(f"the files of the design hold more than {MAX_CIRCUIT_BYTES} characters; expected those of one multiplier. Name them.")
+        if path.suffix.lower() in VHDL:
+            yield Piece(str(path), 1, text if text.endswith("\n") else text + "\n")
+            return
+        at, line, plain = 0, 1, blanked(text, "Verilog")
+        for match in _INCLUDE.finditer(text):
+            if plain[match.start()] == " ":  # a comment
+                continue
+            here = line + text.count("\n", at, match.start())
+            where = f"{str(path)!r} line {here}"
+            yield Piece(str(path), line, text[at : match.start()] + "\n")
+            if depth >= _DEEPEST_INCLUDE:
+                raise InputError(f"{where}: includes are nested more than {_DEEPEST_INCLUDE} deep; expected a file that does not include itself.")
+            file = _included(match[1], where, [path.parent, root], root)
+            self.included.add(file.resolve())
+            yield from self.pieces(file, root, depth + 1)
+            at, line = match.end(), here
+        yield Piece(str(path), line, text[at:] if text.endswith("\n") else text[at:] + "\n")
+
+
+def _included(name: str | None, where: str, folders: Sequence[Path], root: Path) -> Path:
+    """Return the file below `root` that an include names.
+
+    Raises:
+        InputError: the name leads elsewhere, or there is no such file.
+    """
+    inside = Path(name or "/")
+    if not name or inside.is_absolute() or ".." in inside.parts or "\\" in name or inside.suffix.lower() not in INCLUDED:
+        raise InputError(
+            f'{where}: the include {name or "<…>"!r} is no Verilog file beside it; expected such as `include "part.v", without .. and macros.'
+        )
+    for folder in folders:
+        file = folder / inside
+        if file.is_file() and file.resolve().is_relative_to(root.resolve()):
+            return file
+    raise InputError(f"{where}: the included file {name!r} is not below {str(root)!r}; expected it there, no link out of it. Put it beside the file.")
+
+
+def names_of(design: Design) -> Mapping[str, str]:
+    """Return the names under which tools know the files of a design → their paths."""
+    ending = ".vhd" if design.language == "VHDL" else ".v"
+    return {f"input{number}{ending}": path for number, path in enumerate(design.paths, 1)}
+
+
+def tool_text(design: Design) -> str:
+    """Return a design of Verilog as one text in which every line knows its file, by the names of `names_of`."""
+    if len(design.pieces) == 1:
+        return design.text
+    known = {path: name for name, path in names_of(design).items()}
+    return "".join(f'`line {piece.line} "{known[piece.path]}" 0\n{piece.text}' for piece in design.pieces)
