@@ -54,7 +54,8 @@ class Reading:
     def errors(self, patterns: Numbers, raw: Numbers) -> Numbers:
         """Return by how much the products of operand patterns, (2, pairs), are greater than the exact ones."""
         a, w = self.operands(patterns)
-        return self.products(raw) - a * w
+        error: Numbers = self.products(raw) - a * w
+        return error
 
     def __str__(self) -> str:
         a, w = self.formats

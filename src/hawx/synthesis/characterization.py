@@ -72,9 +72,7 @@ class Characterization:
         if self.errors.is_sampled:
             found.append(f"Errors are of {self.errors.pairs} sampled operand pairs (seed {self.errors.seed}): worst cases are lower bounds.")
         if self.gates == 0:
-            found.append(
-                "The circuit needs no gate: its product is a constant or wires. No library takes it as a multiplier, for it would cost nothing."
-            )
+            found.append("It needs no gate: its product is a constant or wires. No library takes it as a multiplier, for it would cost nothing.")
         if self.table is None:
             found.append("Networks run 8×8 blocks: these figures are for comparison, and --library does not take this circuit.")
         return tuple(found)

@@ -54,7 +54,7 @@ def characterize(
         source: Verilog (.v, .sv) or VHDL (.vhd, .vhdl): a file, several, or a folder of them; or the name of a built-in block.
         liberty: cell library: `sky130hd`, `osu018` or a Liberty file; None for `sky130hd`, which the package ships.
         top: module to take; None for the multiplier that no other module instantiates.
-        formats: operand formats, of which the signs count; None for what header, name and declarations say, else the reading nearer to an exact product.
+        formats: operand formats, of which the signs count; None for what header, name and declarations say, else the better fit.
         use_cache: take and keep results in the user's cache folder.
 
     Raises:

@@ -113,8 +113,8 @@ class Design:
                 if other is not unit and self._file(other) != self._file(unit):
                     if self._plain(other) != self._plain(unit):
                         raise InputError(
-                            f"module {unit.name!r} is one thing in {self._file(other)!r} and another in {self._file(unit)!r}; expected one definition. "
-                            "Leave out one of the files."
+                            f"module {unit.name!r} is one thing in {self._file(other)!r} and another in {self._file(unit)!r}; "
+                            "expected one definition. Leave out one of the files."
                         )
                     keep = False
             if not keep:
