@@ -5,7 +5,8 @@ The helper modules PDKGENHAX1 and PDKGENFAX1 are defined inside the files that u
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from hawx.circuits.logic import VERILOG, parse_function
@@ -29,33 +30,6 @@ _FUNCTIONS = {
     "MUX2X1": "Y=!(S*A+!S*B)",
     "HAX1": "YC=A*B YS=A^B",
     "FAX1": "YC=A*B+(A+B)*C YS=A^B^C",
-    "INV_X1 INV_X2 INV_X4 INV_X8": "ZN=!A",
-    "BUF_X1 BUF_X2 BUF_X4": "Z=A",
-    "AND2_X1 AND2_X2": "ZN=A1*A2",
-    "AND3_X1": "ZN=A1*A2*A3",
-    "AND4_X1": "ZN=A1*A2*A3*A4",
-    "OR2_X1 OR2_X2": "ZN=A1+A2",
-    "OR3_X1": "ZN=A1+A2+A3",
-    "OR4_X1": "ZN=A1+A2+A3+A4",
-    "NAND2_X1 NAND2_X2": "ZN=!(A1*A2)",
-    "NAND3_X1": "ZN=!(A1*A2*A3)",
-    "NAND4_X1": "ZN=!(A1*A2*A3*A4)",
-    "NOR2_X1 NOR2_X2": "ZN=!(A1+A2)",
-    "NOR3_X1": "ZN=!(A1+A2+A3)",
-    "NOR4_X1": "ZN=!(A1+A2+A3+A4)",
-    "XOR2_X1 XOR2_X2": "Z=A^B",
-    "XNOR2_X1 XNOR2_X2": "ZN=!(A^B)",
-    "AOI21_X1": "ZN=!(A+B1*B2)",
-    "AOI22_X1": "ZN=!(A1*A2+B1*B2)",
-    "AOI211_X1": "ZN=!(A+B+C1*C2)",
-    "AOI221_X1": "ZN=!(A+B1*B2+C1*C2)",
-    "OAI21_X1": "ZN=!(A*(B1+B2))",
-    "OAI22_X1": "ZN=!((A1+A2)*(B1+B2))",
-    "OAI211_X1": "ZN=!(A*B*(C1+C2))",
-    "OAI221_X1": "ZN=!(A*(B1+B2)*(C1+C2))",
-    "MUX2_X1": "Z=S*B+!S*A",
-    "HA_X1": "CO=A*B S=A^B",
-    "FA_X1": "CO=A*B+(A+B)*CI S=A^B^CI",
 }
 """Names → pin=function, in Liberty's notation; inputs are in alphabetical order."""
 
@@ -67,13 +41,42 @@ def _cell(text: str) -> Cell:
 
 CELLS: Mapping[str, Cell] = MappingProxyType({name: _cell(text) for names, text in _FUNCTIONS.items() for name in names.split()})
 
+_NANGATE = {
+    "INV": ("ZN=!A", "ZN=!I"),
+    "BUF": ("Z=A", "Z=I"),
+    "AND2": ("ZN=A1*A2", "Z=A1*A2"),
+    "AND3": ("ZN=A1*A2*A3", "Z=A1*A2*A3"),
+    "AND4": ("ZN=A1*A2*A3*A4", "Z=A1*A2*A3*A4"),
+    "OR2": ("ZN=A1+A2", "Z=A1+A2"),
+    "OR3": ("ZN=A1+A2+A3", "Z=A1+A2+A3"),
+    "OR4": ("ZN=A1+A2+A3+A4", "Z=A1+A2+A3+A4"),
+    "NAND2": ("ZN=!(A1*A2)",),
+    "NAND3": ("ZN=!(A1*A2*A3)",),
+    "NAND4": ("ZN=!(A1*A2*A3*A4)",),
+    "NOR2": ("ZN=!(A1+A2)",),
+    "NOR3": ("ZN=!(A1+A2+A3)",),
+    "NOR4": ("ZN=!(A1+A2+A3+A4)",),
+    "XOR2": ("Z=A^B", "Z=A1^A2"),
+    "XNOR2": ("ZN=!(A^B)", "ZN=!(A1^A2)"),
+    "AOI21": ("ZN=!(A+B1*B2)", "ZN=!(A1*A2+B)"),
+    "AOI22": ("ZN=!(A1*A2+B1*B2)",),
+    "OAI21": ("ZN=!(A*(B1+B2))", "ZN=!((A1+A2)*B)"),
+    "OAI22": ("ZN=!((A1+A2)*(B1+B2))",),
+    "HA": ("CO=A*B S=A^B",),
+    "FA": ("CO=A*B+(A+B)*CI S=A^B^CI",),
+}
+"""NanGate's cells without the drive strength, first the pins of the 45 nm library, then those of the 15 nm one."""
+_DRIVE = re.compile(r"_X\d+")
 
-def models(kinds: Iterable[str]) -> str:
-    """Return a Verilog module for each of these cells that is known."""
-    return "".join(_model(kind, CELLS[kind]) for kind in sorted(set(kinds)) if kind in CELLS)
+
+def known_cell(kind: str, pins: Collection[str] = ()) -> Cell | None:
+    """Return the logic of a cell by its name and the pins that are connected, or None where it is not known."""
+    variants = [CELLS[kind]] if kind in CELLS else [_cell(text) for text in _NANGATE.get(_DRIVE.sub("", kind), ()) if _DRIVE.search(kind)]
+    return next((cell for cell in variants if {*cell.inputs, *cell.outputs}.issuperset(pins)), variants[0] if variants else None)
 
 
-def _model(kind: str, cell: Cell) -> str:
+def cell_module(kind: str, cell: Cell) -> str:
+    """Return a cell as a module of Verilog."""
     ports = ", ".join([*(f"input {pin}" for pin in cell.inputs), *(f"output {pin}" for pin in cell.outputs)])
     body = "".join(f"  assign {pin} = {function.text(VERILOG)};\n" for pin, function in cell.outputs.items())
     return f"module {kind} ({ports});\n{body}endmodule\n"

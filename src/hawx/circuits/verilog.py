@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from hawx.circuits.cells import CELLS
+from hawx.circuits.cells import CELLS, known_cell
 from hawx.circuits.logic import Expression, joined
 from hawx.circuits.netlist import ONE, ZERO, Cell, Gate, Netlist, evaluation_order, patterns
 from hawx.circuits.ports import check_widths, likeness, multiplier_ports, top_module
@@ -177,8 +177,8 @@ class _Circuit:
                     raise self.fail(instance.line, f"module {instance.cell!r} instantiates itself; expected a finite circuit.")
                 self.submodule(scope, instance, inner)
                 self.elaborate(inner, (*above, instance.cell))
-            elif instance.cell in CELLS:
-                self.cell(scope, instance, CELLS[instance.cell])
+            elif (cell := known_cell(instance.cell, instance.named)) is not None:
+                self.cell(scope, instance, cell)
             else:
                 near = get_close_matches(instance.cell, [*self.modules, *CELLS], n=1)
                 hint = f"did you mean {near[0]!r}?" if near else "expected a module of the file or a standard cell such as FAX1 or NAND2X1."

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from hawx.circuits import Pair, likeness, parse_header, signedness_hint, top_module
-from hawx.circuits.cells import CELLS, models
+from hawx.circuits.cells import cell_module, known_cell
 from hawx.circuits.liberty import CellLibrary
 from hawx.circuits.models import cell_models
 from hawx.circuits.ports import check_module_name
@@ -21,6 +21,8 @@ from hawx.synthesis.design import VERILOG, VHDL, Design, circuit_text, names_of,
 from hawx.synthesis.flow import modules_of
 
 _MISSING = re.compile(r"Module `\\?([^']+)' referenced in module `\\?([^']+)' in cell `\\?([^']+)' is not part of the design")
+_NAME = re.compile(r"[A-Za-z_][\w$]*")
+_PIN = re.compile(r"\.\s*(\w+)\s*\(")
 _MOST_SIBLINGS = 64
 
 
@@ -41,10 +43,11 @@ class Elaborated:
 
     def with_cells(self, library: CellLibrary) -> str:
         """Return the text with modules for the cells that it instantiates and does not define: of the library, else those that are known by name."""
-        defined = {unit.name for unit in self.design.units}
-        words = set(re.findall(r"[A-Za-z_][\w$]*", self.text)) - defined
+        words = set(_NAME.findall(self.text)) - {unit.name for unit in self.design.units}
         own = {kind for kind in words if kind in library.cells and library.cells[kind].logic is not None}
-        return self.text + cell_models(library, own) + models(words & CELLS.keys() - own)
+        others = [kind for kind in sorted(words - own) if known_cell(kind) is not None]
+        cells = ((kind, known_cell(kind, _pins(kind, self.text))) for kind in others)
+        return self.text + cell_models(library, own) + "".join(cell_module(kind, cell) for kind, cell in cells if cell is not None)
 
     def explained(self, error: yosys.YosysError) -> InputError:
         """Return the error of a synthesis, with the way out where a module is missing."""
@@ -151,3 +154,9 @@ def _defining(module: str, files: Collection[Path]) -> str | None:
             except InputError:
                 continue
     return None
+
+
+def _pins(kind: str, text: str) -> set[str]:
+    """Return the pins that the first instance of a cell connects by name."""
+    instance = re.search(rf"\b{re.escape(kind)}\s+\\?[\w$\[\]]+\s*\(([^;]*);", text)
+    return set(_PIN.findall(instance[1])) if instance is not None else set()
