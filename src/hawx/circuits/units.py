@@ -21,7 +21,7 @@ _VERILOG_UNIT = re.compile(
 _VHDL_UNIT = re.compile(
     r"\b(?:(?P<kind>entity|package|context|configuration)(?:\s+body)?\s+(?P<name>\w+)|(?:architecture|configuration)\s+\w+\s+of\s+(?P<of>\w+))\s+is\b"
 )
-_CONTEXT = re.compile(r"\s*(?:library|use|context)\b")
+_CONTEXT = re.compile(r"\s*(library|use|context)\b")
 _FUNCTIONS = re.compile(r"\bfunction\b.*?(?:\bendfunction\b|\Z)|\btask\b.*?(?:\bendtask\b|\Z)", re.DOTALL)
 _PORTS = {"Verilog": re.compile(r"\b(?:input|output|inout)\b"), "VHDL": re.compile(r"\bport\s*\(")}
 _WORD = re.compile(r"[A-Za-z_][\w$]*")
@@ -29,7 +29,7 @@ _MOST_UNITS = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class DesignUnit:
     """A module, package or entity; in VHDL also an architecture or body, under the name of what it belongs to. Names of VHDL are in lower case."""
 
     name: str
@@ -48,7 +48,7 @@ def blanked(text: str, language: str) -> str:
     return skipped.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
 
 
-def units_of(text: str, language: str) -> list[Unit]:
+def units_of(text: str, language: str) -> list[DesignUnit]:
     """Return the units of a text of `Verilog` or `VHDL` in its order.
 
     Raises:
@@ -67,39 +67,40 @@ def units_of(text: str, language: str) -> list[Unit]:
     return [_unit(match, plain[start:end], start, end, _PORTS[language]) for match, start, end in zip(found, starts, ends, strict=True)]
 
 
-def _unit(match: re.Match[str], body: str, start: int, end: int, ports: re.Pattern[str]) -> Unit:
+def _unit(match: re.Match[str], body: str, start: int, end: int, ports: re.Pattern[str]) -> DesignUnit:
     of = match.groupdict().get("of")
     kind = "part" if of else "package" if match["kind"] in ("package", "context", "configuration") else "module"
     name = of or match["name"]
     has_ports = kind == "module" and ports.search(_FUNCTIONS.sub(" ", body)) is not None
-    return Unit(name, kind, start, end, frozenset(_WORD.findall(body)) - {name}, has_ports)
+    return DesignUnit(name, kind, start, end, frozenset(_WORD.findall(body)) - {name}, has_ports)
 
 
 def _with_context(plain: str, start: int) -> int:
     """Return where the library and use clauses before a unit of VHDL begin."""
     while (end := plain.rfind(";", 0, start)) >= 0 and not plain[end + 1 : start].strip():
         before = plain.rfind(";", 0, end) + 1
-        if _CONTEXT.match(plain, before, end) is None:
+        clause = _CONTEXT.match(plain, before, end)
+        if clause is None:
             break
-        start = before
+        start = clause.start(1)
     return start
 
 
-def mentioned(units: Iterable[Unit]) -> frozenset[str]:
+def mentioned(units: Iterable[DesignUnit]) -> frozenset[str]:
     """Return what units other than testbenches mention."""
     listed = list(units)
     benches = {unit.name for unit in listed if unit.kind == "module" and not unit.has_ports}
     return frozenset().union(*(unit.words for unit in listed if unit.name not in benches))
 
 
-def tops(units: Sequence[Unit]) -> list[str]:
+def tops(units: Sequence[DesignUnit]) -> list[str]:
     """Return the modules with ports that no other one mentions, in order; all with ports where every one is mentioned."""
     names = list(dict.fromkeys(unit.name for unit in units if unit.has_ports))
     used = mentioned(units)
     return [name for name in names if name not in used] or names
 
 
-def needed(units: Sequence[Unit], roots: Collection[str]) -> set[str]:
+def needed(units: Sequence[DesignUnit], roots: Collection[str]) -> set[str]:
     """Return the names of all units that the roots need, themselves included."""
     by_name: dict[str, frozenset[str]] = {}
     for unit in units:

@@ -20,7 +20,7 @@ from hawx.circuits.verilog import netlist_of
 from hawx.circuits.verilog_syntax import parse_verilog
 from hawx.errors import HawxError, InputError, ToolMissingError
 from hawx.files import existing
-from hawx.synthesis.design import VERILOG, VHDL, circuit_text
+from hawx.synthesis.circuit_files import VERILOG, VHDL, circuit_text
 
 SUFFIXES = (*VERILOG, *VHDL, ".c")
 

@@ -24,7 +24,7 @@ from hawx.rtl import constant_lsbs
 from hawx.synthesis import cache, yosys
 from hawx.synthesis.cells import liberty_path
 from hawx.synthesis.characterization import Characterization, circuit_from_dict, circuit_to_dict
-from hawx.synthesis.design import VERILOG, VHDL, Design, Piece, read_design
+from hawx.synthesis.circuit_files import VERILOG, VHDL, CircuitFiles, Piece, read_circuit
 from hawx.synthesis.elaboration import Elaborated, elaborated
 from hawx.synthesis.flow import FLOW_VERSION, Synthesis, synthesize
 from hawx.synthesis.liberty import liberty_sha256, read_liberty
@@ -48,7 +48,7 @@ def characterize(
     formats: tuple[str | IntFormat, str | IntFormat] | None = None,
     use_cache: bool = True,
 ) -> Characterization:
-    """Return the characterization of a circuit file, of a design of several, or of a built-in block.
+    """Return the characterization of a circuit file, of a circuit of several, or of a built-in block.
 
     Args:
         source: Verilog (.v, .sv) or VHDL (.vhd, .vhdl): a file, several, or a folder of them; or the name of a built-in block.
@@ -65,7 +65,7 @@ def characterize(
     sources = [source] if isinstance(source, (str, PathLike)) else list(source)
     paths = [Path(one) for one in sources]
     if len(paths) > 1 or paths[0].is_dir() or paths[0].suffix.lower() in (*VERILOG, *VHDL):
-        return characterize_design(read_design(*paths), liberty, top=top, formats=formats, use_cache=use_cache)
+        return characterize_files(read_circuit(*paths), liberty, top=top, formats=formats, use_cache=use_cache)
     name = fspath(sources[0])
     from hawx.blocks.families import builtin_families, from_name, is_family_name
     from hawx.errors import UnknownNameError
@@ -91,22 +91,22 @@ def characterize_text(
     use_cache: bool = True,
 ) -> Characterization:
     """Return the characterization of a Verilog text; arguments as of `characterize`, `source` is what messages call it."""
-    design = Design(source, Path(source).stem, "Verilog", (Piece(source, 1, verilog),))
-    return characterize_design(design, liberty, top=top, formats=formats, use_cache=use_cache)
+    circuit = CircuitFiles(source, Path(source).stem, "Verilog", (Piece(source, 1, verilog),))
+    return characterize_files(circuit, liberty, top=top, formats=formats, use_cache=use_cache)
 
 
-def characterize_design(
-    design: Design,
+def characterize_files(
+    circuit: CircuitFiles,
     liberty: Source | None = None,
     *,
     top: str | None = None,
     formats: tuple[str | IntFormat, str | IntFormat] | None = None,
     use_cache: bool = True,
 ) -> Characterization:
-    """Return the characterization of a design; arguments as of `characterize`."""
+    """Return the characterization of a circuit; arguments as of `characterize`."""
     cells = liberty_path(liberty)
     wish = None if formats is None else (IntFormat.parse(formats[0]), IntFormat.parse(formats[1]))
-    whole = elaborated(design, top)
+    whole = elaborated(circuit, top)
     said = f"{wish or whole.said} {sorted(whole.published.items())}"
     key = cache.content_key(READING, whole.text, whole.top, liberty_sha256(cells), yosys.tool().version, str(FLOW_VERSION), said)
     stored = cache.load("characterizations", key) if use_cache else None
@@ -114,7 +114,7 @@ def characterize_design(
         return Characterization.from_stored(stored)
     library = read_liberty(cells)
     try:
-        synthesis = synthesize(whole.with_cells(library), library, source=design.place, top=whole.top, names=whole.names)
+        synthesis = synthesize(whole.with_cells(library), library, source=circuit.place, top=whole.top, names=whole.names)
     except yosys.YosysError as error:
         raise whole.explained(error) from error
     result = _measured(synthesis, library, whole, wish)
@@ -127,7 +127,7 @@ def characterize_design(
 
 def _measured(synthesis: Synthesis, library: CellLibrary, whole: Elaborated, wish: Pair | None) -> Characterization:
     netlist = synthesis.netlist
-    where = f"{whole.design.language} file {whole.design.place!r}"
+    where = f"{whole.circuit.language} file {whole.circuit.place!r}"
     ports = multiplier_ports(_widths(netlist.inputs), _widths(netlist.outputs), f"{where} module {netlist.name!r}")
     reading, errors, chance, raw = _read(netlist, ports, whole, wish)
     table = (
@@ -167,7 +167,7 @@ def _widths(ports: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
 
 def _read(netlist: Netlist, ports: Ports, whole: Elaborated, wish: Pair | None) -> tuple[Reading, Errors, NDArray[np.float64], Numbers | None]:
     """Return how a circuit is read, its errors, how often its nets are 1, and the patterns of its products if it is 8×8."""
-    where = repr(whole.design.place)
+    where = repr(whole.circuit.place)
     widths = len(netlist.inputs[ports[0]]), len(netlist.inputs[ports[1]])
     probe, pairs = Pairs.of(widths, most=_PROBED_BITS), Pairs.of(widths)
     operands = next(probe.chunks())

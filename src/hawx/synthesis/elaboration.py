@@ -1,4 +1,4 @@
-"""From a design to the one Verilog text that is synthesized: its top module, what that needs, and what it says of itself."""
+"""From a circuit to the one Verilog text that is synthesized: its top module, what that needs, and what it says of itself."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from hawx.circuits.units import blanked
 from hawx.circuits.verilog_requests import check_requests
 from hawx.errors import InputError
 from hawx.synthesis import ghdl, yosys
-from hawx.synthesis.design import VERILOG, VHDL, Design, circuit_text, names_of, tool_text
+from hawx.synthesis.circuit_files import VERILOG, VHDL, CircuitFiles, circuit_text, names_of, tool_text
 from hawx.synthesis.flow import modules_of
 
-_MISSING = re.compile(r"Module `\\?([^']+)' referenced in module `\\?([^']+)' in cell `\\?([^']+)' is not part of the design")
+_MISSING = re.compile(r"Module `\\?([^']+)' referenced in module `\\?([^']+)' in cell `\\?([^']+)' is not part of the circuit")
 _NAME = re.compile(r"[A-Za-z_][\w$]*")
 _PIN = re.compile(r"\.\s*(\w+)\s*\(")
 _MOST_SIBLINGS = 64
@@ -28,9 +28,9 @@ _MOST_SIBLINGS = 64
 
 @dataclass(frozen=True, slots=True)
 class Elaborated:
-    """A design of Verilog, complete and in one text, of which tools can be asked."""
+    """A circuit of Verilog, complete and in one text, of which tools can be asked."""
 
-    design: Design
+    circuit: CircuitFiles
     """As it was read, in its own language, without what its top module does not need."""
     text: str
     top: str
@@ -43,7 +43,7 @@ class Elaborated:
 
     def with_cells(self, library: CellLibrary) -> str:
         """Return the text with modules for the cells that it instantiates and does not define: of the library, else those that are known by name."""
-        words = set(_NAME.findall(self.text)) - {unit.name for unit in self.design.units}
+        words = set(_NAME.findall(self.text)) - {unit.name for unit in self.circuit.units}
         own = {kind for kind in words if kind in library.cells and library.cells[kind].logic is not None}
         others = [kind for kind in sorted(words - own) if known_cell(kind) is not None]
         cells = ((kind, known_cell(kind, _pins(kind, self.text))) for kind in others)
@@ -55,21 +55,21 @@ class Elaborated:
         if missing is None:
             return error
         module, inside, _ = missing.groups()
-        where = self.design.where(inside) if any(unit.name == inside for unit in self.design.units) else repr(self.design.place)
-        found = _defining(module, [Path(path) for path in self.design.paths])
-        files = " ".join([*self.design.paths, found or f"{module}.v"])
+        where = self.circuit.where(inside) if any(unit.name == inside for unit in self.circuit.units) else repr(self.circuit.place)
+        found = _defining(module, [Path(path) for path in self.circuit.paths])
+        files = " ".join([*self.circuit.paths, found or f"{module}.v"])
         way_out = "It is in that file beside it" if found else "Give the file that defines it, too"
         return InputError(
-            f"{where}: module {inside!r} instantiates {module!r}, which no file of the design defines. {way_out}: "
+            f"{where}: module {inside!r} instantiates {module!r}, which no file of the circuit defines. {way_out}: "
             f"hawx blocks characterize {files}. If it is a standard cell, name its library: --liberty FILE.lib."
         )
 
 
-def elaborated(design: Design, top: str | None = None) -> Elaborated:
-    """Return a design with its top module.
+def elaborated(circuit: CircuitFiles, top: str | None = None) -> Elaborated:
+    """Return a circuit with its top module.
 
     Args:
-        design: of Verilog, or of VHDL, which GHDL brings to Verilog.
+        circuit: of Verilog, or of VHDL, which GHDL brings to Verilog.
         top: module or entity to take; None for the multiplier that nothing instantiates.
 
     Raises:
@@ -78,68 +78,68 @@ def elaborated(design: Design, top: str | None = None) -> Elaborated:
     """
     if top is not None:
         check_module_name(top)
-        known = [unit.name for unit in design.units if unit.kind == "module"]
-        if (top.lower() if design.language == "VHDL" else top) not in known:
+        known = [unit.name for unit in circuit.units if unit.kind == "module"]
+        if (top.lower() if circuit.language == "VHDL" else top) not in known:
             near = get_close_matches(top, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"expected one of: {', '.join(known[:8])}."
-            raise InputError(f"{design.language} file {design.place!r} has no module {top!r}; {hint}")
-    if design.language == "VHDL":
-        return _of_vhdl(design, top)
+            raise InputError(f"{circuit.language} file {circuit.place!r} has no module {top!r}; {hint}")
+    if circuit.language == "VHDL":
+        return _of_vhdl(circuit, top)
     if top is None:
-        top = _verilog_top(design)
-    reduced = _checked(design.reduced([top]))
-    said, figures = signedness_hint(top, reduced.text, ".v"), parse_header(design.text_with(top)).figures
+        top = _verilog_top(circuit)
+    reduced = _checked(circuit.reduced([top]))
+    said, figures = signedness_hint(top, reduced.text, ".v"), parse_header(circuit.text_with(top)).figures
     return Elaborated(reduced, tool_text(reduced), top, names_of(reduced), said, figures)
 
 
-def _verilog_top(design: Design) -> str:
-    modules = list(dict.fromkeys(unit.name for unit in design.units if unit.kind == "module"))
-    for name in (design.stem, design.stem.removesuffix("_pdk45")):
-        if name in modules and (len(design.paths) == 1 or name in design.candidates()):
+def _verilog_top(circuit: CircuitFiles) -> str:
+    modules = list(dict.fromkeys(unit.name for unit in circuit.units if unit.kind == "module"))
+    for name in (circuit.stem, circuit.stem.removesuffix("_pdk45")):
+        if name in modules and (len(circuit.paths) == 1 or name in circuit.candidates()):
             return name
-    candidates = design.candidates()
+    candidates = circuit.candidates()
     if len(candidates) == 1:
         return candidates[0]
-    reduced = _checked(design.reduced(candidates))
-    ports, instantiated = modules_of(tool_text(reduced), design.place, names_of(reduced))
-    return _chosen(design, [name for name in candidates if name in ports], ports, instantiated)
+    reduced = _checked(circuit.reduced(candidates))
+    ports, instantiated = modules_of(tool_text(reduced), circuit.place, names_of(reduced))
+    return _chosen(circuit, [name for name in candidates if name in ports], ports, instantiated)
 
 
-def _of_vhdl(design: Design, top: str | None) -> Elaborated:
-    candidates = design.candidates() if top is None else [top.lower()]
+def _of_vhdl(circuit: CircuitFiles, top: str | None) -> Elaborated:
+    candidates = circuit.candidates() if top is None else [top.lower()]
     texts = {}
     for name in candidates:
-        reduced = design.reduced([name]).ordered()
+        reduced = circuit.reduced([name]).ordered()
         texts[name] = reduced, ghdl.verilog_of(reduced, name)
     if len(candidates) > 1:
-        ports = {name: modules_of(text, design.place)[0][name] for name, (_, text) in texts.items()}
-        candidates = [_chosen(design, candidates, ports, ())]
+        ports = {name: modules_of(text, circuit.place)[0][name] for name, (_, text) in texts.items()}
+        candidates = [_chosen(circuit, candidates, ports, ())]
     name = candidates[0]
     reduced, text = texts[name]
     return Elaborated(reduced, text, name, {}, signedness_hint(name, _entity(reduced, name), ".vhd"), {})
 
 
-def _entity(design: Design, name: str) -> str:
-    unit = next(unit for unit in design.units if unit.name == name and unit.kind == "module")
-    return blanked(design.text, design.language).lower()[unit.start : unit.end]
+def _entity(circuit: CircuitFiles, name: str) -> str:
+    unit = next(unit for unit in circuit.units if unit.name == name and unit.kind == "module")
+    return blanked(circuit.text, circuit.language).lower()[unit.start : unit.end]
 
 
 def _chosen(
-    design: Design, candidates: list[str], ports: Mapping[str, tuple[Mapping[str, int], Mapping[str, int]]], instantiated: Collection[str]
+    circuit: CircuitFiles, candidates: list[str], ports: Mapping[str, tuple[Mapping[str, int], Mapping[str, int]]], instantiated: Collection[str]
 ) -> str:
-    where = f"{design.language} file {design.place!r}"
-    return top_module(candidates, instantiated, design.stem, where, " Name it with --top.", likeness=lambda name: likeness(*ports[name]))
+    where = f"{circuit.language} file {circuit.place!r}"
+    return top_module(candidates, instantiated, circuit.stem, where, " Name it with --top.", likeness=lambda name: likeness(*ports[name]))
 
 
-def _checked(design: Design) -> Design:
-    """Return the design of Verilog if it asks for no file and no program.
+def _checked(circuit: CircuitFiles) -> CircuitFiles:
+    """Return the circuit of Verilog if it asks for no file and no program.
 
     Raises:
         InputError: it does.
     """
-    for piece in design.pieces:
-        check_requests(piece.path, piece.text, first_line=piece.line, around=design.text)
-    return design
+    for piece in circuit.pieces:
+        check_requests(piece.path, piece.text, first_line=piece.line, around=circuit.text)
+    return circuit
 
 
 def _defining(module: str, files: Collection[Path]) -> str | None:

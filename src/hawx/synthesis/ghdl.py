@@ -16,7 +16,7 @@ from pathlib import Path
 from hawx.circuits.ports import check_module_name
 from hawx.circuits.vhdl_requests import check_vhdl_requests
 from hawx.errors import HawxError, InputError, ToolMissingError
-from hawx.synthesis.design import Design, names_of
+from hawx.synthesis.circuit_files import CircuitFiles, names_of
 
 _OPTIONS = ("--synth", "--std=08", "-fsynopsys", "-fexplicit", "-frelaxed", "--out=verilog")
 _SAID = re.compile(r"^(input\d+\.vhd):(\d+):\d+:(?!(?:warning|note):)\s*(?:error:\s*)?(.*)$", re.MULTILINE)
@@ -29,7 +29,7 @@ def available() -> bool:
     return shutil.which("ghdl") is not None
 
 
-def verilog_of(design: Design, top: str, *, timeout_s: float = 60.0) -> str:
+def verilog_of(circuit: CircuitFiles, top: str, *, timeout_s: float = 60.0) -> str:
     """Return an entity of VHDL, with all that it needs, as Verilog; its generics have their defaults.
 
     Raises:
@@ -40,32 +40,32 @@ def verilog_of(design: Design, top: str, *, timeout_s: float = 60.0) -> str:
     program = shutil.which("ghdl")
     if program is None:
         raise ToolMissingError(
-            f"circuit {design.place!r} is VHDL, which is read through GHDL, and GHDL is not installed: `apt install ghdl`, "
+            f"circuit {circuit.place!r} is VHDL, which is read through GHDL, and GHDL is not installed: `apt install ghdl`, "
             "or give the circuit in Verilog."
         )
-    for piece in design.pieces:
+    for piece in circuit.pieces:
         check_vhdl_requests(piece.path, piece.text)
-    names = names_of(design)
+    names = names_of(circuit)
     with tempfile.TemporaryDirectory(prefix="hawx-ghdl-") as folder:
-        for name, piece in zip(names, design.pieces, strict=True):
+        for name, piece in zip(names, circuit.pieces, strict=True):
             Path(folder, name).write_text(piece.text, encoding="utf-8")
         command = [program, *_OPTIONS, *names, "-e", check_module_name(top)]
         try:
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=timeout_s, check=False)
         except subprocess.TimeoutExpired as error:
-            raise HawxError(f"GHDL did not finish on {design.place!r} within {timeout_s:g} s; give it a smaller circuit.") from error
-    _check(done.stderr, names, design)
+            raise HawxError(f"GHDL did not finish on {circuit.place!r} within {timeout_s:g} s; give it a smaller circuit.") from error
+    _check(done.stderr, names, circuit)
     if done.returncode != 0 or not done.stdout.strip():
-        raise InputError(f"VHDL file {design.place!r} cannot be synthesized: {_reason(done.stderr, names)}; expected a multiplier in VHDL-2008.")
+        raise InputError(f"VHDL file {circuit.place!r} cannot be synthesized: {_reason(done.stderr, names)}; expected a multiplier in VHDL-2008.")
     return _ASSERTED.sub("", done.stdout)
 
 
-def _check(log: str, names: Mapping[str, str], design: Design) -> None:
+def _check(log: str, names: Mapping[str, str], circuit: CircuitFiles) -> None:
     """Raise InputError where a component has no entity: GHDL would leave it out."""
     for file, line, instance, component in _UNBOUND.findall(log):
         raise InputError(
             f"{names[file]!r} line {line}: instance {instance!r} needs the entity {component!r}, which no file defines; "
-            f"expected all files of the design. Give them all: hawx blocks characterize {design.place} OTHER.vhd, or their folder."
+            f"expected all files of the circuit. Give them all: hawx blocks characterize {circuit.place} OTHER.vhd, or their folder."
         )
 
 

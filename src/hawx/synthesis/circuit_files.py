@@ -1,4 +1,4 @@
-"""The one door for circuit files of any number: files, folders and includes → the text of a design, and its top module.
+"""The one door for circuit files of any number: files, folders and includes → the text of a circuit, and its top module.
 
 Only files that were given, or that lie in the folder of a file that was given, are read; no tool ever opens one: includes are replaced by
 the text that they name, units that the top module does not need are left out, and what remains may ask a tool for nothing.
@@ -17,7 +17,7 @@ from os import PathLike
 from pathlib import Path
 
 from hawx.circuits.tokens import MAX_CIRCUIT_BYTES
-from hawx.circuits.units import Unit, blanked, needed, tops, units_of
+from hawx.circuits.units import DesignUnit, blanked, needed, tops, units_of
 from hawx.errors import InputError
 from hawx.files import existing, read_bytes
 
@@ -42,7 +42,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Design:
+class CircuitFiles:
     """The text of a circuit, in one language, and where each line of it stands."""
 
     place: str
@@ -59,7 +59,7 @@ class Design:
         return "".join(piece.text for piece in self.pieces)
 
     @cached_property
-    def units(self) -> list[Unit]:
+    def units(self) -> list[DesignUnit]:
         return units_of(self.text, self.language)
 
     @cached_property
@@ -71,7 +71,7 @@ class Design:
     def _starts(self) -> list[int]:
         return [0, *accumulate(len(piece.text) for piece in self.pieces)][:-1]
 
-    def _file(self, unit: Unit) -> str:
+    def _file(self, unit: DesignUnit) -> str:
         return self.pieces[bisect_right(self._starts, unit.start) - 1].path
 
     def text_with(self, name: str) -> str:
@@ -97,14 +97,14 @@ class Design:
             raise InputError(f"{self.language} file {self.place!r} has no module with ports; expected a multiplier of two operands.")
         return found
 
-    def reduced(self, roots: Sequence[str]) -> Design:
-        """Return the design without the units that none of the modules `roots` needs, and without repeated ones; every line keeps its place.
+    def reduced(self, roots: Sequence[str]) -> CircuitFiles:
+        """Return the circuit without the units that none of the modules `roots` needs, and without repeated ones; every line keeps its place.
 
         Raises:
             InputError: two files define a unit of one name differently.
         """
         kept = needed(self.units, roots)
-        first: dict[str, Unit] = {}
+        first: dict[str, DesignUnit] = {}
         parts, at = [], 0
         for unit in self.units:
             keep = unit.name in kept or unit.kind == "package"
@@ -123,11 +123,11 @@ class Design:
         text = "".join([*parts, self.text[at:]])
         return replace(self, pieces=tuple(_cut(text, self.pieces)))
 
-    def _plain(self, unit: Unit) -> str:
+    def _plain(self, unit: DesignUnit) -> str:
         return "".join(blanked(self.text[unit.start : unit.end], self.language).split())
 
-    def ordered(self) -> Design:
-        """Return the design with every file after those whose packages and entities it mentions, where that is possible."""
+    def ordered(self) -> CircuitFiles:
+        """Return the circuit with every file after those whose packages and entities it mentions, where that is possible."""
         defines: dict[str, set[str]] = {}
         mentions: dict[str, set[str]] = {path: set() for path in self.paths}
         for unit in self.units:
@@ -165,8 +165,8 @@ def circuit_text(path: Path) -> str:
         return data.decode("latin-1")
 
 
-def read_design(*sources: str | PathLike[str]) -> Design:
-    """Return the design of one or more files or folders of Verilog, or of VHDL.
+def read_circuit(*sources: str | PathLike[str]) -> CircuitFiles:
+    """Return the circuit of one or more files or folders of Verilog, or of VHDL.
 
     Args:
         sources: files; of a folder, all circuit files below it that no other one includes.
@@ -179,12 +179,12 @@ def read_design(*sources: str | PathLike[str]) -> Design:
     for file in files:
         if file.suffix.lower() not in (*VERILOG, *VHDL):
             raise InputError(
-                f"circuit {str(file)!r} has ending {file.suffix!r}; expected Verilog (.v, .sv), VHDL (.vhd, .vhdl), or a folder of such."
+                f"circuit {str(file)!r} has ending {file.suffix!r}; expected Verilog (.v, .sv), VHDL (.vhd, .vhdl), or their folder."
             )
     kinds = {"VHDL" if file.suffix.lower() in VHDL else "Verilog" for file in files}
     if len(kinds) != 1:
         raise InputError(
-            f"{str(paths[0])!r} is a design of {' and '.join(sorted(kinds)) or 'no file'}; expected files of one language. Name those of one."
+            f"{str(paths[0])!r} is a circuit of {' and '.join(sorted(kinds)) or 'no file'}; expected files of one language; name those."
         )
     reader = _Reader()
     read = {file: tuple(reader.pieces(file, file.parent)) for file in dict.fromkeys(files)}
@@ -192,7 +192,7 @@ def read_design(*sources: str | PathLike[str]) -> Design:
     roots = [file for file in read if file.resolve() not in reader.included or file.resolve() in given] or list(read)
     pieces = [piece for file in roots for piece in read[file]]
     stem = files[0].stem if len(files) == 1 or not paths[0].is_dir() else paths[0].resolve().name
-    return Design(str(paths[0]), stem, kinds.pop(), tuple(pieces))
+    return CircuitFiles(str(paths[0]), stem, kinds.pop(), tuple(pieces))
 
 
 def _files_below(folder: Path) -> list[Path]:
@@ -201,7 +201,7 @@ def _files_below(folder: Path) -> list[Path]:
         if path.suffix.lower() in (*VERILOG, *VHDL) and path.is_file() and path.resolve().is_relative_to(folder.resolve()):
             found.append(path)
             if len(found) > _MOST_FILES:
-                raise InputError(f"folder {str(folder)!r} holds more than {_MOST_FILES} circuit files; expected those of one design. Name its files.")
+                raise InputError(f"folder {str(folder)!r} holds more than {_MOST_FILES} circuit files; expected those of one. Name its files.")
     if not found:
         raise InputError(f"folder {str(folder)!r} holds no circuit; expected Verilog (.v, .sv) or VHDL (.vhd, .vhdl) files.")
     return found
@@ -219,7 +219,7 @@ class _Reader:
         text = circuit_text(path)
         self.size += len(text)
         if self.size > MAX_CIRCUIT_BYTES:
-            raise InputError(f"the files of the design hold more than {MAX_CIRCUIT_BYTES} characters; expected those of one multiplier. Name them.")
+            raise InputError(f"the files of the circuit hold more than {MAX_CIRCUIT_BYTES} characters; expected those of one multiplier. Name them.")
         if path.suffix.lower() in VHDL:
             yield Piece(str(path), 1, text if text.endswith("\n") else text + "\n")
             return
@@ -257,15 +257,15 @@ def _included(name: str | None, where: str, folders: Sequence[Path], root: Path)
     raise InputError(f"{where}: the included file {name!r} is not below {str(root)!r}; expected it there, no link out of it. Put it beside the file.")
 
 
-def names_of(design: Design) -> Mapping[str, str]:
-    """Return the names under which tools know the files of a design → their paths."""
-    ending = ".vhd" if design.language == "VHDL" else ".v"
-    return {f"input{number}{ending}": path for number, path in enumerate(design.paths, 1)}
+def names_of(circuit: CircuitFiles) -> Mapping[str, str]:
+    """Return the names under which tools know the files of a circuit → their paths."""
+    ending = ".vhd" if circuit.language == "VHDL" else ".v"
+    return {f"input{number}{ending}": path for number, path in enumerate(circuit.paths, 1)}
 
 
-def tool_text(design: Design) -> str:
-    """Return a design of Verilog as one text in which every line knows its file, by the names of `names_of`."""
-    if len(design.pieces) == 1:
-        return design.text
-    known = {path: name for name, path in names_of(design).items()}
-    return "".join(f'`line {piece.line} "{known[piece.path]}" 0\n{piece.text}' for piece in design.pieces)
+def tool_text(circuit: CircuitFiles) -> str:
+    """Return a circuit of Verilog as one text in which every line knows its file, by the names of `names_of`."""
+    if len(circuit.pieces) == 1:
+        return circuit.text
+    known = {path: name for name, path in names_of(circuit).items()}
+    return "".join(f'`line {piece.line} "{known[piece.path]}" 0\n{piece.text}' for piece in circuit.pieces)
