@@ -62,6 +62,7 @@ _NANGATE = {
     "AOI22": ("ZN=!(A1*A2+B1*B2)",),
     "OAI21": ("ZN=!(A*(B1+B2))", "ZN=!((A1+A2)*B)"),
     "OAI22": ("ZN=!((A1+A2)*(B1+B2))",),
+    "MUX2": ("Z=S*B+!S*A", "Z=S*I1+!S*I0"),
     "HA": ("CO=A*B S=A^B",),
     "FA": ("CO=A*B+(A+B)*CI S=A^B^CI",),
 }

@@ -14,7 +14,7 @@ EXHAUSTIVE_BITS = 24
 """Most operand bits of which all pairs are evaluated."""
 SAMPLES = 1 << 20
 """Pairs of a sample."""
-_CHUNK = 1 << 16
+_CHUNK = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,5 +48,5 @@ class Pairs:
 
 
 def bit_words(patterns: Numbers, width: int) -> Words:
-    """Return the bits of patterns, least significant first, as words: (pairs,) → (width, pairs / 64)."""
-    return pack((patterns >> np.arange(width)[:, None] & 1).astype(np.uint8))
+    """Return the bits of patterns of at most 16 bits, least significant first, as words: (pairs,) → (width, pairs / 64)."""
+    return pack((patterns.astype(np.uint16) >> np.arange(width, dtype=np.uint16)[:, None] & 1).astype(np.uint8))

@@ -63,7 +63,7 @@ def units_of(text: str, language: str) -> list[DesignUnit]:
     starts, ends = [match.start() for match in found], [match.end() for match in found]
     if language == "VHDL":
         starts = [_with_context(plain, start) for start in starts]
-        ends = [*starts[1:], len(plain)]
+        ends = [*starts[1:], len(plain)][: len(found)]
     return [_unit(match, plain[start:end], start, end, _PORTS[language]) for match, start, end in zip(found, starts, ends, strict=True)]
 
 

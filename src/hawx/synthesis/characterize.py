@@ -114,7 +114,8 @@ def characterize_files(
         return Characterization.from_stored(stored)
     library = read_liberty(cells)
     try:
-        synthesis = synthesize(whole.with_cells(library), library, source=circuit.place, top=whole.top, names=whole.names)
+        named = None if whole.top.startswith("\\") else whole.top  # an escaped name never enters a script: Yosys finds it, as the only top left
+        synthesis = synthesize(whole.with_cells(library), library, source=circuit.place, top=named, names=whole.names)
     except yosys.YosysError as error:
         raise whole.explained(error) from error
     result = _measured(synthesis, library, whole, wish)

@@ -121,7 +121,10 @@ class CircuitFiles:
                 parts += [self.text[at : unit.start], re.sub(r"[^\n]", " ", self.text[unit.start : unit.end])]
                 at = unit.end
         text = "".join([*parts, self.text[at:]])
-        return replace(self, pieces=tuple(_cut(text, self.pieces)))
+        pieces = _cut(text, self.pieces)
+        if self.language == "VHDL":  # files of testbenches are empty now, and no design file may be
+            pieces = (piece for piece in pieces if blanked(piece.text, self.language).strip())
+        return replace(self, pieces=tuple(pieces))
 
     def _plain(self, unit: DesignUnit) -> str:
         return "".join(blanked(self.text[unit.start : unit.end], self.language).split())
@@ -178,14 +181,10 @@ def read_circuit(*sources: str | PathLike[str]) -> CircuitFiles:
     files = [file for path in paths for file in (_files_below(path) if path.is_dir() else [existing(path, "circuit")])]
     for file in files:
         if file.suffix.lower() not in (*VERILOG, *VHDL):
-            raise InputError(
-                f"circuit {str(file)!r} has ending {file.suffix!r}; expected Verilog (.v, .sv), VHDL (.vhd, .vhdl), or their folder."
-            )
+            raise InputError(f"circuit {str(file)!r} has ending {file.suffix!r}; expected Verilog (.v, .sv), VHDL (.vhd, .vhdl), or their folder.")
     kinds = {"VHDL" if file.suffix.lower() in VHDL else "Verilog" for file in files}
     if len(kinds) != 1:
-        raise InputError(
-            f"{str(paths[0])!r} is a circuit of {' and '.join(sorted(kinds)) or 'no file'}; expected files of one language; name those."
-        )
+        raise InputError(f"{str(paths[0])!r} is a circuit of {' and '.join(sorted(kinds)) or 'no file'}; expected files of one language; name those.")
     reader = _Reader()
     read = {file: tuple(reader.pieces(file, file.parent)) for file in dict.fromkeys(files)}
     given = [path.resolve() for path in paths]
@@ -221,6 +220,7 @@ class _Reader:
         if self.size > MAX_CIRCUIT_BYTES:
             raise InputError(f"the files of the circuit hold more than {MAX_CIRCUIT_BYTES} characters; expected those of one multiplier. Name them.")
         if path.suffix.lower() in VHDL:
+            text = text.replace("\u2014-", "--")  # comments that an editor of prose has been through
             yield Piece(str(path), 1, text if text.endswith("\n") else text + "\n")
             return
         at, line, plain = 0, 1, blanked(text, "Verilog")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -20,7 +21,8 @@ from hawx.synthesis import ghdl, yosys
 from hawx.synthesis.circuit_files import VERILOG, VHDL, CircuitFiles, circuit_text, names_of, tool_text
 from hawx.synthesis.flow import modules_of
 
-_MISSING = re.compile(r"Module `\\?([^']+)' referenced in module `\\?([^']+)' in cell `\\?([^']+)' is not part of the circuit")
+_MISSING = re.compile(r"Module `\\?([^']+)' referenced in module `\\?([^']+)' in cell `[^']+' is not part of the design")
+_DERIVED = re.compile(r"^\$paramod(?:\$\w+)?\\([^\\]+).*")
 _NAME = re.compile(r"[A-Za-z_][\w$]*")
 _PIN = re.compile(r"\.\s*(\w+)\s*\(")
 _MOST_SIBLINGS = 64
@@ -54,10 +56,10 @@ class Elaborated:
         missing = _MISSING.search(error.log)
         if missing is None:
             return error
-        module, inside, _ = missing.groups()
+        module, inside = (_DERIVED.sub(r"\1", name) for name in missing.groups())
         where = self.circuit.where(inside) if any(unit.name == inside for unit in self.circuit.units) else repr(self.circuit.place)
         found = _defining(module, [Path(path) for path in self.circuit.paths])
-        files = " ".join([*self.circuit.paths, found or f"{module}.v"])
+        files = shlex.join([*self.circuit.paths, found or f"{module}.v"])
         way_out = "It is in that file beside it" if found else "Give the file that defines it, too"
         return InputError(
             f"{where}: module {inside!r} instantiates {module!r}, which no file of the circuit defines. {way_out}: "
@@ -107,16 +109,14 @@ def _verilog_top(circuit: CircuitFiles) -> str:
 
 def _of_vhdl(circuit: CircuitFiles, top: str | None) -> Elaborated:
     candidates = circuit.candidates() if top is None else [top.lower()]
-    texts = {}
-    for name in candidates:
-        reduced = circuit.reduced([name]).ordered()
-        texts[name] = reduced, ghdl.verilog_of(reduced, name)
-    if len(candidates) > 1:
-        ports = {name: modules_of(text, circuit.place)[0][name] for name, (_, text) in texts.items()}
-        candidates = [_chosen(circuit, candidates, ports, ())]
+    reduced = {name: circuit.reduced([name]).ordered() for name in candidates}
+    written = {name: ghdl.verilog_of(files, name) for name, files in reduced.items()}
     name = candidates[0]
-    reduced, text = texts[name]
-    return Elaborated(reduced, text, name, {}, signedness_hint(name, _entity(reduced, name), ".vhd"), {})
+    if len(candidates) > 1:
+        ports = {name: modules_of(text, circuit.place)[0][module] for name, (text, module) in written.items()}
+        name = _chosen(circuit, candidates, ports, ())
+    text, module = written[name]
+    return Elaborated(reduced[name], text, module, {}, signedness_hint(name, _entity(reduced[name], name), ".vhd"), {})
 
 
 def _entity(circuit: CircuitFiles, name: str) -> str:

@@ -66,7 +66,7 @@ def synthesize(
     with ThreadPoolExecutor(len(halves)) as pool:
         written = {name: text for half in pool.map(run, halves) for name, text in half.items()}
     name, module = _top_module(json.loads(written.pop("elaborated.json")), source)
-    check_combinational(module, source)
+    check_combinational(module, source, names or {})
     mapped = {file.removesuffix(".json"): json.loads(text)["modules"][name] for file, text in written.items()}
     luts = sum(cell["type"] == "$lut" for cell in mapped.pop("luts")["cells"].values())
     mapping = min(sorted(mapped), key=lambda mapping: mapped_area(mapped[mapping], library))
@@ -153,20 +153,21 @@ def _top_module(design: Mapping[str, Any], source: str) -> tuple[str, Mapping[st
     return tops[0], design["modules"][tops[0]]
 
 
-def check_combinational(module: Mapping[str, Any], source: str) -> None:
-    """Raise InputError if the elaborated module holds latches, flip-flops or memories; the message names the line."""
+def check_combinational(module: Mapping[str, Any], source: str, names: Mapping[str, str]) -> None:
+    """Raise InputError if the elaborated module holds latches, flip-flops or memories; the message names file and line, as of `synthesize`."""
     for cell in module["cells"].values():
         kind = cell["type"].lstrip("$_").lower()
         if kind.startswith(_CLOCKED):
             what = "a latch" if "latch" in kind or kind.startswith("sr") else "a memory" if kind.startswith("mem") else "a clocked register"
-            line = _line(cell)
+            file, line = _place(cell)
+            known = {yosys.SOURCE: source, **names}.get(file)
+            where = f"{known!r} line {line}" if known is not None and line else repr(source)
             raise InputError(
-                f"Verilog file {source!r}{f' line {line}' if line else ''} holds {what}; "
-                "expected a purely combinational multiplier. Remove the clock, or assign in every branch."
+                f"Verilog file {where} holds {what}; expected a purely combinational multiplier. Remove the clock, or assign in every branch."
             )
 
 
-def _line(cell: Mapping[str, Any]) -> str:
-    """Return the line number of a cell's source attribute, or an empty text."""
-    place = str(cell.get("attributes", {}).get("src", "")).split("|")[0].rpartition(":")[2]
-    return place.split(".")[0]
+def _place(cell: Mapping[str, Any]) -> tuple[str, str]:
+    """Return file and line number of a cell's source attribute, or empty texts."""
+    file, _, place = str(cell.get("attributes", {}).get("src", "")).split("|")[0].rpartition(":")
+    return file, place.split(".")[0]

@@ -7,6 +7,7 @@ text that could name one never reaches it (`hawx.circuits.vhdl_requests`).
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -21,6 +22,12 @@ from hawx.synthesis.circuit_files import CircuitFiles, names_of
 _OPTIONS = ("--synth", "--std=08", "-fsynopsys", "-fexplicit", "-frelaxed", "--out=verilog")
 _SAID = re.compile(r"^(input\d+\.vhd):(\d+):\d+:(?!(?:warning|note):)\s*(?:error:\s*)?(.*)$", re.MULTILINE)
 _UNBOUND = re.compile(r'^(input\d+\.vhd):(\d+):\d+:\s*warning:\s*instance "([^"]*)" of component "([^"]*)" is not bound', re.MULTILINE)
+_KEYWORDS = re.compile(
+    r"\b(output|input|wire|reg|logic|always|assign|initial|module|endmodule|parameter|task|table|cell|final|priority|unique|byte|int|var|void|tri)\b",
+    re.IGNORECASE,
+)
+"""Names that VHDL leaves free and Verilog does not; GHDL writes them as they are."""
+_VIVADO = re.compile(r"\bxil_defaultlib\b", re.IGNORECASE)
 _ASSERTED = re.compile(r"^\s*always @\*\s+if \(!?[^;\n]*\)\s+\$fatal\([^;\n]*\);\n", re.MULTILINE)
 
 
@@ -29,8 +36,8 @@ def available() -> bool:
     return shutil.which("ghdl") is not None
 
 
-def verilog_of(circuit: CircuitFiles, top: str, *, timeout_s: float = 60.0) -> str:
-    """Return an entity of VHDL, with all that it needs, as Verilog; its generics have their defaults.
+def verilog_of(circuit: CircuitFiles, top: str, *, timeout_s: float = 60.0) -> tuple[str, str]:
+    """Return an entity of VHDL, with all that it needs, as Verilog, and the name of its module; its generics have their defaults.
 
     Raises:
         InputError: the text is no VHDL-2008 that can be synthesized, lacks an entity, or asks for a file; names file and line.
@@ -48,7 +55,7 @@ def verilog_of(circuit: CircuitFiles, top: str, *, timeout_s: float = 60.0) -> s
     names = names_of(circuit)
     with tempfile.TemporaryDirectory(prefix="hawx-ghdl-") as folder:
         for name, piece in zip(names, circuit.pieces, strict=True):
-            Path(folder, name).write_text(piece.text, encoding="utf-8")
+            Path(folder, name).write_text(_renamed(piece.text), encoding="utf-8")
         command = [program, *_OPTIONS, *names, "-e", check_module_name(top)]
         try:
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=timeout_s, check=False)
@@ -57,7 +64,14 @@ def verilog_of(circuit: CircuitFiles, top: str, *, timeout_s: float = 60.0) -> s
     _check(done.stderr, names, circuit)
     if done.returncode != 0 or not done.stdout.strip():
         raise InputError(f"VHDL file {circuit.place!r} cannot be synthesized: {_reason(done.stderr, names)}; expected a multiplier in VHDL-2008.")
-    return _ASSERTED.sub("", done.stdout)
+    written = re.search(rf"^module ({re.escape(top)}\w*)", done.stdout, re.IGNORECASE | re.MULTILINE)
+    text = '`line 1 "ghdl.v" 0\n' + _ASSERTED.sub("", done.stdout)  # its lines are nobody's
+    return text, written[1] if written is not None else top
+
+
+def _renamed(text: str) -> str:
+    """Return VHDL without names that are words of Verilog, and with Vivado's name of the library work as all others write it."""
+    return _VIVADO.sub("work", _KEYWORDS.sub(r"own_\1", text))
 
 
 def _check(log: str, names: Mapping[str, str], circuit: CircuitFiles) -> None:
@@ -65,7 +79,7 @@ def _check(log: str, names: Mapping[str, str], circuit: CircuitFiles) -> None:
     for file, line, instance, component in _UNBOUND.findall(log):
         raise InputError(
             f"{names[file]!r} line {line}: instance {instance!r} needs the entity {component!r}, which no file defines; "
-            f"expected all files of the circuit. Give them all: hawx blocks characterize {circuit.place} OTHER.vhd, or their folder."
+            f"expected all files of the circuit. Give them all, or their folder: hawx blocks characterize {shlex.quote(circuit.place)} OTHER.vhd."
         )
 
 
