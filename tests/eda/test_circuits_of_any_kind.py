@@ -275,7 +275,7 @@ def test_vhdl_of_several_files(tmp_path: Path) -> None:
         write(tmp_path / f"{name}.vhd", text)
     write(tmp_path / "bench.vhd", "use std.textio.all;\nentity bench is end;\narchitecture t of bench is begin u : entity work.four; end;\n")
     found = characterize(tmp_path)
-    assert ([f.name for f in found.reading.formats], found.name) == (["u4", "u4"], "four")
+    assert ([f.name for f in found.reading.formats], found.name) == (["u4", "u4"], "Four")
     assert (found.errors.mae, found.errors.ep, found.errors.wce) == (2 / 16 * 25, 49 / 256, 50)
     assert characterize(tmp_path / "two.vhd").to_dict()["missing_msbs"] == 1
     with pytest.raises(InputError, match=r"^'.*four\.vhd' line 10: instance 'u' needs the entity 'two', which no file defines; "):
@@ -320,6 +320,7 @@ def test_without_ghdl_one_line_says_what_to_install(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(ghdl.shutil, "which", lambda _: None)
     with pytest.raises(
         ToolMissingError,
-        match=r"^circuit '.*two\.vhd' is VHDL, which is read through GHDL, and GHDL is not installed: `apt install ghdl`, or give the circuit in Verilog\.$",
+        match=r"^circuit '.*two\.vhd' is VHDL, which is read through GHDL, and GHDL is not installed: `apt install ghdl`, "
+        r"or give the circuit in Verilog\.$",
     ):
         characterize(path)

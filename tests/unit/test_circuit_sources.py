@@ -96,7 +96,19 @@ def test_includes_stand_where_they_are_asked_for(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["/etc/passwd", "../secret.v", "parts/../../secret.v", "secret.txt", "..", "", r"parts\\secret.v", "/secret.v", "//secret.v", "~/secret.v"],
+    [
+        "/etc/passwd",
+        "../secret.v",
+        "parts/../../secret.v",
+        "secret.txt",
+        "..",
+        "",
+        "a" * 300 + ".v",
+        r"parts\\secret.v",
+        "/secret.v",
+        "//secret.v",
+        "~/secret.v",
+    ],
 )
 def test_an_include_leads_nowhere_else(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, secret__v="module secret (input a); endmodule\n", secret__txt="secret")
@@ -108,7 +120,7 @@ def test_an_include_leads_nowhere_else(name: str, tmp_path: Path, monkeypatch: p
     opened: list[str] = []
     real = circuit_files.read_bytes
     monkeypatch.setattr(circuit_files, "read_bytes", lambda path, *rest, **more: (opened.append(str(path)), real(path, *rest, **more))[1])
-    with pytest.raises(InputError, match=r"^'.*top\.v' line 2: the include(d file)? "):
+    with pytest.raises(InputError, match=r"^('.*top\.v' line 2: the include(d file)? |path .* cannot be used \(File name too long\))"):
         read_circuit(folder / "top.v")
     assert opened == [str(folder / "top.v")]
 

@@ -193,7 +193,8 @@ def _signals(gates: int) -> list[str]:
         (wrap_module("m again (A, B, O);"), "line 2: module 'm' instantiates itself; expected a finite circuit."),
         (
             wrap_module("assign O = A;", "input [7:0] A, input [16:0] B, output [15:0] O"),
-            "line 1: module 'm' has ports input [8] A, input [17] B, output [16] O; expected two inputs of 2 to 16 bits and one output, their product.",
+            "line 1: module 'm' has ports input [8] A, input [17] B, output [16] O; "
+            "expected two inputs of 2 to 16 bits and one output, their product.",
         ),
         (
             wrap_module("assign O = A;", "input [7:0] A, input [7:0] B, output [6:0] O"),

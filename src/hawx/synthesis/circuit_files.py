@@ -19,7 +19,7 @@ from pathlib import Path
 from hawx.circuits.tokens import MAX_CIRCUIT_BYTES
 from hawx.circuits.units import DesignUnit, blanked, needed, tops, units_of
 from hawx.errors import InputError
-from hawx.files import existing, read_bytes
+from hawx.files import existing, present, read_bytes
 
 VERILOG, VHDL = (".v", ".sv"), (".vhd", ".vhdl")
 INCLUDED = (*VERILOG, ".vh", ".svh", ".h", ".inc")
@@ -252,7 +252,7 @@ def _included(name: str | None, where: str, folders: Sequence[Path], root: Path)
         )
     for folder in folders:
         file = folder / inside
-        if file.is_file() and file.resolve().is_relative_to(root.resolve()):
+        if present(file) and file.is_file() and file.resolve().is_relative_to(root.resolve()):
             return file
     raise InputError(f"{where}: the included file {name!r} is not below {str(root)!r}; expected it there, no link out of it. Put it beside the file.")
 
