@@ -214,6 +214,21 @@ def test_figures_are_saved_as_csv_and_json(tmp_path: Path, capsys: pytest.Captur
     assert main(["blocks", "characterize", str(path), "--out", "m.txt"]) == 2
 
 
+def test_a_folder_of_circuits_and_their_parts_is_a_library(tmp_path: Path) -> None:
+    row = "module row (input [7:0] a, input b, output [7:0] o);\n  assign o = a & {8{b}};\nendmodule\n"
+    for name, bit in (("mul8u_low", 0), ("mul8u_high", 7)):
+        body = f"wire [7:0] p;\n  row r (a, b[{bit}], p);\n  assign o = p << {bit};"
+        write(tmp_path / f"{name}.v", generic(name, 8, 8, body, 16))
+    write(tmp_path / "parts" / "row.v", row)
+    write(tmp_path / "bench.v", "module bench;\n  mul8u_low dut ();\n  initial $dumpvars;\nendmodule\n")
+    write(tmp_path / "mul8u_plain.v", generic("mul8u_plain", 8, 8, "assign o = {8'd0, a & b};", 16))
+    library = load_library(tmp_path)
+    assert library.names == ("mul8u_exact", "mul8u_high", "mul8u_low", "mul8u_plain")
+    assert library["mul8u_high"].table[3, 128] == 3 << 7
+    assert library["mul8u_high"].table[3, 127] == 0
+    assert all(costs.area_um2 > 0 for costs in library.costs())
+
+
 STYLES = {
     "functions": (
         ".v",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
@@ -25,7 +25,9 @@ from hawx.synthesis.circuit_files import VERILOG, VHDL, circuit_text
 SUFFIXES = (*VERILOG, *VHDL, ".c")
 
 
-def load_circuit(path: Path, *, wish: Pair | None = None, library: str = "", extra: Mapping[str, Any] | None = None) -> Block:
+def load_circuit(
+    path: Path, *, parts: Sequence[Path] = (), wish: Pair | None = None, library: str = "", extra: Mapping[str, Any] | None = None
+) -> Block:
     """Return the block of one Verilog, VHDL or C file.
 
     The file's own logic is evaluated for all operand pairs; it is never compiled or executed. Where its header publishes
@@ -33,6 +35,7 @@ def load_circuit(path: Path, *, wish: Pair | None = None, library: str = "", ext
 
     Args:
         path: `.v`, `.sv`, `.vhd` or `.c` file with one multiplier: 8-bit operands A (activation) and B (weight), and their product.
+        parts: other files of the circuit, which it needs.
         wish: formats to read it as; by default what header, signature, name or fit say.
         library: library and release for the origin of published figures, for example `EvoApproxLib v2022`.
         extra: further provenance.
@@ -50,11 +53,11 @@ def load_circuit(path: Path, *, wish: Pair | None = None, library: str = "", ext
         table = from_patterns(raw, formats)
     else:
         try:
-            if path.suffix in VHDL:
-                raise InputError(f"circuit {shown!r} is VHDL.")
+            if parts or path.suffix in VHDL:
+                raise InputError(f"circuit {shown!r} is {'VHDL' if path.suffix in VHDL else 'one of several files'}.")
             netlist = netlist_of(shown, parse_verilog(shown, text), path.stem)
         except InputError as ours:
-            return _through_yosys(path, wish, ours, extra or {})
+            return _through_yosys(path, parts, wish, ours, extra or {})
         name, (activation, weight), (product,) = netlist.name, netlist.inputs, netlist.outputs
         check_widths([len(nets) for nets in netlist.inputs.values()], f"circuit {shown!r}")
         hint = wish or signedness_hint(name, text, path.suffix)
@@ -101,7 +104,7 @@ def not_free(block: Block, path: str | PathLike[str]) -> Block:
     return block
 
 
-def _through_yosys(path: Path, wish: Pair | None, ours: InputError, extra: Mapping[str, Any]) -> Block:
+def _through_yosys(path: Path, parts: Sequence[Path], wish: Pair | None, ours: InputError, extra: Mapping[str, Any]) -> Block:
     """Return the block of a file that is no gate-level Verilog, read and characterized by Yosys; `ours` says why it is none.
 
     Raises:
@@ -112,7 +115,7 @@ def _through_yosys(path: Path, wish: Pair | None, ours: InputError, extra: Mappi
     if not yosys.available():
         raise InputError(f"{ours} Other than gate-level Verilog is read through Yosys, which is not installed: pip install 'hawx[eda]'.") from ours
     try:
-        found = characterize(path, formats=wish).block
+        found = characterize([path, *parts] if parts else path, formats=wish).block
     except ToolMissingError as error:
         raise InputError(f"{ours} Other than gate-level Verilog is read through Yosys, which needs a cell library: {error}") from error
     found = not_free(found, path)

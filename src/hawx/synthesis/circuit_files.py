@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,7 +18,7 @@ from os import PathLike
 from pathlib import Path
 
 from hawx.circuits.tokens import MAX_CIRCUIT_BYTES
-from hawx.circuits.units import DesignUnit, blanked, needed, tops, units_of
+from hawx.circuits.units import DesignUnit, blanked, mentioned, needed, tops, units_of
 from hawx.errors import InputError
 from hawx.files import existing, present, read_bytes
 
@@ -182,16 +183,52 @@ def read_circuit(*sources: str | PathLike[str]) -> CircuitFiles:
     for file in files:
         if file.suffix.lower() not in (*VERILOG, *VHDL):
             raise InputError(f"circuit {str(file)!r} has ending {file.suffix!r}; expected Verilog (.v, .sv), VHDL (.vhd, .vhdl), or their folder.")
-    kinds = {"VHDL" if file.suffix.lower() in VHDL else "Verilog" for file in files}
+    kinds = {_language(file) for file in files}
     if len(kinds) != 1:
         raise InputError(f"{str(paths[0])!r} is a circuit of {' and '.join(sorted(kinds)) or 'no file'}; expected files of one language; name those.")
     reader = _Reader()
     read = {file: tuple(reader.pieces(file, file.parent)) for file in dict.fromkeys(files)}
-    given = [path.resolve() for path in paths]
-    roots = [file for file in read if file.resolve() not in reader.included or file.resolve() in given] or list(read)
+    roots = [file for file in read if file.resolve() not in reader.included] or list(read)
     pieces = [piece for file in roots for piece in read[file]]
     stem = files[0].stem if len(files) == 1 or not paths[0].is_dir() else paths[0].resolve().name
     return CircuitFiles(str(paths[0]), stem, kinds.pop(), tuple(pieces))
+
+
+def own_circuits(files: Sequence[Path]) -> dict[Path, list[Path]]:
+    """Return those of a folder's files that hold a circuit of their own, each with the others that it needs.
+
+    Parts that others instantiate, and testbenches, are none; a file without any module is one, for its reader to refuse.
+    """
+    units = {file: units_of(circuit_text(file), _language(file)) for file in files if file.suffix.lower() in (*VERILOG, *VHDL)}
+    words = {file: mentioned(found) for file, found in units.items()}
+    homes: dict[str, list[Path]] = {}
+    for file, found in units.items():
+        for name in {unit.name for unit in found if unit.kind != "part"}:
+            homes.setdefault(name, []).append(file)
+    used = Counter(word for mentions in words.values() for word in mentions)
+    circuits: dict[Path, list[Path]] = {}
+    for file in files:
+        found = units.get(file, [])
+        own = words.get(file, frozenset())
+        if not found or any(unit.has_ports and used[unit.name] == (unit.name in own) for unit in found):
+            circuits[file] = _needs(file, words, homes)
+    return circuits
+
+
+def _needs(file: Path, words: Mapping[Path, frozenset[str]], homes: Mapping[str, Sequence[Path]]) -> list[Path]:
+    """Return the other files that define what a file mentions and does not define itself, and what those mention."""
+    found, waiting = [file], [file]
+    while waiting:
+        for name in sorted(words.get(waiting.pop(), ())):
+            places = homes.get(name, ())
+            if places and not any(place in found for place in places):
+                found.append(places[0])
+                waiting.append(places[0])
+    return found[1:]
+
+
+def _language(file: Path) -> str:
+    return "VHDL" if file.suffix.lower() in VHDL else "Verilog"
 
 
 def _files_below(folder: Path) -> list[Path]:
