@@ -133,9 +133,10 @@ package sizes is constant M : character := '-'; end package;
 
 
 def _circuit_files(folder: Path) -> object:
+    from hawx.circuits.pieces import tool_text
     from hawx.circuits.verilog_requests import check_requests
     from hawx.circuits.vhdl_requests import check_vhdl_requests
-    from hawx.synthesis.circuit_files import read_circuit, tool_text
+    from hawx.synthesis.circuit_files import read_circuit
 
     circuit = read_circuit(folder)
     assert all(Path(path).resolve().is_relative_to(folder.resolve()) for path in circuit.paths)

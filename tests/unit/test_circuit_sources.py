@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from hawx.circuits.pieces import tool_text
 from hawx.circuits.units import needed, tops, units_of
 from hawx.circuits.vhdl_requests import check_vhdl_requests
 from hawx.errors import InputError
 from hawx.synthesis import circuit_files
-from hawx.synthesis.circuit_files import read_circuit, tool_text
+from hawx.synthesis.circuit_files import read_circuit
 
 FULL_ADDER = "module fa (input a, b, c, output s, d);\n  assign {d, s} = a + b + c;\nendmodule\n"
 TOP = "module top (input [3:0] a, b, output [7:0] o);\n  fa u (a[0], b[0], 1'b0, o[0], o[1]);\nendmodule\n"

@@ -40,7 +40,7 @@ def lines(found: Characterization) -> list[str]:
             text += f"  (95 %: {low} to {high})"
         rows.append((label, f"at least {text}" if errors.is_sampled and key in ("wce", "wcre") else text))
     rows.append(("costs in", values["library"]))
-    rows += [(label, significant(values[key], 4)) for key, label in _COSTS.items()]
+    rows += [(label, significant(value, 4) if isinstance(value := values[key], float) else str(value)) for key, label in _COSTS.items()]
     rows += [(key.replace("_", " "), str(values[key])) for key in _KEPT]
     width = max(len(label) for label, _ in rows)
     return [f"{label:{width}}  {text}" for label, text in rows]

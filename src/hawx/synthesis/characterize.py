@@ -16,6 +16,7 @@ from hawx.circuits.energy import SwitchingCircuit, toggle_energies
 from hawx.circuits.liberty import CellLibrary
 from hawx.circuits.netlist import ZERO, Netlist
 from hawx.circuits.pairs import Pairs
+from hawx.circuits.pieces import CircuitFiles, Piece
 from hawx.circuits.readings import Numbers, agrees, mismatch
 from hawx.circuits.timing import static_timing
 from hawx.errors import InputError
@@ -24,7 +25,7 @@ from hawx.rtl import constant_lsbs
 from hawx.synthesis import cache, yosys
 from hawx.synthesis.cells import liberty_path
 from hawx.synthesis.characterization import Characterization, circuit_from_dict, circuit_to_dict
-from hawx.synthesis.circuit_files import VERILOG, VHDL, CircuitFiles, Piece, read_circuit
+from hawx.synthesis.circuit_files import VERILOG, VHDL, read_circuit
 from hawx.synthesis.elaboration import Elaborated, elaborated
 from hawx.synthesis.flow import FLOW_VERSION, Synthesis, synthesize
 from hawx.synthesis.liberty import liberty_sha256, read_liberty

@@ -13,12 +13,13 @@ from hawx.circuits import Pair, likeness, parse_header, signedness_hint, top_mod
 from hawx.circuits.cells import cell_module, known_cell
 from hawx.circuits.liberty import CellLibrary
 from hawx.circuits.models import cell_models
+from hawx.circuits.pieces import CircuitFiles, names_of, tool_text
 from hawx.circuits.ports import check_module_name
 from hawx.circuits.units import blanked
 from hawx.circuits.verilog_requests import check_requests
 from hawx.errors import InputError
 from hawx.synthesis import ghdl, yosys
-from hawx.synthesis.circuit_files import VERILOG, VHDL, CircuitFiles, circuit_text, names_of, tool_text
+from hawx.synthesis.circuit_files import VERILOG, VHDL, circuit_text
 from hawx.synthesis.flow import modules_of
 
 _MISSING = re.compile(r"Module `\\?([^']+)' referenced in module `\\?([^']+)' in cell `[^']+' is not part of the design")

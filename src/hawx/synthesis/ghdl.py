@@ -14,10 +14,10 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from hawx.circuits.pieces import CircuitFiles, names_of
 from hawx.circuits.ports import check_module_name
 from hawx.circuits.vhdl_requests import check_vhdl_requests
 from hawx.errors import HawxError, InputError, ToolMissingError
-from hawx.synthesis.circuit_files import CircuitFiles, names_of
 
 _OPTIONS = ("--synth", "--std=08", "-fsynopsys", "-fexplicit", "-frelaxed", "--out=verilog")
 _SAID = re.compile(r"^(input\d+\.vhd):(\d+):\d+:(?!(?:warning|note):)\s*(?:error:\s*)?(.*)$", re.MULTILINE)
