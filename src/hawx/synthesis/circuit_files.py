@@ -1,7 +1,7 @@
-"""The one door for circuit files of any number: files, folders and includes → the text of a circuit, and its top module.
+"""The one door for circuit files of any number: files, folders and includes → the text of a circuit in pieces.
 
-Only files that were given, or that lie in the folder of a file that was given, are read; no tool ever opens one: includes are replaced by
-the text that they name, units that the top module does not need are left out, and what remains may ask a tool for nothing.
+Only files that were given, or that lie in the folder of a file that was given, are read, and no tool ever opens one: includes are replaced by
+the text that they name.
 """
 
 from __future__ import annotations
