@@ -247,6 +247,7 @@ STYLES = {
         "package widths;\n  parameter int N = 4;\n  typedef logic [N-1:0] operand_t;\nendpackage\n"
         "module m (input widths::operand_t a, b, output logic [2*widths::N-1:0] o);\n  always_comb o = a * b;\nendmodule\n",
     ),
+    "words": (".v", "module m (input [3:0] a, b, output [7:0] o);\n  wire [7:0] bit;\n  assign bit = a * b;\n  assign o = bit;\nendmodule\n"),
     "macros": (".v", "`define W 4\n`ifndef SKIP\nmodule m (input [`W-1:0] a, b, output [2*`W-1:0] o);\n  assign o = a * b;\nendmodule\n`endif\n"),
 }
 

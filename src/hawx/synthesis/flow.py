@@ -90,7 +90,7 @@ def modules_of(
         InputError: the text does not parse.
         ToolMissingError: there is no Yosys.
     """
-    script = f"read_verilog -sv {yosys.SOURCE}\nproc\nwrite_json modules.json\n"
+    script = f"{yosys.READ}\nproc\nwrite_json modules.json\n"
     written = yosys.run(script, {yosys.SOURCE: verilog}, ["modules.json"], source=source, names=names)
     modules = json.loads(written["modules.json"])["modules"]
 
@@ -119,7 +119,7 @@ MAPPINGS: Mapping[str, tuple[str, ...]] = {
 
 def _script(top: str | None, mappings: Sequence[str]) -> str:
     hierarchy = "hierarchy -check -auto-top" if top is None else f"hierarchy -check -top {check_module_name(top)}"
-    lines = [f"read_verilog -sv {yosys.SOURCE}", hierarchy, "proc", "flatten", "write_json elaborated.json", "check -assert"]
+    lines = [yosys.READ, hierarchy, "proc", "flatten", "write_json elaborated.json", "check -assert"]
     lines += ["synth -flatten -noabc", "read_liberty -lib cells.lib", "design -save gates"]
     for mapping in mappings:
         lines += ["design -load gates", *MAPPINGS[mapping], f"write_json {mapping}.json"]

@@ -27,8 +27,10 @@ from hawx.errors import HawxError, InputError, ToolMissingError
 _RUN_IN_PYTHON = "from pyosys import libyosys as ys; ys.run_pass('script flow.ys', ys.Design())"
 
 SOURCE = "input.v"
-GENERATED = ("adders.v",)
 """Name under which the user's Verilog is known to the script."""
+READ = f"read_verilog -sv {SOURCE}"
+"""Command that reads it. Verilog in which a word of SystemVerilog is a name (`bit`, `do`) is read without `-sv`."""
+GENERATED = ("adders.v",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,20 @@ def run(
     for name, content in files.items():
         if name.endswith((".v", ".sv")) and name not in GENERATED and isinstance(content, str):
             check_requests(source if name == SOURCE else name, content)
+    try:
+        return _run(script, files, wanted, source, names or {}, timeout_s)
+    except YosysError as error:
+        if "syntax error" not in str(error) or READ not in script:
+            raise
+        try:
+            return _run(script.replace(READ, READ.replace(" -sv", "")), files, wanted, source, names or {}, timeout_s)
+        except YosysError:
+            raise error from None
+
+
+def _run(
+    script: str, files: Mapping[str, str | bytes], wanted: Iterable[str], source: str, names: Mapping[str, str], timeout_s: float
+) -> dict[str, str]:
     used = tool()
     with tempfile.TemporaryDirectory(prefix="hawx-yosys-") as folder:
         for name, content in files.items():
@@ -114,7 +130,7 @@ def run(
             ) from error
         log = done.stdout + done.stderr
         if done.returncode != 0 or "ERROR:" in done.stderr:
-            raise YosysError(_message(log, source, names or {}, used.version), log)
+            raise YosysError(_message(log, source, names, used.version), log)
         missing = [name for name in wanted if not Path(folder, name).exists()]
         if missing:
             raise HawxError(f"{used.version} wrote no {missing[0]!r} for {source!r}; its log ends: {log.strip()[-300:]!r}")
