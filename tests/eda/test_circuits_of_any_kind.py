@@ -327,7 +327,13 @@ begin
 end r;
 """
     path = write(tmp_path / "m.vhd", text)
-    with pytest.raises(InputError, match=r"^'.*m\.vhd' line [15]: a (package of files is used|file is declared), which no multiplier needs; "):
+    command = ["ghdl", "--synth", "--std=08", "--out=verilog", "m.vhd", "-e", "m"]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert "8'b10100101" in said  # what stood in the file is in the circuit
+    with pytest.raises(InputError, match=r"^'.*m\.vhd' line 5: a file is declared, which no multiplier needs; "):
+        characterize(path)
+    write(path, text.replace("file f", "--").replace("l : line", "l : integer"))
+    with pytest.raises(InputError, match=r"^'.*m\.vhd' line 1: a package of files is used, which no multiplier needs; "):
         characterize(path)
 
 
