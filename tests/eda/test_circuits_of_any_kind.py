@@ -87,6 +87,14 @@ def test_an_error_in_one_of_several_files_names_its_line(tmp_path: Path) -> None
         characterize([top, bad])
 
 
+def test_two_drivers_are_told_from_a_loop(tmp_path: Path) -> None:
+    twice = TWO.replace("assign o[0] = a[0] & b[0];", "half third (o[1], b[0], o[0], v);\n  half fourth (o[0], a[0], o[1], u);")
+    with pytest.raises(
+        InputError, match=r"^Verilog file '.*two\.v' cannot be synthesized: multiple conflicting drivers for two\..*; expected a comb"
+    ):
+        characterize(write(tmp_path / "two.v", twice + HALF))
+
+
 CELLS = {
     "OSU": "  AND2X1 g{i} (.A(a[{i}]), .B(b[0]), .Y(o[{i}]));\n",
     "NanGate 45 nm": "  AND2_X2 g{i} (.A1(a[{i}]), .A2(b[0]), .ZN(o[{i}]));\n",

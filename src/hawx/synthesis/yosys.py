@@ -144,7 +144,8 @@ def _message(log: str, source: str, names: Mapping[str, str], version: str) -> s
     reason = match[3]
     warnings = re.findall(r"^Warning: (.*)$", log[: match.start()], re.MULTILINE)
     if "check -assert" in reason and warnings:  # the reason stands in the warnings before
-        reason = warnings[-1] if "logic loop" not in log else "it has a combinational loop"
+        twice = [warning for warning in warnings if warning.startswith("multiple conflicting drivers")]
+        reason = twice[0] if twice else warnings[-1] if "logic loop" not in log else "it has a combinational loop"
     reason = reason.replace(SOURCE, source).replace("\\", "").rstrip(".!: ")
     file = {SOURCE: source, **names}.get(match[1])
     where = repr(source) if file is None else f"{file!r} line {match[2]}"
