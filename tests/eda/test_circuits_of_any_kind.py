@@ -87,6 +87,12 @@ def test_an_error_in_one_of_several_files_names_its_line(tmp_path: Path) -> None
         characterize([top, bad])
 
 
+def test_packages_may_come_in_any_file(tmp_path: Path) -> None:
+    write(tmp_path / "a.sv", "module a (input [sizes::N-1:0] x, y, output [2*sizes::N-1:0] o);\n  assign o = x * y;\nendmodule\n")
+    write(tmp_path / "sizes.sv", "package sizes;\n  parameter int N = 3;\nendpackage\n")
+    assert [f.name for f in characterize(tmp_path).reading.formats] == ["u3", "u3"]
+
+
 def test_two_drivers_are_told_from_a_loop(tmp_path: Path) -> None:
     twice = TWO.replace("assign o[0] = a[0] & b[0];", "half third (o[1], b[0], o[0], v);\n  half fourth (o[0], a[0], o[1], u);")
     with pytest.raises(

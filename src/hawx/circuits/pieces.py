@@ -114,7 +114,9 @@ class CircuitFiles:
         return "".join(blanked(self.text[unit.start : unit.end], self.language).split())
 
     def ordered(self) -> CircuitFiles:
-        """Return the circuit with every file after those whose packages and entities it mentions, where that is possible."""
+        """Return the circuit with every file after those whose packages and modules it mentions, where that is possible and none is included."""
+        if len(self.paths) < len(self.pieces):
+            return self
         defines: dict[str, set[str]] = {}
         mentions: dict[str, set[str]] = {path: set() for path in self.paths}
         for unit in self.units:

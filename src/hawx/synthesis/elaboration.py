@@ -91,6 +91,8 @@ def elaborated(circuit: CircuitFiles, top: str | None = None) -> Elaborated:
     if top is None:
         top = _verilog_top(circuit)
     reduced = _checked(circuit.reduced([top]))
+    if any(unit.kind == "package" for unit in reduced.units):  # which must come before their use
+        reduced = reduced.ordered()
     said, figures = signedness_hint(top, reduced.text, ".v"), parse_header(circuit.text_with(top)).figures
     return Elaborated(reduced, tool_text(reduced), top, names_of(reduced), said, figures)
 
