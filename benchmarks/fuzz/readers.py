@@ -115,6 +115,40 @@ def _circuit(name: str) -> Callable[[Path], object]:
     return read
 
 
+INCLUDING = b"""`include "parts/half.vh"
+`define W 4
+module top (input [`W-1:0] a, b, output [2*`W-1:0] o); // `include "ghost.v"
+  half u (a[0], b[0], o[0], o[1]);
+  function [3:0] f; input x; f = x; endfunction
+endmodule
+module bench; top dut (); initial $dumpfile("x"); endmodule
+"""
+HALF = b"module half (input a, b, output s, c); assign s = a ^ b, c = a & b; endmodule\n"
+VHDL = b"""library ieee; use ieee.std_logic_1164.all; use work.sizes.all;
+-- "file"
+entity top is generic (N : positive := 4); port (a, b : in std_logic_vector(N-1 downto 0); o : out std_logic_vector(7 downto 0)); end top;
+architecture r of top is begin o <= "0000" & (a and b); /* -- */ end r;
+package sizes is constant M : character := '-'; end package;
+"""
+
+
+def _circuit_files(folder: Path) -> object:
+    from hawx.circuits.pieces import tool_text
+    from hawx.circuits.verilog_requests import check_requests
+    from hawx.circuits.vhdl_requests import check_vhdl_requests
+    from hawx.synthesis.circuit_files import read_circuit
+
+    circuit = read_circuit(folder)
+    assert all(Path(path).resolve().is_relative_to(folder.resolve()) for path in circuit.paths)
+    reduced = circuit.reduced(circuit.candidates()).ordered()
+    for piece in reduced.pieces:
+        if circuit.language == "VHDL":
+            check_vhdl_requests(piece.path, piece.text)
+        else:
+            check_requests(piece.path, piece.text, first_line=piece.line, around=reduced.text)
+    return tool_text(reduced)
+
+
 def _liberty(folder: Path) -> object:
     from hawx.circuits.liberty import parse_liberty
     from hawx.synthesis.liberty import liberty_sha256
@@ -548,6 +582,10 @@ READERS = {
     for reader in (
         Reader("verilog", _circuit("mul8u_few.v"), _one("mul8u_few.v", GATES)),
         Reader("verilog-mapped", _circuit("mul8u_mapped.v"), _one("mul8u_mapped.v", CELLS)),
+        Reader(
+            "circuit-files", _circuit_files, lambda: [{"top.v": INCLUDING, "parts/half.vh": HALF}, {"top.v": INCLUDING, "parts/half.vh": HALF * 2}]
+        ),
+        Reader("vhdl", _circuit_files, lambda: [{"top.vhd": VHDL}, {"top.vhdl": VHDL, "bench.vhd": b"entity bench is end;\n"}]),
         Reader("c", _circuit("mul8s_few.c"), _one("mul8s_few.c", C)),
         Reader("liberty", _liberty, lambda: [{"cells.lib": LIBERTY.encode()}, {"cells.lib": gzip.compress(LIBERTY.encode())}]),
         Reader(

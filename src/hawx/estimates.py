@@ -86,12 +86,9 @@ class Measurement:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Return the Wilson score interval in percent (E. B. Wilson, JASA 22(158), 1927)."""
-        z = NormalDist().inv_cdf(0.5 + self.confidence / 2)
-        n, p = self.images, self.correct / self.images
-        center = (p + z * z / (2 * n)) / (1 + z * z / n)
-        half = z / (1 + z * z / n) * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        return 100.0 * max(0.0, center - half), 100.0 * min(1.0, center + half)
+        """Return the Wilson score interval in percent."""
+        low, high = wilson(self.correct, self.images, self.confidence)
+        return 100.0 * low, 100.0 * high
 
     def to_dict(self) -> dict[str, float | int]:
         low, high = self.interval
@@ -100,6 +97,15 @@ class Measurement:
             least, most = self.drop_interval
             values |= {"gained": self.gained, "lost": self.lost, "drop": self.drop, "drop_low": least, "drop_high": most}
         return values
+
+
+def wilson(count: int, of: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the Wilson score interval of a probability that was met `count` times `of` so many (E. B. Wilson, JASA 22(158), 1927)."""
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    p = count / of
+    center = (p + z * z / (2 * of)) / (1 + z * z / of)
+    half = z / (1 + z * z / of) * sqrt(p * (1 - p) / of + z * z / (4 * of * of))
+    return max(0.0, center - half), min(1.0, center + half)
 
 
 def paired_interval(lost: int, gained: int, images: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,16 +23,20 @@ class IntFormat:
     signed: bool
 
     @classmethod
-    def parse(cls, name: str | IntFormat) -> IntFormat:
+    def parse(cls, name: str | IntFormat, widths: Container[int] = (8,)) -> IntFormat:
         """Return the format called `name` (`s8`, `u8`).
 
+        Args:
+            name: `s` or `u` and the number of bits.
+            widths: numbers of bits that may be meant; networks know 8 alone.
+
         Raises:
-            InputError: the name is not that of an 8-bit format.
+            InputError: the name is not that of a format of such a width.
         """
         if isinstance(name, IntFormat):
             return name
         match = re.fullmatch(r"([su])(\d{1,2})", name)
-        if match is None or int(match[2]) != 8:
+        if match is None or int(match[2]) not in widths:
             raise InputError(f"operand format {name!r} is not known; expected 's8' or 'u8'.")
         return cls(bits=int(match[2]), signed=match[1] == "s")
 
@@ -50,7 +55,7 @@ class IntFormat:
     @property
     def dtype(self) -> np.dtype[np.integer]:
         """The NumPy dtype that holds the codes."""
-        return np.dtype(np.int8 if self.signed else np.uint8)
+        return np.dtype(f"{'int' if self.signed else 'uint'}{8 if self.bits <= 8 else 16}")
 
     def values(self) -> NDArray[np.int32]:
         """Return all codes in value order, shape `(2**bits,)`, int32."""

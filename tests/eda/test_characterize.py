@@ -91,7 +91,7 @@ def test_delay_is_that_of_opensta(name, technology, tmp_path):
 
 
 MULTIPLIER = "expected a combinational multiplier in synthesizable Verilog."
-PORTS = "expected two 8-bit inputs and one 16-bit output."
+PORTS = "expected two inputs of 2 to 16 bits and one output, their product."
 BAD = {
     "syntax": ("module m (input [7:0] A, input [7:0] B, output [15:0] O);\n  assign O = A * ;\nendmodule\n",
                "FILE line 2 cannot be synthesized: syntax error, unexpected ';'; " + MULTIPLIER),
@@ -101,8 +101,8 @@ BAD = {
               "FILE line 2 holds a clocked register; expected a purely combinational multiplier. Remove the clock, or assign in every branch."),
     "unused clock": ("module m (input clk, input [7:0] A, input [7:0] B, output [15:0] O);\n  assign O = A * B;\nendmodule\n",
                      "FILE module 'm' has ports input [1] clk, input [8] A, input [8] B, output [16] O; " + PORTS),
-    "narrow": ("module m (input [6:0] A, input [7:0] B, output [15:0] O);\n  assign O = A * B;\nendmodule\n",
-               "FILE module 'm' has ports input [7] A, input [8] B, output [16] O; " + PORTS),
+    "wide": ("module m (input [16:0] A, input [7:0] B, output [15:0] O);\n  assign O = A * B;\nendmodule\n",
+             "FILE module 'm' has ports input [17] A, input [8] B, output [16] O; " + PORTS),
     "loop": ("module m (input [7:0] A, input [7:0] B, output [15:0] O);\n  wire [15:0] x = (x & {A, A}) ^ {B, B};\n  assign O = x;\nendmodule\n",
              "FILE cannot be synthesized: it has a combinational loop; " + MULTIPLIER),
     "undriven": ("module m (input [7:0] A, input [7:0] B, output [15:0] O);\n  wire t;\n  assign O = {A, B} ^ {16{t}};\nendmodule\n",
@@ -110,7 +110,7 @@ BAD = {
     "two": ("module m (input [7:0] A, input [7:0] B, output [15:0] O); assign O = A * B; endmodule\n"
             "module n (input [7:0] A, input [7:0] B, output [15:0] O); assign O = A + B; endmodule\n",
             "FILE has top modules m, n; expected one, or one called 'bad'. Name it with --top."),
-    "nothing": ("", "FILE has no single top module; expected one. Name it with top=."),
+    "nothing": ("// module\n", "FILE has no module with ports; expected a multiplier of two operands."),
 }  # fmt: skip
 
 

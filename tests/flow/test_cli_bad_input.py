@@ -87,7 +87,12 @@ CASES = [
     (["blocks", "import", "large.v"], r"circuit 'large\.v' has 2147483648 bytes; expected .*"),
     (["blocks", "import", "none.npy"], r"library 'none\.npy' does not exist.*"),
     (["blocks", "show", "mul8s_drum44"], r"unknown block 'mul8s_drum44'; did you mean 'mul8s_drum4' .*"),
-    (["blocks", "characterize", "none.v"], r"Verilog file 'none\.v' cannot be read: No such file or directory; expected a multiplier in Verilog\."),
+    (["blocks", "characterize", "none.v"], r"circuit 'none\.v' does not exist; did you mean .*"),
+    (
+        ["blocks", "characterize", "none"],
+        r"unknown block 'none'; .* Or give circuit files: Verilog \(\.v, \.sv\) or VHDL \(\.vhd, \.vhdl\), or a folder of them\.",
+    ),
+    (["blocks", "characterize", "mul8s_exact", "--out", "x.txt"], r"--out 'x\.txt' has another ending; expected FILE\.npz, a library, or .*"),
     (["report", "full"], r"folder 'full' holds no result\.json; expected a finished run\. `hawx explore --out DIR` writes one\."),
     (["compare", "full", "full"], r"folder 'full' holds no result\.json; expected a finished run\. .*"),
     (["evaluate", "none.json"], r"design 'none\.json' does not exist; .*"),

@@ -242,17 +242,19 @@ def test_a_program_with_compiled_or_pickled_parts_is_refused(extra: str, tmp_pat
 @pytest.mark.parametrize(
     ("line", "found"),
     [
-        ('`include "/etc/passwd"', "the directive '`include' is given"),
-        ('`timescale 1ns/1ps `include "/etc/passwd"', "the directive '`include' is given"),
-        ('(* a = 1\n`include "/etc/passwd"\n*)', "the directive '`include' is given"),
+        ('`include "/etc/passwd"', "the include '/etc/passwd' is no Verilog file beside it"),
+        ('`timescale 1ns/1ps `include "/etc/passwd"', "the include '/etc/passwd' is no Verilog file beside it"),
+        ('(* a = 1\n`include "/etc/passwd"\n*)', "the include '/etc/passwd' is no Verilog file beside it"),
+        ('`define I `include\n`I "/etc/passwd"', "the include '<…>' is no Verilog file beside it"),
+        ('`define F "/etc/passwd"\n`include `F', "the include '<…>' is no Verilog file beside it"),
         ("`define I(x) `x\n`I(include)", "the directive '`x' is given"),
         ('initial $readmemh("/etc/passwd", m);', "the system task '$readmemh' is called"),
         ('initial f = $fopen("/tmp/x");', "the system task '$fopen' is called"),
         ('initial $system("touch pwned");', "the system task '$system' is called"),
         ('import "DPI-C" function int abort();', "a foreign function is imported"),
         ('wire \\a" ; initial $fopen("x"); wire \\b" ;', "the name '\\\\\\\\a\"' holds a quote or a comment"),
-        ('/* " */ `include "x" /* " */', "the directive '`include' is given"),
-        ('initial $display("//"); `include "x"', "the directive '`include' is given"),
+        ('/* " */ `include "x" /* " */', "the include 'x' is no Verilog file beside it"),
+        ('initial $display("//"); `include "x"', "the include 'x' is no Verilog file beside it"),
     ],
 )
 def test_verilog_makes_no_tool_open_a_file(line: str, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,7 +263,7 @@ def test_verilog_makes_no_tool_open_a_file(line: str, found: str, tmp_path: Path
     monkeypatch.setattr("hawx.synthesis.yosys.subprocess.run", lambda *_, **__: pytest.fail("Yosys was given the text"))
     for text in (GATES.replace("endmodule\nmodule half", f"{line}\nendmodule\nmodule half"), f"{line}\n{GATES}"):
         Path("mul8u_few.v").write_text(text)
-        with pytest.raises(HawxError, match=r"which no multiplier needs; expected a circuit that reads no file and calls no program\.") as caught:
+        with pytest.raises(HawxError, match=r"(expected a circuit that reads no file and calls no program|without \.\. and macros)\.$") as caught:
             load_circuit(Path("mul8u_few.v"))
         assert found.replace("\\\\", "\\") in str(caught.value)
 

@@ -75,7 +75,7 @@ def test_a_block_knows_its_file(tmp_path: Path) -> None:
     [
         ("bad.c", "what", r"^'.*bad\.c' line 1: "),
         ("none.v", None, r"^circuit '.*none\.v' "),
-        ("two.v", WIRES.format(name="a", bits="A, B") + WIRES.format(name="b", bits="A, B"), r"^'.*two\.v'.* has top modules a, b; "),
+        ("two.v", WIRES.format(name="a", bits="A, B") + WIRES.format(name="b", bits="A, B"), r"^(Verilog file )?'.*two\.v'.* has top modules a, b; "),
     ],
 )
 def test_unusable_circuits_name_their_file(name: str, text: str | None, message: str, tmp_path: Path) -> None:

@@ -38,6 +38,14 @@ def test_a_built_in_name_on_another_table_is_not_the_family():
     assert find_multiplier(fake).is_table
 
 
+def test_a_product_port_of_other_than_sixteen_bits_becomes_a_memory(tmp_path):
+    path = tmp_path / "mul8u_short.v"
+    path.write_text("module mul8u_short (input [7:0] A, input [7:0] B, output [14:0] O);\n  assign O = {A & B, B[7:1]};\nendmodule\n")
+    block = load(path)
+    assert (block.table[6, 4], block.table[6, 5]) == (4 * 256 + 4, 4 * 256 + 4)  # the lowest bit is the one that is missing
+    assert find_multiplier(block, [tmp_path]).is_table
+
+
 def test_an_imported_block_is_found_by_file_and_content(tmp_path):
     path = tmp_path / "sub" / "mine.v"
     path.parent.mkdir()

@@ -179,7 +179,7 @@ def _signals(gates: int) -> list[str]:
             "line 2: 'always' is outside the gate-level subset; expected wires, assign and instances. " + WAY_OUT,
         ),
         (wrap_module("\nassign O = x;"), "line 3: net 'x[0]' has no driver; expected an input or an assigned net."),
-        (wrap_module("assign O[14:0] = A;"), "line 1: output bit O[15] has no driver; expected all 16 driven."),
+        (wrap_module("assign O[14:0] = A;"), "line 1: output bit O[15] has no driver; expected all driven."),
         (wrap_module("assign O = A;\nassign O[3] = B[1];"), "line 3: net 'O[3]' has two drivers; expected one."),
         (
             wrap_module("wire p, q;\nassign p = q & A[0];\nassign q = ~p;\nassign O = p;"),
@@ -192,12 +192,13 @@ def _signals(gates: int) -> list[str]:
         (wrap_module("assign O = 16'hxx;"), 'line 2: constant "16\'hxx" is not usable; expected digits 0 and 1 or a number without x and z.'),
         (wrap_module("m again (A, B, O);"), "line 2: module 'm' instantiates itself; expected a finite circuit."),
         (
-            wrap_module("assign O = A;", "input [7:0] A, input [8:0] B, output [15:0] O"),
-            "line 1: module 'm' has ports input [8] A, input [9] B, output [16] O; expected two 8-bit inputs and one 16-bit output.",
+            wrap_module("assign O = A;", "input [7:0] A, input [16:0] B, output [15:0] O"),
+            "line 1: module 'm' has ports input [8] A, input [17] B, output [16] O; "
+            "expected two inputs of 2 to 16 bits and one output, their product.",
         ),
         (
-            wrap_module("assign O = A;", "input [7:0] A, input [7:0] B, output [8:0] O"),
-            "line 1: module 'm' has ports input [8] A, input [8] B, output [9] O; expected two 8-bit inputs and one 16-bit output.",
+            wrap_module("assign O = A;", "input [7:0] A, input [7:0] B, output [6:0] O"),
+            "line 1: module 'm' has ports input [8] A, input [8] B, output [7] O; expected two inputs of 2 to 16 bits and one output, their product.",
         ),
         (wrap_module("assign O = " + "(" * 200 + "A" + ")" * 200 + ";"), "line 2: nested more than 100 deep; expected a gate-level circuit."),
         ("// nothing\n", "line 2: no module in the file; expected a Verilog circuit."),

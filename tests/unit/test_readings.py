@@ -8,22 +8,33 @@ import numpy as np
 import pytest
 
 from hawx.circuits.header import Header, parse_header, published_costs
-from hawx.circuits.ports import check_module_name, is_multiplier, multiplier_ports, operand_order, signedness_hint, top_module, without_comments
+from hawx.circuits.ports import (
+    check_module_name,
+    check_widths,
+    likeness,
+    multiplier_ports,
+    operand_order,
+    signedness_hint,
+    top_module,
+    without_comments,
+)
 from hawx.circuits.readings import (
     SIGNED,
     UNSIGNED,
     Pair,
+    Reading,
     errors,
     formats_of_circuit,
     formats_of_table,
     from_patterns,
     mean_absolute_error,
+    reading_of,
     reproduces,
     unit,
     value_order,
 )
 from hawx.errors import InputError
-from hawx.formats import S8, U8
+from hawx.formats import S8, U8, IntFormat
 
 S, U = np.arange(-128, 128), np.arange(256)
 EXACT_S, EXACT_U = np.multiply.outer(S, S), np.multiply.outer(U, U)
@@ -134,6 +145,40 @@ def test_a_header_of_another_circuit_is_refused_with_both_figures() -> None:
         formats_of_circuit(zeros, published={"wce": 2.0}, hint=UNSIGNED, where="mine")
 
 
+def every_pair(a_bits: int, w_bits: int) -> np.ndarray:
+    return np.indices((1 << a_bits, 1 << w_bits)).reshape(2, -1)
+
+
+@pytest.mark.parametrize(
+    ("bits", "missing_lsbs", "shown", "largest"),
+    [
+        (7, 0, "7 bits", 0),
+        (8, 0, "8 bits", 0),
+        (6, 0, "6 bits, the 1 high bits missing", 64),  # -8 · -4 = 32 comes out as -32
+        (5, 2, "5 bits, the 2 low bits missing", 3),
+        (4, 3, "4 bits, the 3 low bits missing", 7),
+    ],
+)
+def test_a_narrow_product_is_read_as_it_fits(bits: int, missing_lsbs: int, shown: str, largest: int) -> None:
+    pairs = every_pair(4, 3)
+    a, w = pairs[0] - 16 * (pairs[0] > 7), pairs[1] - 8 * (pairs[1] > 3)
+    raw = (a * w >> missing_lsbs) & ((1 << bits) - 1)
+    found = reading_of(pairs, raw, (4, 3), bits, published={}, hint=None, where="x")
+    assert (found.bits, found.missing_lsbs) == (bits, missing_lsbs)
+    assert str(found) == f"s4×s3 with a product of {shown}"
+    assert np.abs(found.errors(pairs, raw)).max() == largest
+
+
+def test_what_is_said_of_eight_bits_is_said_of_the_sign_alone() -> None:
+    pairs = every_pair(3, 2)
+    zeros = np.zeros(32, np.int64)
+    assert reading_of(pairs, zeros, (3, 2), 5, published={}, hint=UNSIGNED, where="x").formats == (IntFormat(3, False), IntFormat(2, False))
+    assert reading_of(pairs, zeros, (3, 2), 5, published={}, hint=None, where="x").formats == (IntFormat(3, True), IntFormat(2, True))
+    mixed = reading_of(pairs, zeros, (3, 2), 5, published={}, hint=(U8, S8), where="x")
+    assert mixed == Reading((IntFormat(3, False), IntFormat(2, True)), 5)
+    assert mixed.operands(np.array([[7, 3], [3, 1]])).tolist() == [[7, 3], [-1, 1]]
+
+
 def test_a_plain_table_is_read_as_wished_else_as_it_fits() -> None:
     assert formats_of_table(EXACT_S + 5, "x") == SIGNED
     assert formats_of_table(EXACT_U + 5, "x") == UNSIGNED
@@ -236,36 +281,52 @@ def test_operands_of_other_names_go_by_position(names: tuple[str, str]) -> None:
 
 def test_ports_of_a_multiplier() -> None:
     assert multiplier_ports({"B": 8, "A": 8}, {"O": 16}, "f") == ("A", "B", "O")
-    assert is_multiplier({"a": 8, "b": 8}, {"o": 16})
-    for inputs, outputs in (
-        ({"a": 8, "b": 7}, {"o": 16}),
-        ({"a": 8, "b": 8, "c": 8}, {"o": 16}),
-        ({"a": 8}, {"o": 16}),
-        ({"a": 8, "b": 8}, {"o": 15}),
-        ({"a": 8, "b": 8}, {"o": 16, "p": 16}),
-        ({"a": 8, "b": 8}, {}),
+    for widths, product, expected in (
+        ((8, 8), [16], 2),
+        ((2, 2), [4], 2),
+        ((16, 3), [19], 2),
+        ((8, 8), [15], 1),
+        ((8, 8), [8], 1),
+        ((8, 8), [7], 0),
+        ((8, 8), [32], 1),
+        ((8, 8), [33], 0),
+        ((17, 8), [25], 0),
+        ((8, 1), [9], 0),
+        ((8, 8, 8), [16], 0),
+        ((8,), [16], 0),
+        ((8, 8), [16, 16], 0),
+        ((8, 8), [], 0),
     ):
-        assert not is_multiplier(inputs, outputs)
-    with pytest.raises(
-        InputError, match=r"^f has ports input \[8\] a, input \[1\] c, output \[16\] o; expected two 8-bit inputs and one 16-bit output\.$"
-    ):
+        assert likeness({f"i{k}": width for k, width in enumerate(widths)}, {f"o{k}": width for k, width in enumerate(product)}) == expected
+    expected_ports = r"expected two inputs of 2 to 16 bits and one output, their product\.$"
+    with pytest.raises(InputError, match=rf"^f has ports input \[8\] a, input \[1\] c, output \[16\] o; {expected_ports}"):
         multiplier_ports({"a": 8, "c": 1}, {"o": 16}, "f")
-    with pytest.raises(InputError, match=r"^f has ports none; expected two 8-bit inputs and one 16-bit output\.$"):
+    with pytest.raises(InputError, match=rf"^f has ports none; {expected_ports}"):
         multiplier_ports({}, {}, "f")
 
 
-def test_the_top_module_is_called_like_the_file_else_the_only_multiplier_that_nobody_uses() -> None:
-    def asked(name: str) -> bool:
-        return name == "m"
+def test_networks_run_blocks_of_eight_bits() -> None:
+    check_widths([8, 8], "f")
+    with pytest.raises(
+        InputError,
+        match=r"^f multiplies 8×4 bits; expected 8×8, the blocks that networks run\. Its errors and costs alone: `hawx blocks characterize`\.$",
+    ):
+        check_widths([8, 4], "f")
 
-    assert top_module(["m", "other"], [], "other", "f", multiplies=asked) == "other"
-    assert top_module(["m", "other"], [], "other_pdk45", "f", multiplies=asked) == "other"
-    assert top_module(["helper", "m"], ["helper"], "file", "f", multiplies=lambda _: False) == "m"
-    assert top_module(["helper", "m"], [], "file", "f", multiplies=asked) == "m"
+
+def test_the_top_module_is_called_like_the_file_else_the_only_multiplier_that_nobody_uses() -> None:
+    def asked(name: str) -> int:
+        return {"m": 2, "adder": 1}.get(name, 0)
+
+    assert top_module(["m", "other"], [], "other", "f", likeness=asked) == "other"
+    assert top_module(["m", "other"], [], "other_pdk45", "f", likeness=asked) == "other"
+    assert top_module(["helper", "m"], ["helper"], "file", "f", likeness=lambda _: 0) == "m"
+    assert top_module(["helper", "adder", "m"], [], "file", "f", likeness=asked) == "m"
+    assert top_module(["helper", "adder"], [], "file", "f", likeness=asked) == "adder"
     with pytest.raises(InputError, match=r"^f has top modules p, q; expected one, or one called 'file'\. Name it\.$"):
-        top_module(["p", "q"], [], "file", "f", " Name it.", multiplies=asked)
+        top_module(["p", "q"], [], "file", "f", " Name it.", likeness=asked)
     with pytest.raises(InputError, match=r"^f has top modules none; expected one, or one called 'file'\.$"):
-        top_module([], [], "file", "f", multiplies=asked)
+        top_module([], [], "file", "f", likeness=asked)
 
 
 def test_module_names() -> None:

@@ -157,9 +157,14 @@ class Netlist:
 
 
 def exhaustive(netlist: Netlist, activation: str, weight: str) -> Words:
-    """Return every net's value for all operand pairs, shape (nets, 1024), as of `operand_words`. The netlist has no registers."""
-    state = np.zeros((netlist.nets, CODES * CODES // 64), np.uint64)
-    for port, words in zip((activation, weight), operand_words(), strict=True):
+    """Return every net's value for all pairs of 8-bit operands, shape (nets, 1024), as of `operand_words`. The netlist has no registers."""
+    return evaluated(netlist, dict(zip((activation, weight), operand_words(), strict=True)))
+
+
+def evaluated(netlist: Netlist, inputs: Mapping[str, Words]) -> Words:
+    """Return every net's value for the words of its input ports, (bits, words) → (nets, words). The netlist has no registers."""
+    state = np.zeros((netlist.nets, next(iter(inputs.values())).shape[1]), np.uint64)
+    for port, words in inputs.items():
         state[list(netlist.inputs[port])] = words
     netlist.evaluate(state)
     return state

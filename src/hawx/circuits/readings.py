@@ -1,4 +1,4 @@
-"""How a table of bare numbers is to be read: signed or unsigned, value order or two's-complement order.
+"""How bare numbers are to be read: signed or unsigned, value order or two's-complement order, and what a narrow product port leaves out.
 
 A format is taken from what says so (an explicit wish, published figures that only one reading reproduces, a typed signature,
 a name); only then from the fit, the reading whose products lie nearer to the exact ones. Nothing is taken on trust: a reading
@@ -8,6 +8,7 @@ that contradicts the file's own published figures is refused.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +29,48 @@ def value_order(table: Numbers) -> Numbers:
     return np.roll(table, HALF, axis=(0, 1))
 
 
-def from_patterns(raw: Numbers, formats: Pair) -> Numbers:
-    """Return the value-order table of 16-bit output patterns `raw[A pattern, B pattern]`: signed where either operand is."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the bits of a multiplier's ports mean."""
+
+    formats: Pair
+    bits: int
+    """Width of the product port."""
+    missing_lsbs: int = 0
+    """Low bits of the product that the port leaves out; high ones are left out where it is still narrower than the product."""
+
+    @property
+    def missing_msbs(self) -> int:
+        return max(0, sum(f.bits for f in self.formats) - self.bits - self.missing_lsbs)
+
+    def operands(self, patterns: Numbers) -> Numbers:
+        """Return the values of operand bit patterns, (2, pairs)."""
+        return np.stack([_value(row, f.bits, signed=f.signed) for row, f in zip(patterns, self.formats, strict=True)])
+
+    def products(self, raw: Numbers) -> Numbers:
+        """Return the values of bit patterns of the product port: signed where either operand is."""
+        return _value(raw, self.bits, signed=any(f.signed for f in self.formats)) << self.missing_lsbs
+
+    def errors(self, patterns: Numbers, raw: Numbers) -> Numbers:
+        """Return by how much the products of operand patterns, (2, pairs), are greater than the exact ones."""
+        a, w = self.operands(patterns)
+        error: Numbers = self.products(raw) - a * w
+        return error
+
+    def __str__(self) -> str:
+        a, w = self.formats
+        missing = [f"the {count} {which} bits missing" for count, which in ((self.missing_msbs, "high"), (self.missing_lsbs, "low")) if count]
+        return ", ".join([f"{a}×{w} with a product of {self.bits} bits", *missing])
+
+
+def _value(patterns: Numbers, bits: int, *, signed: bool) -> Numbers:
+    return patterns - (patterns >> (bits - 1) << bits) if signed else patterns
+
+
+def from_patterns(raw: Numbers, formats: Pair, bits: int = 16, missing_lsbs: int = 0) -> Numbers:
+    """Return the value-order table of output patterns `raw[A pattern, B pattern]`, (256, 256); see `Reading`."""
     signed = tuple(axis for axis, operand in enumerate(formats) if operand.signed)
-    products = (raw + (1 << 15)) % (1 << 16) - (1 << 15) if signed else raw
-    return np.roll(products, (HALF,) * len(signed), axis=signed)
+    return np.roll(Reading(formats, bits, missing_lsbs).products(raw), (HALF,) * len(signed), axis=signed)
 
 
 def errors(table: Numbers, formats: Pair) -> Numbers:
@@ -51,39 +89,63 @@ def unit(printed: float) -> float:
 
 def reproduces(table: Numbers, formats: Pair, published: Mapping[str, float]) -> bool | None:
     """Return whether a reading has the published `mae` and `wce` (rounded or cut off as printed); None if neither is published."""
+    error = errors(table, formats)
+    return agrees(float(error.mean()), float(error.max()), published)
+
+
+def agrees(mae: float, wce: float, published: Mapping[str, float]) -> bool | None:
+    """Return whether these are the published `mae` and `wce`; see `reproduces`."""
     if "mae" not in published and "wce" not in published:
         return None
-    error = errors(table, formats)
-    mae, wce = published.get("mae"), published.get("wce")
-    return (mae is None or abs(float(error.mean()) - mae) < unit(mae)) and (wce is None or abs(int(error.max()) - wce) < unit(wce))
+    found = {"mae": mae, "wce": wce}
+    return all(abs(found[name] - published[name]) < unit(published[name]) for name in found if name in published)
 
 
-def formats_of_circuit(raw: Numbers, *, published: Mapping[str, float], hint: Pair | None, where: str) -> Pair:
-    """Return the formats of a circuit given by its bit patterns.
+def reading_of(
+    patterns: Numbers, raw: Numbers, widths: tuple[int, int], bits: int, *, published: Mapping[str, float], hint: Pair | None, where: str
+) -> Reading:
+    """Return how a circuit is to be read.
 
     Args:
-        raw: (256, 256) output patterns 0..65535 over operand patterns 0..255.
+        patterns: (2, pairs) operand patterns; all of them where `published` has figures.
+        raw: (pairs,) patterns of the product.
+        widths: of the operands in bits; `bits`, of the product port.
         published: figures of its header.
-        hint: what the signature or name says.
+        hint: formats that its signature or name, or a wish, gives the signs of.
         where: file (and line) for the message.
 
     Raises:
         InputError: no reading reproduces the header's figures.
     """
-    verdicts = {formats: reproduces(from_patterns(raw, formats), formats, published) for formats in (SIGNED, UNSIGNED)}
-    agreeing = [formats for formats, verdict in verdicts.items() if verdict]
-    if None in verdicts.values():
-        if hint is not None:
-            return hint
-        return min((SIGNED, UNSIGNED), key=lambda formats: mean_absolute_error(from_patterns(raw, formats), formats))
-    if not agreeing:
-        formats = hint or SIGNED
-        error = errors(from_patterns(raw, formats), formats)
-        raise InputError(
-            f"{where}: the header says MAE {published.get('mae', '?')} and WCE {published.get('wce', '?')}, but the circuit has "
-            f"MAE {error.mean():.6g} and WCE {error.max()} as {formats[0]}×{formats[1]}; expected a circuit and header that belong together."
-        )
-    return hint if hint in agreeing else agreeing[0]
+    signs = {tuple(f.signed for f in pair) for pair in (SIGNED, UNSIGNED, *([hint] if hint else []))}
+    shifts = {0, max(0, sum(widths) - bits)}
+    readings = [
+        Reading((IntFormat(widths[0], a), IntFormat(widths[1], w)), bits, shift)
+        for a, w in sorted(signs, reverse=True)  # of equals, the signed one
+        for shift in sorted(shifts)
+    ]
+    said = [reading for reading in readings if hint is None or all(f.signed == h.signed for f, h in zip(reading.formats, hint, strict=True))]
+    wrong = {reading: np.abs(reading.errors(patterns, raw)) for reading in readings}
+    verdicts = {reading: agrees(float(error.mean()), float(error.max()), published) for reading, error in wrong.items()}
+    agreeing = [reading for reading in readings if verdicts[reading]]
+    if published.keys() & {"mae", "wce"} and not agreeing:
+        error = wrong[said[0]]
+        raise mismatch(where, said[0], published, float(error.mean()), int(error.max()))
+    candidates = [reading for reading in said if reading in agreeing] or agreeing or said
+    return min(candidates, key=lambda reading: float(wrong[reading].mean()))
+
+
+def mismatch(where: str, reading: Reading, published: Mapping[str, float], mae: float, wce: int) -> InputError:
+    """Return the error that a circuit does not have the figures of its header."""
+    return InputError(
+        f"{where}: the header says MAE {published.get('mae', '?')} and WCE {published.get('wce', '?')}, but the circuit has "
+        f"MAE {mae:.6g} and WCE {wce} as {reading.formats[0]}×{reading.formats[1]}; expected a circuit and header that belong together."
+    )
+
+
+def formats_of_circuit(raw: Numbers, *, published: Mapping[str, float], hint: Pair | None, where: str) -> Pair:
+    """Return the formats of a circuit of 8-bit operands given by its bit patterns, (256, 256) of 0..65535; see `reading_of`."""
+    return reading_of(np.indices((CODES, CODES)).reshape(2, -1), raw.ravel(), (8, 8), 16, published=published, hint=hint, where=where).formats
 
 
 def formats_of_table(table: Numbers, where: str, *, wish: Pair | None = None) -> Pair:

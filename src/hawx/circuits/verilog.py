@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from hawx.circuits.cells import CELLS
+from hawx.circuits.cells import CELLS, known_cell
 from hawx.circuits.logic import Expression, joined
 from hawx.circuits.netlist import ONE, ZERO, Cell, Gate, Netlist, evaluation_order, patterns
-from hawx.circuits.ports import is_multiplier, multiplier_ports, top_module
+from hawx.circuits.ports import check_widths, likeness, multiplier_ports, top_module
 from hawx.circuits.readings import Numbers
 from hawx.circuits.verilog_syntax import Assign, Instance, Module, Vector
 from hawx.errors import InputError
@@ -67,7 +67,7 @@ class _Circuit:
     def start(self, line: int, targets: list[str]) -> None:
         """Begin a driver."""
         if len(self.drivers) >= _MOST_DRIVERS:
-            raise self.fail(line, f"more than {_MOST_DRIVERS} gates; expected an 8×8 multiplier.")
+            raise self.fail(line, f"more than {_MOST_DRIVERS} gates; expected a multiplier.")
         self.drivers.append(_Driver(line, targets))
 
     def numbers(self, bits: Iterable[str]) -> tuple[int, ...]:
@@ -177,8 +177,8 @@ class _Circuit:
                     raise self.fail(instance.line, f"module {instance.cell!r} instantiates itself; expected a finite circuit.")
                 self.submodule(scope, instance, inner)
                 self.elaborate(inner, (*above, instance.cell))
-            elif instance.cell in CELLS:
-                self.cell(scope, instance, CELLS[instance.cell])
+            elif (cell := known_cell(instance.cell, instance.named)) is not None:
+                self.cell(scope, instance, cell)
             else:
                 near = get_close_matches(instance.cell, [*self.modules, *CELLS], n=1)
                 hint = f"did you mean {near[0]!r}?" if near else "expected a module of the file or a standard cell such as FAX1 or NAND2X1."
@@ -253,7 +253,7 @@ def _choice(select: Expression, one: list[Expression], other: list[Expression]) 
 def module_of(path: str, modules: dict[str, Module], stem: str) -> Module:
     """Return the multiplier among the modules of a file; see `hawx.circuits.top_module`."""
     inner = {instance.cell for module in modules.values() for instance in module.instances}
-    return modules[top_module(list(modules), inner, stem, repr(path), multiplies=lambda name: is_multiplier(*_widths(modules[name])))]
+    return modules[top_module(list(modules), inner, stem, repr(path), likeness=lambda name: likeness(*_widths(modules[name])))]
 
 
 def _widths(module: Module) -> tuple[dict[str, int], dict[str, int]]:
@@ -292,16 +292,17 @@ def netlist_of(path: str, modules: dict[str, Module], stem: str) -> Netlist:
     gates = circuit.ordered()
     for bit in ports[product]:
         if bit not in known:
-            raise circuit.fail(top.line, f"output bit {bit} has no driver; expected all 16 driven.")
+            raise circuit.fail(top.line, f"output bit {bit} has no driver; expected all driven.")
     nets = {port: circuit.numbers(bits) for port, bits in ports.items()}
     inputs, outputs = {first: nets[first], second: nets[second]}, {product: nets[product]}
     return Netlist(top.name, inputs, outputs, gates, (), circuit.cells, len(circuit.nets))
 
 
 def evaluate_verilog(path: str, modules: dict[str, Module], stem: str) -> tuple[Netlist, Numbers]:
-    """Return the multiplier of a file, and its 16-bit output patterns, (256, 256) over operand patterns 0..255.
+    """Return the 8×8 multiplier of a file, and its output patterns, (256, 256) over operand patterns 0..255.
 
-    Arguments and errors as of `netlist_of`.
+    Arguments and errors as of `netlist_of`; other operands are refused, too.
     """
     netlist = netlist_of(path, modules, stem)
+    check_widths(tuple(map(len, netlist.inputs.values())), repr(path))
     return netlist, patterns(netlist, *netlist.inputs, *netlist.outputs)

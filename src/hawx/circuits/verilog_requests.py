@@ -29,16 +29,18 @@ _MACRO = re.compile(r"`define\s+(\w+)(?:\(([^)]*)\))?")
 _FOREIGN = re.compile(r'\bimport\s*"|"DPI(?:-C)?"')
 
 
-def check_requests(path: str, text: str) -> None:
+def check_requests(path: str, text: str, *, first_line: int = 1, around: str = "") -> None:
     """Raise `InputError` where a Verilog text would have a tool read or write a file, or call what is not Verilog; names file and line.
 
     Args:
         path: file name for messages.
         text: Verilog or SystemVerilog.
+        first_line: of the text in its file.
+        around: the whole design that the text is part of: its macros may be used.
     """
 
     def refuse(at: int, found: str) -> InputError:
-        line = text.count("\n", 0, at) + 1
+        line = text.count("\n", 0, at) + first_line
         return InputError(f"{path!r} line {line}: {found}, which no multiplier needs; expected a circuit that reads no file and calls no program.")
 
     if (foreign := _FOREIGN.search(text)) is not None:
@@ -49,7 +51,7 @@ def check_requests(path: str, text: str) -> None:
     for task in _TASK.finditer(plain):
         if task[1] not in TASKS:
             raise refuse(task.start(), f"the system task '${task[1][:40]}' is called")
-    macros = {match[1]: match[2] or "" for match in _MACRO.finditer(plain)}
+    macros = {match[1]: match[2] or "" for match in _MACRO.finditer(plain + around)}
     arguments = {name.strip() for names in macros.values() for name in names.split(",") if name.strip()}
     for directive in _DIRECTIVE.finditer(plain):
         name = directive[1]

@@ -27,6 +27,8 @@ def unpack(words: Words) -> NDArray[np.uint8]:
 
 def ones(words: Words) -> NDArray[np.int64]:
     """Return how many vectors have a 1, (..., words) → (...)."""
+    if hasattr(np, "bitwise_count"):  # NumPy 2: several times as fast
+        return np.asarray(np.bitwise_count(words).sum(axis=-1, dtype=np.int64), np.int64)
     return np.asarray(_ONES[words.view(np.uint8)].sum(axis=-1, dtype=np.int64), np.int64)
 
 

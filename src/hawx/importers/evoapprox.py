@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hawx.blocks.block import Block, Costs
@@ -19,6 +20,7 @@ from hawx.circuits.tokens import MAX_CIRCUIT_BYTES
 from hawx.errors import InputError
 from hawx.files import read_bytes, read_text
 from hawx.importers.circuit import SUFFIXES, characterized, load_circuit
+from hawx.synthesis.circuit_files import own_circuits
 
 LIBRARY = "EvoApproxLib"
 ROOT = "multiplers"  # spelled so in every release
@@ -82,28 +84,34 @@ def load_checkout(folder: Path, formats: Pair | None = None) -> list[Block]:
 def load_folder(folder: Path, *, library: str = "", provenance: dict[str, object] | None = None) -> list[Block]:
     """Return every circuit below `folder`, one block per circuit name, in the order of the names.
 
-    Circuits of no named `library` that publish no figures are characterized where Yosys and a cell library are there.
+    Circuits of no named `library` may have parts in other files, and are characterized where they publish no figures and Yosys and a cell library
+    are there.
     """
+    found = [path for path in sorted(folder.rglob("*")) if path.suffix in SUFFIXES and path.is_file()] if folder.is_dir() else []
+    parts: dict[Path, list[Path]] = {path: [] for path in found} if library else own_circuits(found)
     files: defaultdict[str, list[Path]] = defaultdict(list)
-    for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
-        if path.suffix in SUFFIXES and path.is_file():
-            files[path.stem.removesuffix("_pdk45")].append(path)
-    return [_load_one(paths, library, provenance or {}) for _, paths in sorted(files.items())]
+    for path in parts:
+        files[path.stem.removesuffix("_pdk45")].append(path)
+    return [_load_one(paths, parts, library, provenance or {}) for _, paths in sorted(files.items())]
 
 
 def _rank(path: Path) -> tuple[bool, bool, str]:
     return (path.suffix == ".c", path.stem.endswith("_pdk45"), str(path))
 
 
-def _load_one(paths: list[Path], library: str, provenance: dict[str, object]) -> Block:
+def _load_one(paths: list[Path], parts: Mapping[Path, Sequence[Path]], library: str, provenance: dict[str, object]) -> Block:
     paths = sorted(paths, key=_rank)
     first = paths[0]
     pareto = sorted({path.parent.name for path in paths if path.parent.name.startswith("pareto_")})
     extra = {**provenance, **({"pareto_sets": pareto} if pareto else {})}
-    block = load_circuit(first, library=library, extra=extra)
+    block = load_circuit(first, parts=parts[first], library=library, extra=extra)
     logic = _logic(first)
     for other in paths[1:]:
-        if (other.suffix, other.stem) == (first.suffix, first.stem) and _logic(other) != logic and load_circuit(other).sha256 != block.sha256:
+        if (
+            (other.suffix, other.stem) == (first.suffix, first.stem)
+            and _logic(other) != logic
+            and load_circuit(other, parts=parts[other]).sha256 != block.sha256
+        ):
             raise InputError(f"{str(other)!r} and {str(first)!r} have one name but differ; expected one circuit per name. Load them one by one.")
     return block if library else characterized(block, first)
 

@@ -19,8 +19,9 @@ from hawx.errors import InputError
 from hawx.formats import U8
 from hawx.importers.source import parse_source
 from hawx.rtl.multipliers import verilog
-from hawx.rtl.project import Multiplier
+from hawx.rtl.project import PRODUCT_BITS, Multiplier
 from hawx.rtl.wrappers import on_magnitudes, table_memory
+from hawx.synthesis.circuit_files import circuit_text
 
 
 def find_multiplier(block: Block, sources: Sequence[str | PathLike[str]] = ()) -> Multiplier:
@@ -46,13 +47,17 @@ def find_multiplier(block: Block, sources: Sequence[str | PathLike[str]] = ()) -
 def from_file(block: Block, path: Path) -> Multiplier:
     """Return the multiplier of a gate-level Verilog file that computes the block's table, as it is, swapped or on magnitudes.
 
+    One whose product port has other than 16 bits becomes a memory of its table.
+
     Raises:
         InputError: it computes something else.
     """
-    text = path.read_text(encoding="utf-8")
+    text = circuit_text(path)
     modules = parse_verilog(str(path), text)
     netlist, raw = evaluate_verilog(str(path), modules, path.stem)
     name, inputs, (output,) = netlist.name, [*netlist.inputs], netlist.outputs
+    if len(netlist.outputs[output]) != PRODUCT_BITS:
+        return table_memory(block, _identifier(block.name))  # lanes take products of sixteen bits
     for helper in modules:  # helper modules of two files may share a name
         if helper != name:
             text = re.sub(rf"(?<![\w$]){re.escape(helper)}(?![\w$])", f"{name}_{helper}", text)
@@ -77,7 +82,7 @@ def _file_of(block: Block, sources: Sequence[str | PathLike[str]]) -> Path | Non
     for source in sources:
         place = Path(parse_source(fspath(source)).place)
         for path in [place] if place.is_file() else sorted(place.rglob(name)) if place.is_dir() else []:
-            if path.name == name and hashlib.sha256(path.read_text(encoding="utf-8").encode()).hexdigest() == wanted:
+            if path.name == name and hashlib.sha256(circuit_text(path).encode()).hexdigest() == wanted:
                 return path
     return None
 

@@ -1,151 +1,90 @@
-"""Characterize a multiplier: Verilog in, figures and mapped netlist out, its function checked on all 65 536 operand pairs."""
+"""Characterize a multiplier: Verilog or VHDL in, figures and mapped netlist out, its function checked on all operand pairs or a sample of them."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from os import PathLike
+from collections.abc import Iterable, Mapping
+from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from hawx.blocks import Block, Costs
-from hawx.circuits import (
-    Pair,
-    formats_of_circuit,
-    from_patterns,
-    is_multiplier,
-    multiplier_ports,
-    parse_header,
-    signedness_hint,
-    top_module,
-    without_comments,
-)
-from hawx.circuits.energy import Held, SwitchingCircuit, toggle_energies
+from hawx.blocks import Costs
+from hawx.circuits import Pair, Reading, from_patterns, multiplier_ports, reading_of
+from hawx.circuits.behavior import Errors, Ports, measured, raw_products
+from hawx.circuits.energy import SwitchingCircuit, toggle_energies
 from hawx.circuits.liberty import CellLibrary
-from hawx.circuits.models import cell_models
-from hawx.circuits.netlist import Netlist, patterns
+from hawx.circuits.netlist import ZERO, Netlist
+from hawx.circuits.pairs import Pairs
+from hawx.circuits.pieces import CircuitFiles, Piece
+from hawx.circuits.readings import Numbers, agrees, mismatch
 from hawx.circuits.timing import static_timing
 from hawx.errors import InputError
-from hawx.formats import IntFormat
+from hawx.formats import CODES, IntFormat
 from hawx.rtl import constant_lsbs
 from hawx.synthesis import cache, yosys
 from hawx.synthesis.cells import liberty_path
-from hawx.synthesis.flow import FLOW_VERSION, Synthesis, modules_of, synthesize
+from hawx.synthesis.characterization import Characterization, circuit_from_dict, circuit_to_dict
+from hawx.synthesis.circuit_files import VERILOG, VHDL, read_circuit
+from hawx.synthesis.elaboration import Elaborated, elaborated
+from hawx.synthesis.flow import FLOW_VERSION, Synthesis, synthesize
 from hawx.synthesis.liberty import liberty_sha256, read_liberty
 
-READING = "circuits 1"
+__all__ = ["Characterization", "characterize", "characterize_text", "circuit_from_dict", "circuit_to_dict"]
+
+READING = "circuits 2"
 """How ports and formats are read: figures kept under another reading are not taken."""
 
+_PROBED_BITS = 16
+"""Most operand bits of which all pairs decide how a circuit is read; of more, a sample does."""
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Characterization:
-    """What synthesis says about one multiplier."""
-
-    block: Block
-    """With its table, evaluated on the mapped netlist, and its costs in this technology."""
-    circuit: SwitchingCircuit
-    """The mapped netlist with its toggle energies: the source of operand-aware energy."""
-    mapping: str
-    gates: int
-    full_adders: int
-    tool: str
-    library: str
-    """Cell library: name and the first digits of its hash."""
-
-    @property
-    def costs(self) -> Costs:
-        """Figures in the technology of the cell library."""
-        return next(iter(self.block.costs.values()))
-
-    def energy_fj(self, activations: Any, weights: Any, held: Held | str = Held.NONE) -> Any:
-        """Return fJ per multiplication under operand distributions; see `SwitchingCircuit.energies`."""
-        return self.circuit.energies(activations, weights, held)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the figures as plain JSON values (without netlist and table)."""
-        costs = self.costs
-        return {
-            "name": self.block.name,
-            "formats": [f.name for f in self.block.formats],
-            "sha256": self.block.sha256,
-            "is_exact": self.block.is_exact,
-            "technology": costs.technology,
-            "area_um2": costs.area_um2,
-            "delay_ns": costs.delay_ns,
-            "energy_fj": costs.energy_fj,
-            "leakage_nw": costs.leakage_nw,
-            "luts": costs.luts,
-            "constant_lsbs": costs.constant_lsbs,
-            "gates": self.gates,
-            "full_adders": self.full_adders,
-            "mapping": self.mapping,
-            "tool": self.tool,
-            "library": self.library,
-            "origin": costs.origin,
-        }
+Source = str | PathLike[str]
 
 
 def characterize(
-    source: str | PathLike[str],
-    liberty: str | PathLike[str] | None = None,
+    source: Source | Iterable[Source],
+    liberty: Source | None = None,
     *,
     top: str | None = None,
     formats: tuple[str | IntFormat, str | IntFormat] | None = None,
     use_cache: bool = True,
 ) -> Characterization:
-    """Return the characterization of a Verilog file or of a built-in block.
+    """Return the characterization of a circuit file, of a circuit of several, or of a built-in block.
 
     Args:
-        source: a path that ends in .v or .sv, or the name of a built-in block.
+        source: Verilog (.v, .sv) or VHDL (.vhd, .vhdl): a file, several, or a folder of them; or the name of a built-in block.
         liberty: cell library: `sky130hd`, `osu018` or a Liberty file; None for `sky130hd`, which the package ships.
-        top: module to take from the file; None for its top module.
-        formats: operand formats; None for what header, name and declarations say, else the reading nearer to an exact product.
+        top: module to take; None for the multiplier that no other module instantiates.
+        formats: operand formats, of which the signs count; None for what header, name and declarations say, else the better fit.
         use_cache: take and keep results in the user's cache folder.
 
     Raises:
-        InputError: the file, the module, its ports or the cell library cannot be used.
+        InputError: the files, the module, its ports or the cell library cannot be used.
         UnknownNameError: no built-in block has this name.
-        ToolMissingError: Yosys or the named cell library is absent.
+        ToolMissingError: Yosys, GHDL for VHDL, or the named cell library is absent.
     """
-    path = Path(source)
-    if path.suffix in {".v", ".sv"}:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise InputError(f"Verilog file {str(path)!r} cannot be read: {reason}; expected a multiplier in Verilog.") from error
-        return characterize_text(text, liberty, source=str(path), top=top or _only_top(text, path), formats=formats, use_cache=use_cache)
+    sources = [source] if isinstance(source, (str, PathLike)) else list(source)
+    paths = [Path(one) for one in sources]
+    if len(paths) > 1 or paths[0].is_dir() or paths[0].suffix.lower() in (*VERILOG, *VHDL):
+        return characterize_files(read_circuit(*paths), liberty, top=top, formats=formats, use_cache=use_cache)
+    name = fspath(sources[0])
     from hawx.blocks.families import builtin_families, from_name, is_family_name
     from hawx.errors import UnknownNameError
     from hawx.rtl.multipliers import verilog
 
-    if not is_family_name(str(source)):
+    if not is_family_name(name):
         known = [family.name for family in builtin_families()]
-        raise UnknownNameError("block", str(source), known, "Or give a Verilog file that ends in .v or .sv.")
-    family = from_name(str(source))
+        raise UnknownNameError("block", name, known, "Or give circuit files: Verilog (.v, .sv) or VHDL (.vhd, .vhdl), or a folder of them.")
+    family = from_name(name)
     result = characterize_text(verilog(family), liberty, source=family.name, top=family.name, formats=family.formats, use_cache=use_cache)
     if not np.array_equal(result.block.table, family.block().table):
         raise InputError(f"RTL of block {family.name!r} does not compute its table; expected equality on all operand pairs. Report this as a bug.")
     return result
 
 
-def _only_top(text: str, path: Path) -> str | None:
-    """Return the multiplier among the modules of a file, see `hawx.circuits.top_module`. None: Yosys says why not."""
-    names = re.findall(r"\bmodule\s+([A-Za-z_][\w$]*)", without_comments(text))
-    if len(names) < 2 or path.stem in names:
-        return path.stem if path.stem in names else names[0] if names else None
-    ports, instantiated = modules_of(text, str(path))
-    names = [name for name in names if name in ports]
-    where = f"Verilog file {str(path)!r}"
-    return top_module(names, instantiated, path.stem, where, " Name it with --top.", multiplies=lambda name: is_multiplier(*ports[name]))
-
-
 def characterize_text(
     verilog: str,
-    liberty: str | PathLike[str] | None = None,
+    liberty: Source | None = None,
     *,
     source: str,
     top: str | None = None,
@@ -153,101 +92,98 @@ def characterize_text(
     use_cache: bool = True,
 ) -> Characterization:
     """Return the characterization of a Verilog text; arguments as of `characterize`, `source` is what messages call it."""
+    circuit = CircuitFiles(source, Path(source).stem, "Verilog", (Piece(source, 1, verilog),))
+    return characterize_files(circuit, liberty, top=top, formats=formats, use_cache=use_cache)
+
+
+def characterize_files(
+    circuit: CircuitFiles,
+    liberty: Source | None = None,
+    *,
+    top: str | None = None,
+    formats: tuple[str | IntFormat, str | IntFormat] | None = None,
+    use_cache: bool = True,
+) -> Characterization:
+    """Return the characterization of a circuit; arguments as of `characterize`."""
     cells = liberty_path(liberty)
-    wanted = None if formats is None else (IntFormat.parse(formats[0]), IntFormat.parse(formats[1]))
-    key = cache.content_key(
-        READING, verilog, top or "", liberty_sha256(cells), yosys.tool().version, str(FLOW_VERSION), "" if wanted is None else f"{wanted}"
-    )
+    wish = None if formats is None else (IntFormat.parse(formats[0]), IntFormat.parse(formats[1]))
+    whole = elaborated(circuit, top)
+    said = f"{wish or whole.said} {sorted(whole.published.items())}"
+    key = cache.content_key(READING, whole.text, whole.top, liberty_sha256(cells), yosys.tool().version, str(FLOW_VERSION), said)
     stored = cache.load("characterizations", key) if use_cache else None
     if stored is not None:
-        return _from_stored(stored)
+        return Characterization.from_stored(stored)
     library = read_liberty(cells)
-    synthesis = synthesize(verilog + _models_of(verilog, library), library, source=source, top=top)
-    values = _measured(synthesis, library, source, wanted, verilog)
-    result = _from_stored(values)
+    try:
+        named = None if whole.top.startswith("\\") else whole.top  # an escaped name never enters a script: Yosys finds it, as the only top left
+        synthesis = synthesize(whole.with_cells(library), library, source=circuit.place, top=named, names=whole.names)
+    except yosys.YosysError as error:
+        raise whole.explained(error) from error
+    result = _measured(synthesis, library, whole, wish)
     if use_cache:
-        cache.save("characterizations", key, values)
-        cache.save("circuits", cache.content_key(result.block.sha256, result.costs.technology), circuit_to_dict(result.circuit))
+        cache.save("characterizations", key, result.to_stored())
+        if result.table is not None:
+            cache.save("circuits", cache.content_key(result.block.sha256, result.costs.technology), circuit_to_dict(result.circuit))
     return result
 
 
-def _models_of(verilog: str, library: CellLibrary) -> str:
-    """Return modules for the library's cells that a mapped netlist instantiates and does not define itself."""
-    plain = without_comments(verilog)
-    defined = set(re.findall(r"\bmodule\s+([A-Za-z_][\w$]*)", plain))
-    kinds = set(re.findall(r";\s*([A-Za-z_][\w$]*)\s+[A-Za-z_\\][^\s(]*\s*\(", plain)) - defined
-    return cell_models(library, (kind for kind in kinds if kind in library.cells and library.cells[kind].logic is not None))
-
-
-def _measured(synthesis: Synthesis, library: CellLibrary, source: str, formats: Pair | None, text: str) -> dict[str, Any]:
+def _measured(synthesis: Synthesis, library: CellLibrary, whole: Elaborated, wish: Pair | None) -> Characterization:
     netlist = synthesis.netlist
-    inputs, outputs = ({port: len(nets) for port, nets in ports.items()} for ports in (netlist.inputs, netlist.outputs))
-    activation, weight, product = multiplier_ports(inputs, outputs, f"Verilog file {source!r} module {netlist.name!r}")
-    raw = patterns(netlist, activation, weight, product)
-    if formats is None:
-        hint, figures = signedness_hint(netlist.name, text, ".v"), parse_header(text).figures
-        formats = formats_of_circuit(raw, published=figures, hint=hint, where=repr(source))
+    where = f"{whole.circuit.language} file {whole.circuit.place!r}"
+    ports = multiplier_ports(_widths(netlist.inputs), _widths(netlist.outputs), f"{where} module {netlist.name!r}")
+    reading, errors, chance, raw = _read(netlist, ports, whole, wish)
+    table = (
+        from_patterns(raw.reshape(CODES, CODES), reading.formats, reading.bits, reading.missing_lsbs).astype(np.int32) if raw is not None else None
+    )
     timing = static_timing(netlist, library)
     toggles = toggle_energies(netlist, library, timing)
-    circuit = SwitchingCircuit(netlist=netlist, activation=activation, weight=weight, formats=formats, toggle_fj=toggles)
-    table = from_patterns(raw, formats).astype(np.int32)
     adder = library.full_adder
-    return {
-        "schema": "hawx.characterization",
-        "version": FLOW_VERSION,
-        "name": netlist.name,
-        "formats": [f.name for f in formats],
-        "table": table.tolist(),
-        "costs": {
-            "technology": library.name,
-            "area_um2": synthesis.area_um2,
-            "delay_ns": timing.delay_ns,
-            "energy_fj": circuit.uniform_fj,
-            "leakage_nw": synthesis.leakage_nw,
-            "luts": synthesis.luts,
-            "constant_lsbs": constant_lsbs(table),
-            "origin": f"synthesized: {synthesis.tool}, flow {FLOW_VERSION}, {library.name} {library.sha256[:12]}, pre-layout, zero-delay switching",
-        },
-        "netlist": netlist.to_dict(),
-        "toggle_fj": [round(float(value), 4) for value in toggles],
-        "ports": [activation, weight],
-        "mapping": synthesis.mapping,
-        "gates": len(netlist.gates),
-        "full_adders": sum(adder is not None and gate.cell == adder[0].name for gate in netlist.gates),
-        "tool": synthesis.tool,
-        "library": f"{library.name} {library.sha256[:12]}",
-    }
-
-
-def _from_stored(values: Mapping[str, Any]) -> Characterization:
-    circuit, costs = circuit_from_dict(values), Costs(**values["costs"])
-    block = Block.from_table(
-        np.array(values["table"], np.int32),
-        name=re.sub(r"\s", "_", values["name"]),
-        formats=circuit.formats,
-        costs={costs.technology: costs},
-        provenance={"characterized": costs.origin},
+    origin = f"synthesized: {synthesis.tool}, flow {FLOW_VERSION}, {library.name} {library.sha256[:12]}, pre-layout, zero-delay switching"
+    return Characterization(
+        name=netlist.name,
+        reading=reading,
+        errors=errors,
+        costs=Costs(
+            technology=library.name,
+            area_um2=synthesis.area_um2,
+            delay_ns=timing.delay_ns,
+            energy_fj=float(toggles @ (2.0 * chance * (1.0 - chance))),
+            leakage_nw=synthesis.leakage_nw,
+            luts=synthesis.luts,
+            constant_lsbs=_constant_lsbs(netlist, ports, reading) if table is None else constant_lsbs(table),
+            origin=origin,
+        ),
+        circuit=SwitchingCircuit(netlist=netlist, activation=ports[0], weight=ports[1], formats=reading.formats, toggle_fj=toggles),
+        table=table,
+        mapping=synthesis.mapping,
+        gates=len(netlist.gates),
+        full_adders=sum(adder is not None and gate.cell == adder[0].name for gate in netlist.gates),
+        tool=synthesis.tool,
+        library=f"{library.name} {library.sha256[:12]}",
     )
-    return Characterization(block=block, circuit=circuit, **{key: values[key] for key in ("mapping", "gates", "full_adders", "tool", "library")})
 
 
-def circuit_to_dict(circuit: SwitchingCircuit) -> dict[str, Any]:
-    """Return a circuit as plain JSON values."""
-    return {
-        "netlist": circuit.netlist.to_dict(),
-        "ports": [circuit.activation, circuit.weight],
-        "formats": [f.name for f in circuit.formats],
-        "toggle_fj": [round(float(value), 3) for value in circuit.toggle_fj],
-    }
+def _widths(ports: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+    return {port: len(nets) for port, nets in ports.items()}
 
 
-def circuit_from_dict(values: Mapping[str, Any]) -> SwitchingCircuit:
-    """Return the circuit that `circuit_to_dict` wrote."""
-    a_format, w_format = (IntFormat.parse(f) for f in values["formats"])
-    return SwitchingCircuit(
-        netlist=Netlist.from_dict(values["netlist"]),
-        activation=values["ports"][0],
-        weight=values["ports"][1],
-        formats=(a_format, w_format),
-        toggle_fj=np.array(values["toggle_fj"]),
-    )
+def _read(netlist: Netlist, ports: Ports, whole: Elaborated, wish: Pair | None) -> tuple[Reading, Errors, NDArray[np.float64], Numbers | None]:
+    """Return how a circuit is read, its errors, how often its nets are 1, and the patterns of its products if it is 8×8."""
+    where = repr(whole.circuit.place)
+    widths = len(netlist.inputs[ports[0]]), len(netlist.inputs[ports[1]])
+    probe, pairs = Pairs.of(widths, most=_PROBED_BITS), Pairs.of(widths)
+    operands = next(probe.chunks())
+    raw = raw_products(netlist, ports, operands)
+    published = whole.published if probe.seed is None else {}
+    bits = len(netlist.outputs[ports[2]])
+    reading = reading_of(operands, raw, widths, bits, published=published, hint=wish or whole.said, where=where)
+    errors, chance = measured(netlist, ports, reading, pairs)
+    if not errors.is_sampled and agrees(errors.mae, errors.wce, whole.published) is False:
+        raise mismatch(where, reading, whole.published, errors.mae, int(errors.wce))
+    return reading, errors, chance, raw if widths == (8, 8) else None
+
+
+def _constant_lsbs(netlist: Netlist, ports: Ports, reading: Reading) -> int:
+    """Return how many low bits of the product are always 0."""
+    nets = netlist.outputs[ports[2]]
+    return reading.missing_lsbs + next((place for place, net in enumerate(nets) if net != ZERO), len(nets))

@@ -39,7 +39,9 @@ class Synthesis:
     tool: str
 
 
-def synthesize(verilog: str, library: CellLibrary, *, source: str, top: str | None = None, timeout_s: float = 300.0) -> Synthesis:
+def synthesize(
+    verilog: str, library: CellLibrary, *, source: str, top: str | None = None, names: Mapping[str, str] | None = None, timeout_s: float = 300.0
+) -> Synthesis:
     """Return the smallest mapped netlist of a combinational module.
 
     Args:
@@ -47,6 +49,7 @@ def synthesize(verilog: str, library: CellLibrary, *, source: str, top: str | No
         library: cells to map to.
         source: what messages call the text: a file name.
         top: module to synthesize; None for the one no other instantiates.
+        names: files that the text's line directives name → what messages call them.
         timeout_s: seconds until Yosys is ended.
 
     Raises:
@@ -58,12 +61,12 @@ def synthesize(verilog: str, library: CellLibrary, *, source: str, top: str | No
 
     def run(mappings: Sequence[str]) -> dict[str, str]:
         wanted = ["elaborated.json", *(f"{mapping}.json" for mapping in mappings)]
-        return yosys.run(_script(top, mappings), files, wanted, source=source, timeout_s=timeout_s)
+        return yosys.run(_script(top, mappings), files, wanted, source=source, names=names, timeout_s=timeout_s)
 
     with ThreadPoolExecutor(len(halves)) as pool:
         written = {name: text for half in pool.map(run, halves) for name, text in half.items()}
     name, module = _top_module(json.loads(written.pop("elaborated.json")), source)
-    check_combinational(module, source)
+    check_combinational(module, source, names or {})
     mapped = {file.removesuffix(".json"): json.loads(text)["modules"][name] for file, text in written.items()}
     luts = sum(cell["type"] == "$lut" for cell in mapped.pop("luts")["cells"].values())
     mapping = min(sorted(mapped), key=lambda mapping: mapped_area(mapped[mapping], library))
@@ -78,15 +81,17 @@ def synthesize(verilog: str, library: CellLibrary, *, source: str, top: str | No
     )
 
 
-def modules_of(verilog: str, source: str) -> tuple[dict[str, tuple[dict[str, int], dict[str, int]]], set[str]]:
+def modules_of(
+    verilog: str, source: str, names: Mapping[str, str] | None = None
+) -> tuple[dict[str, tuple[dict[str, int], dict[str, int]]], set[str]]:
     """Return, as Yosys reads a text, every module's inputs and outputs with their widths in bits, and the names that some module instantiates.
 
     Raises:
         InputError: the text does not parse.
         ToolMissingError: there is no Yosys.
     """
-    script = f"read_verilog -sv {yosys.SOURCE}\nproc\nwrite_json modules.json\n"
-    written = yosys.run(script, {yosys.SOURCE: verilog}, ["modules.json"], source=source)
+    script = f"{yosys.READ}\nproc\nwrite_json modules.json\n"
+    written = yosys.run(script, {yosys.SOURCE: verilog}, ["modules.json"], source=source, names=names)
     modules = json.loads(written["modules.json"])["modules"]
 
     def widths(module: Mapping[str, Any], direction: str) -> dict[str, int]:
@@ -114,7 +119,7 @@ MAPPINGS: Mapping[str, tuple[str, ...]] = {
 
 def _script(top: str | None, mappings: Sequence[str]) -> str:
     hierarchy = "hierarchy -check -auto-top" if top is None else f"hierarchy -check -top {check_module_name(top)}"
-    lines = [f"read_verilog -sv {yosys.SOURCE}", hierarchy, "proc", "flatten", "write_json elaborated.json", "check -assert"]
+    lines = [yosys.READ, hierarchy, "proc", "flatten", "write_json elaborated.json", "check -assert"]
     lines += ["synth -flatten -noabc", "read_liberty -lib cells.lib", "design -save gates"]
     for mapping in mappings:
         lines += ["design -load gates", *MAPPINGS[mapping], f"write_json {mapping}.json"]
@@ -148,20 +153,21 @@ def _top_module(design: Mapping[str, Any], source: str) -> tuple[str, Mapping[st
     return tops[0], design["modules"][tops[0]]
 
 
-def check_combinational(module: Mapping[str, Any], source: str) -> None:
-    """Raise InputError if the elaborated module holds latches, flip-flops or memories; the message names the line."""
+def check_combinational(module: Mapping[str, Any], source: str, names: Mapping[str, str]) -> None:
+    """Raise InputError if the elaborated module holds latches, flip-flops or memories; the message names file and line, as of `synthesize`."""
     for cell in module["cells"].values():
         kind = cell["type"].lstrip("$_").lower()
         if kind.startswith(_CLOCKED):
             what = "a latch" if "latch" in kind or kind.startswith("sr") else "a memory" if kind.startswith("mem") else "a clocked register"
-            line = _line(cell)
+            file, line = _place(cell)
+            known = {yosys.SOURCE: source, **names}.get(file)
+            where = f"{known!r} line {line}" if known is not None and line else repr(source)
             raise InputError(
-                f"Verilog file {source!r}{f' line {line}' if line else ''} holds {what}; "
-                "expected a purely combinational multiplier. Remove the clock, or assign in every branch."
+                f"Verilog file {where} holds {what}; expected a purely combinational multiplier. Remove the clock, or assign in every branch."
             )
 
 
-def _line(cell: Mapping[str, Any]) -> str:
-    """Return the line number of a cell's source attribute, or an empty text."""
-    place = str(cell.get("attributes", {}).get("src", "")).split("|")[0].rpartition(":")[2]
-    return place.split(".")[0]
+def _place(cell: Mapping[str, Any]) -> tuple[str, str]:
+    """Return file and line number of a cell's source attribute, or empty texts."""
+    file, _, place = str(cell.get("attributes", {}).get("src", "")).split("|")[0].rpartition(":")
+    return file, place.split(".")[0]

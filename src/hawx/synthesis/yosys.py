@@ -27,8 +27,10 @@ from hawx.errors import HawxError, InputError, ToolMissingError
 _RUN_IN_PYTHON = "from pyosys import libyosys as ys; ys.run_pass('script flow.ys', ys.Design())"
 
 SOURCE = "input.v"
-GENERATED = ("adders.v",)
 """Name under which the user's Verilog is known to the script."""
+READ = f"read_verilog -sv {SOURCE}"
+"""Command that reads it. Verilog in which a word of SystemVerilog is a name (`bit`, `do`) is read without `-sv`."""
+GENERATED = ("adders.v",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,15 @@ def tool() -> Tool:
     return Tool((program, "-Q", "-s", "flow.ys"), " ".join(said.split()[:2]) or "yosys (unknown version)")
 
 
-def run(script: str, files: Mapping[str, str | bytes], wanted: Iterable[str], *, source: str, timeout_s: float = 300.0) -> dict[str, str]:
+def run(
+    script: str,
+    files: Mapping[str, str | bytes],
+    wanted: Iterable[str],
+    *,
+    source: str,
+    names: Mapping[str, str] | None = None,
+    timeout_s: float = 300.0,
+) -> dict[str, str]:
     """Run a script and return the text of the files it wrote.
 
     Args:
@@ -77,6 +87,7 @@ def run(script: str, files: Mapping[str, str | bytes], wanted: Iterable[str], *,
         files: name in the folder -> content.
         wanted: names of files that the script writes.
         source: how messages call `input.v`: the user's file name.
+        names: files that line directives of `input.v` name → how messages call them.
         timeout_s: seconds until the process is ended.
 
     Raises:
@@ -87,6 +98,20 @@ def run(script: str, files: Mapping[str, str | bytes], wanted: Iterable[str], *,
     for name, content in files.items():
         if name.endswith((".v", ".sv")) and name not in GENERATED and isinstance(content, str):
             check_requests(source if name == SOURCE else name, content)
+    try:
+        return _run(script, files, wanted, source, names or {}, timeout_s)
+    except YosysError as error:
+        if "syntax error" not in str(error) or READ not in script:
+            raise
+        try:
+            return _run(script.replace(READ, READ.replace(" -sv", "")), files, wanted, source, names or {}, timeout_s)
+        except YosysError:
+            raise error from None
+
+
+def _run(
+    script: str, files: Mapping[str, str | bytes], wanted: Iterable[str], source: str, names: Mapping[str, str], timeout_s: float
+) -> dict[str, str]:
     used = tool()
     with tempfile.TemporaryDirectory(prefix="hawx-yosys-") as folder:
         for name, content in files.items():
@@ -105,23 +130,25 @@ def run(script: str, files: Mapping[str, str | bytes], wanted: Iterable[str], *,
             ) from error
         log = done.stdout + done.stderr
         if done.returncode != 0 or "ERROR:" in done.stderr:
-            raise YosysError(_message(log, source, used.version), log)
+            raise YosysError(_message(log, source, names, used.version), log)
         missing = [name for name in wanted if not Path(folder, name).exists()]
         if missing:
             raise HawxError(f"{used.version} wrote no {missing[0]!r} for {source!r}; its log ends: {log.strip()[-300:]!r}")
         return {name: Path(folder, name).read_text(encoding="utf-8") for name in wanted}
 
 
-def _message(log: str, source: str, version: str) -> str:
+def _message(log: str, source: str, names: Mapping[str, str], version: str) -> str:
     match = re.search(r"^(?:(\S+?):(\d+)(?:\.\d+(?:-[\d.]+)?)?:\s*)?ERROR:\s*(.*)$", log, re.MULTILINE)
     if match is None:
         return f"{version} ended abnormally on {source!r}; its log ends: {log.strip()[-300:]!r}"
     reason = match[3]
     warnings = re.findall(r"^Warning: (.*)$", log[: match.start()], re.MULTILINE)
     if "check -assert" in reason and warnings:  # the reason stands in the warnings before
-        reason = warnings[-1] if "logic loop" not in log else "it has a combinational loop"
+        twice = [warning for warning in warnings if warning.startswith("multiple conflicting drivers")]
+        reason = twice[0] if twice else warnings[-1] if "logic loop" not in log else "it has a combinational loop"
     reason = reason.replace(SOURCE, source).replace("\\", "").rstrip(".!: ")
-    where = f"{source!r} line {match[2]}" if match[1] == SOURCE else repr(source)
+    file = {SOURCE: source, **names}.get(match[1])
+    where = repr(source) if file is None else f"{file!r} line {match[2]}"
     return f"Verilog file {where} cannot be synthesized: {reason}; expected a combinational multiplier in synthesizable Verilog."
 
 

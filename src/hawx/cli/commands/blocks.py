@@ -33,11 +33,13 @@ def add(commands: Commands) -> None:
     imported.add_argument("paths", nargs="+", metavar="PATH", help="an EvoApproxLib checkout, Verilog or C files, tables, saved libraries")
     imported.add_argument("--out", type=Path, metavar="FILE.npz", help="save the library here; without it, only say what was read")
     add_json(imported)
-    measured = add_command(inner, "characterize", run_characterize, "synthesize a multiplier: area, delay, energy, and its exhaustive table")
-    measured.add_argument("source", metavar="FILE.v|NAME", help="a Verilog file, or the name of a built-in block")
+    measured = add_command(inner, "characterize", run_characterize, "synthesize a multiplier: what it errs, its area, delay and energy")
+    measured.add_argument(
+        "sources", nargs="+", metavar="FILE|NAME", help="the Verilog or VHDL files of one circuit, or their folder; or the name of a built-in block"
+    )
     measured.add_argument("--liberty", metavar="NAME|FILE.lib", help="cell library: sky130hd, osu018 or a Liberty file [default: sky130hd]")
-    measured.add_argument("--top", metavar="MODULE", help="module to take from the file [default: its top module]")
-    measured.add_argument("--out", type=Path, metavar="FILE.npz", help="save the block with its costs as a library")
+    measured.add_argument("--top", metavar="MODULE", help="module to take [default: the multiplier that no other instantiates]")
+    measured.add_argument("--out", type=Path, metavar="FILE", help="save the block with its costs as a library (.npz), or the figures (.csv, .json)")
     add_json(measured)
 
 
@@ -162,25 +164,29 @@ def run_import(arguments: Namespace) -> int:
 
 def run_characterize(arguments: Namespace) -> int:
     """Synthesize one multiplier and print its figures."""
+    from hawx.cli import characterization
     from hawx.synthesis import characterize
 
-    _check_npz(arguments.out)
-    found = characterize(arguments.source, arguments.liberty, top=arguments.top)
-    if arguments.out is not None:
+    characterization.check_out(arguments.out)
+    found = characterize(arguments.sources, arguments.liberty, top=arguments.top)
+    if arguments.out is not None and arguments.out.suffix == ".npz":
         from hawx.blocks import Library
         from hawx.importers import save_library
         from hawx.importers.circuit import not_free
 
-        not_free(found.block, Path(arguments.source))
+        not_free(found.block, arguments.sources[0])
         blocks = [found.block] if found.block.is_exact else [_exact(found.block, arguments.liberty), found.block]
         save_library(Library(blocks, name=arguments.out.stem), arguments.out)
+    elif arguments.out is not None:
+        characterization.save(found, arguments.out)
     if arguments.json:
         print_json(found.to_dict())
-        return 0
-    width = max(map(len, found.to_dict()))
-    out(*(f"{key:{width}}  {value}" for key, value in found.to_dict().items()))
+    else:
+        out(*characterization.lines(found))
+    for note in found.notes:
+        say(note)
     if arguments.out is not None:
-        say(f"saved to {arguments.out}; use it with --library {arguments.out}")
+        say(f"saved to {arguments.out}" + (f"; use it with --library {arguments.out}" if arguments.out.suffix == ".npz" else ""))
     return 0
 
 

@@ -16,7 +16,7 @@ from hawx.cli.parser import Commands, add_command, add_json
 
 REQUIRED = ("hawx", "numpy", "torch", "torchao", "safetensors", "scipy", "rich", "tomli-w")
 OPTIONAL = {"onnx": "hawx[onnx]", "pyosys": "hawx[eda]", "pymoo": "hawx[search]", "distributed": "hawx[dask]", "pillow": "hawx[images]"}
-PROGRAMS = ("verilator", "iverilog")
+PROGRAMS = {"verilator": "RTL simulation", "iverilog": "RTL simulation", "ghdl": "circuits in VHDL"}
 
 
 def add(commands: Commands) -> None:
@@ -37,8 +37,8 @@ def run(arguments: Namespace) -> int:
     for name, extra in OPTIONAL.items():
         found = facts["optional"][name]
         out(f"optional    {name} {found}" if found else f"optional    {name} is absent: pip install '{extra}'")
-    for name in PROGRAMS:
-        out(f"tool        {name}: {facts['programs'][name] or 'absent (only for RTL simulation)'}")
+    for name, purpose in PROGRAMS.items():
+        out(f"tool        {name}: {facts['programs'][name] or f'absent (only for {purpose})'}")
     out(f"self-check  {facts['self_check']}", "all is well" if facts["healthy"] else "something is wrong: see above")
     return 0 if facts["healthy"] else 2
 
