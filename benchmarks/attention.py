@@ -3,8 +3,8 @@
     python -m benchmarks.attention DATA [--blocks FILE] [--weights FILE] [--images N] [--budget N] [--jobs N]
 
 DATA is the folder that `benchmarks.data` describes (mnist.npz). Trains the transformer (three blocks, three heads, 16 tokens, six passes; weights are
-kept in FILE where one is given), compares float with int8 with and without its products on the 10,000 test images, and explores it by layers: once with
-products exact, once with blocks everywhere.
+kept in FILE where one is given), compares float with int8 with and without its products on the 10,000 test images, and explores it by layers: once
+with products exact, once with blocks everywhere.
 """
 
 from __future__ import annotations
@@ -132,9 +132,18 @@ def main() -> None:
     with runner_for(jobs=arguments.jobs) as runner:
         for name, layers in (("products exact", [layer for layer in network.layer_names if layer not in products]), ("blocks everywhere", None)):
             found = hawx.explore(
-                network, library, "spatial", images["test"][: arguments.images], labels["test"][: arguments.images],
-                layers=layers, objectives=("mult_power_ratio",), max_drop=0.5, budget=arguments.budget, calibration=images["train"][256:768], runner=runner,
-            )  # fmt: skip
+                network,
+                library,
+                "spatial",
+                images["test"][: arguments.images],
+                labels["test"][: arguments.images],
+                layers=layers,
+                objectives=("mult_power_ratio",),
+                max_drop=0.5,
+                budget=arguments.budget,
+                calibration=images["train"][256:768],
+                runner=runner,
+            )
             row[name] = best = saved(found, 0.5)
             print(f"{name}: {best['saved']:.1f} % saved at 0.5 points ({best['unseen_drop']:.2f} unseen), {best['seconds']:.0f} s", flush=True)
     print(save("attention", {**row, "machine": machine()}))
