@@ -90,7 +90,7 @@ class LaneConstants:
         """Return these constants for the technology of `exact`, scaled by that exact block's area, energy and delay."""
         if exact.technology == self.technology:
             return self
-        area, energy, delay = exact.area_um2 / self.exact_area_um2, exact.energy_fj / self.exact_energy_fj, exact.delay_ns / self.exact_delay_ns
+        area, energy, delay = exact.area / self.exact_area_um2, exact.energy_fj / self.exact_energy_fj, exact.delay_ns / self.exact_delay_ns
         return replace(
             self,
             technology=exact.technology,
@@ -99,7 +99,7 @@ class LaneConstants:
             **{name: getattr(self, name) * delay for name in _DELAYS},
             flip_flop_leakage_nw=0.0,
             adder_bit_leakage_nw=0.0,
-            exact_area_um2=exact.area_um2,
+            exact_area_um2=exact.area,
             exact_energy_fj=exact.energy_fj,
             exact_delay_ns=exact.delay_ns,
             origin=f"lane constants of {self.technology}, scaled by the exact multiplier of {exact.technology}",

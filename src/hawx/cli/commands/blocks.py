@@ -34,7 +34,9 @@ def add(commands: Commands) -> None:
     imported.add_argument("--out", type=Path, metavar="FILE.npz", help="save the library here; without it, only say what was read")
     add_json(imported)
     measured = add_command(inner, "characterize", run_characterize, "synthesize a multiplier: area, delay, energy, and its exhaustive table")
-    measured.add_argument("source", metavar="FILE.v|NAME", help="a Verilog file, or the name of a built-in block")
+    measured.add_argument("sources", nargs="+", metavar="FILE.v|NAME", help="a Verilog file, or the name of a built-in block; several with --fpga")
+    measured.add_argument("--fpga", metavar="FAMILY", help="characterize on an FPGA family: xilinx7, ultrascale, ecp5 or ice40")
+    measured.add_argument("--route", action="store_true", help="with --fpga ice40 or ecp5: also the clock that nextpnr reaches, placed and routed")
     measured.add_argument("--liberty", metavar="NAME|FILE.lib", help="cell library: sky130hd, osu018 or a Liberty file [default: sky130hd]")
     measured.add_argument("--top", metavar="MODULE", help="module to take from the file [default: its top module]")
     measured.add_argument("--out", type=Path, metavar="FILE.npz", help="save the block with its costs as a library")
@@ -161,17 +163,23 @@ def run_import(arguments: Namespace) -> int:
 
 
 def run_characterize(arguments: Namespace) -> int:
-    """Synthesize one multiplier and print its figures."""
+    """Synthesize multipliers and print their figures."""
     from hawx.synthesis import characterize
 
     _check_npz(arguments.out)
-    found = characterize(arguments.source, arguments.liberty, top=arguments.top)
+    if arguments.fpga is not None:
+        _characterize_on_fpga(arguments)
+        return 0
+    if len(arguments.sources) > 1 or arguments.route:
+        raise InputError("several multipliers and --route need an FPGA family; add --fpga FAMILY, or give one multiplier alone.")
+    (source,) = arguments.sources
+    found = characterize(source, arguments.liberty, top=arguments.top)
     if arguments.out is not None:
         from hawx.blocks import Library
         from hawx.importers import save_library
         from hawx.importers.circuit import not_free
 
-        not_free(found.block, Path(arguments.source))
+        not_free(found.block, Path(source))
         blocks = [found.block] if found.block.is_exact else [_exact(found.block, arguments.liberty), found.block]
         save_library(Library(blocks, name=arguments.out.stem), arguments.out)
     if arguments.json:
@@ -182,6 +190,15 @@ def run_characterize(arguments: Namespace) -> int:
     if arguments.out is not None:
         say(f"saved to {arguments.out}; use it with --library {arguments.out}")
     return 0
+
+
+def _characterize_on_fpga(arguments: Namespace) -> None:
+    from hawx.cli.fpga import characterize_on_fpga
+
+    if arguments.liberty is not None:
+        raise InputError(f"--liberty {arguments.liberty!r} contradicts --fpga {arguments.fpga!r}; give one of them.")
+    options = {"top": arguments.top, "routed": arguments.route, "save": arguments.out, "as_json": arguments.json}
+    characterize_on_fpga(arguments.sources, arguments.fpga, **options)
 
 
 def _exact(block: Block, liberty: str | None) -> Block:

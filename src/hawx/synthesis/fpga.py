@@ -1,0 +1,256 @@
+"""Characterize a multiplier on an FPGA: lookup tables, carry chains, wide multiplexers and DSP blocks of a family, its depth, delay and energy.
+
+Two mappings are tried: the family's own flow in Yosys, and lookup tables by area (`abc` with structural choices, area recovery and don't-cares),
+which comes nearer to the counts that vendors' tools reach; the one of fewer lookup tables is kept. The function is checked on all operand pairs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from os import PathLike
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hawx.blocks import Block, Costs
+from hawx.blocks.families import from_name, is_family_name
+from hawx.circuits import from_patterns
+from hawx.circuits.energy import SwitchingCircuit
+from hawx.circuits.netlist import Netlist, patterns
+from hawx.circuits.ports import check_module_name
+from hawx.errors import InputError
+from hawx.files import read_text
+from hawx.formats import IntFormat
+from hawx.rtl import constant_lsbs
+from hawx.rtl.multipliers import verilog
+from hawx.synthesis import cache, yosys
+from hawx.synthesis.characterize import characterize, circuit_from_dict, circuit_to_dict
+from hawx.synthesis.fpga_cells import CARRIES, DSPS, LUTS, MUXES, fpga_netlist
+from hawx.synthesis.fpga_families import Family, family_of, mapping_commands
+from hawx.synthesis.fpga_timing import cell_arcs, fpga_timing
+
+FPGA_FLOW = 1
+"""Raised whenever the figures of a flow change: part of the cache key and of the origin of every figure."""
+CELLS = (*LUTS, "LUT4", *MUXES, *(name for name in CARRIES))
+DSP_SOURCE = "module dsp_product (input {sign}[7:0] A, input {sign}[7:0] B, output {sign}[15:0] O); assign O = A * B; endmodule\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """Cells of a mapped design."""
+
+    luts: int
+    lut_sizes: Mapping[str, int]
+    """Lookup tables by their number of inputs."""
+    carries: int
+    """Carry cells: CARRY4 and CARRY8, CCU2C (which hold two lookup tables each, counted there too), SB_CARRY."""
+    muxes: int
+    flip_flops: int
+    dsps: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FpgaCharacterization:
+    """What synthesis for an FPGA family says about one multiplier."""
+
+    block: Block
+    """With its costs in the family."""
+    circuit: SwitchingCircuit | None
+    """The mapped netlist with its toggle energies; None of a DSP block."""
+    resources: Resources
+    levels: int
+    mapping: str
+    """Which mapping won: `choices` or `flow`; `dsp` of a DSP block."""
+    tool: str
+    verilog: str
+    """What was synthesized."""
+
+    @property
+    def costs(self) -> Costs:
+        """Figures in the family."""
+        return next(iter(self.block.costs.values()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as plain JSON values (without netlist and table)."""
+        costs, found = self.costs, asdict(self.resources)
+        return {
+            "name": self.block.name,
+            "formats": [f.name for f in self.block.formats],
+            "sha256": self.block.sha256,
+            "is_exact": self.block.is_exact,
+            "technology": costs.technology,
+            **found,
+            "levels": self.levels,
+            "delay_ns": costs.delay_ns,
+            "energy_fj": costs.energy_fj,
+            "constant_lsbs": costs.constant_lsbs,
+            "mapping": self.mapping,
+            "tool": self.tool,
+            "origin": costs.origin,
+        }
+
+
+def characterize_fpga(source: str | PathLike[str], family: str, *, top: str | None = None, use_cache: bool = True) -> FpgaCharacterization:
+    """Return the figures of a Verilog file or of a built-in block on an FPGA family.
+
+    Args:
+        source: as of `hawx.synthesis.characterize`, which reads it: function, ports and formats are those that it finds.
+        family: one of `FAMILIES`.
+        top: module to take from the file; None for its top module.
+        use_cache: take and keep results in the user's cache folder.
+
+    Raises:
+        InputError: the source cannot be used, or its mapped netlist does not compute what it computes.
+        UnknownNameError: no such family or built-in block.
+        ToolMissingError: there is no Yosys.
+    """
+    chosen, read = family_of(family), characterize(source, top=top, use_cache=use_cache)
+    text = verilog(from_name(str(source))) if is_family_name(str(source)) else read_text(Path(source), "Verilog file")
+    ports = (read.circuit.activation, read.circuit.weight)
+    key = cache.content_key("fpga", text, read.circuit.netlist.name, family, yosys.tool().version, str(FPGA_FLOW), *ports)
+    values = cache.load("fpga", key) if use_cache else None
+    if values is None:
+        values = _measured(text, read.circuit, read.block, chosen, str(source))
+        if use_cache:
+            cache.save("fpga", key, values)
+            cache.save("circuits", cache.content_key(read.block.sha256, family), values["circuit"])
+    return _from_stored(values, read.block, text)
+
+
+def exact_dsp(family: str, formats: tuple[IntFormat, IntFormat]) -> FpgaCharacterization:
+    """Return the exact multiplier in the family's DSP block: what approximate multipliers in lookup tables compete with.
+
+    Raises:
+        InputError: the operands have different formats.
+        UnknownNameError: no such family.
+        ToolMissingError: there is no Yosys.
+    """
+    chosen = family_of(family)
+    if formats[0] != formats[1]:
+        raise InputError(f"formats {formats[0]}×{formats[1]} differ; expected equal ones for a DSP block.")
+    text = DSP_SOURCE.format(sign="signed " if formats[0].signed else "")
+    module = _synthesized(text, "dsp_product", [f"{chosen.dsp} -top dsp_product", "write_json mapped.json"], ["mapped.json"], "dsp")["mapped.json"]
+    block = Block.from_table(np.multiply.outer(*(f.values() for f in formats)), name=f"mul8{formats[0].name[0]}_dsp", formats=formats)
+    found = resources(module)
+    costs = Costs(
+        technology=family,
+        area_um2=None,
+        luts=found.luts,
+        dsps=found.dsps,
+        delay_ns=chosen.dsp_ps / 1e3,
+        energy_fj=chosen.dsp_fj,
+        origin=f"{yosys.tool().version}, flow {FPGA_FLOW}, {family}; delay: {chosen.dsp_origin}; energy: model",
+    )
+    return FpgaCharacterization(
+        block=block.with_costs(costs), circuit=None, resources=found, levels=0, mapping="dsp", tool=yosys.tool().version, verilog=text
+    )
+
+
+def resources(module: Mapping[str, Any]) -> Resources:
+    """Return the cells of a mapped module of Yosys's JSON; a CCU2C is two lookup tables as well as a carry."""
+    kinds = Counter(cell["type"] for cell in module["cells"].values())
+    sizes: Counter[str] = Counter()
+    for kind, count in kinds.items():
+        if kind in LUTS:
+            sizes["1" if kind == "INV" else kind[-1]] += count
+    sizes["4"] += 2 * kinds["CCU2C"]
+    return Resources(
+        luts=sum(sizes.values()),
+        lut_sizes={size: sizes[size] for size in sorted(sizes) if sizes[size]},
+        carries=sum(kinds[kind] for kind in CARRIES),
+        muxes=sum(kinds[kind] for kind in MUXES),
+        flip_flops=sum(count for kind, count in kinds.items() if kind.startswith(("FD", "SB_DFF", "TRELLIS_FF"))),
+        dsps=sum(kinds[kind] for kind in DSPS),
+    )
+
+
+def _measured(text: str, read: SwitchingCircuit, block: Block, family: Family, source: str) -> dict[str, Any]:
+    top = read.netlist.name
+    mappings = mapping_commands(family, top)
+    script = [f"{family.synth} -top {check_module_name(top)} -run begin:map_luts", "design -save unmapped"]
+    for name, commands in mappings.items():
+        script += ["design -load unmapped", *commands, "blackbox =A:whitebox", f"write_json {name}.json"]
+    modules = _synthesized(text, top, [*script, *arc_commands(family)], [*(f"{name}.json" for name in mappings), "arcs.json"], source)
+    arcs = cell_arcs(modules.pop("arcs.json"))
+    mapping = min(mappings, key=lambda name: (resources(modules[f"{name}.json"]).luts, name))
+    module = modules[f"{mapping}.json"]
+    netlist, timing, found = fpga_netlist(module, top), fpga_timing(module, arcs, family), resources(module)
+    (product,) = netlist.outputs
+    raw = patterns(netlist, read.activation, read.weight, product)
+    if not np.array_equal(from_patterns(raw, read.formats), block.table):
+        raise InputError(f"circuit {source!r} mapped to {family.name} does not compute what it says; expected equality on all operand pairs.")
+    circuit = SwitchingCircuit(
+        netlist=netlist, activation=read.activation, weight=read.weight, formats=read.formats, toggle_fj=toggle_energies(netlist, family)
+    )
+    costs = Costs(
+        technology=family.name,
+        area_um2=None,
+        luts=found.luts,
+        carries=found.carries,
+        delay_ns=timing.delay_ns,
+        energy_fj=circuit.uniform_fj,
+        constant_lsbs=constant_lsbs(block.table),
+        origin=f"synthesized: {yosys.tool().version}, FPGA flow {FPGA_FLOW}, {family.name}; delay and energy: models, unrouted",
+    )
+    return {
+        "costs": asdict(costs),
+        "resources": asdict(found),
+        "levels": timing.levels,
+        "mapping": mapping,
+        "tool": yosys.tool().version,
+        "circuit": circuit_to_dict(circuit),
+    }
+
+
+def arc_commands(family: Family) -> list[str]:
+    """Return the Yosys commands that write the family's cell delays."""
+    names = " ".join(f"={name}" for name in dict.fromkeys(CELLS))
+    return [
+        "design -reset",
+        f"read_verilog -overwrite -lib -specify {family.cells}",
+        f"select -set kept {names}",
+        "delete =* @kept %d",
+        "write_json arcs.json",
+    ]
+
+
+def _synthesized(text: str, top: str, script: list[str], wanted: list[str], source: str) -> dict[str, Any]:
+    """Return what a script wrote: modules by file, and the cell library."""
+    lines = [f"read_verilog -sv {yosys.SOURCE}", *script]
+    written = yosys.run("\n".join(lines) + "\n", {yosys.SOURCE: text}, wanted, source=source)
+    read = {name: json.loads(content) for name, content in written.items()}
+    return {name: content if name == "arcs.json" else content["modules"][top] for name, content in read.items()}
+
+
+def toggle_energies(netlist: Netlist, family: Family) -> NDArray[np.float64]:
+    """Return the energy of one toggle of each net in fJ, shape (nets,): its driver's, and that of every routed connection.
+
+    Carries and what feeds wide multiplexers stay inside a slice: no connection is routed to those pins.
+    """
+    result = np.zeros(netlist.nets)
+    for gate in netlist.gates:
+        for net in gate.outputs:
+            result[net] += family.toggle_fj
+        inside = 1 if gate.cell in ("MUX", "XOR", "MAJORITY") or gate.cell.startswith("CCU") else 0
+        routed = gate.inputs if not inside else gate.inputs[:-1] if gate.cell != "XOR" else ()
+        for net in routed if gate.cell != "MUX" else gate.inputs[-1:]:
+            result[net] += family.connection_fj
+    return result
+
+
+def _from_stored(values: Mapping[str, Any], block: Block, text: str) -> FpgaCharacterization:
+    return FpgaCharacterization(
+        block=replace(block, costs=MappingProxyType({})).with_costs(Costs(**values["costs"])),
+        circuit=circuit_from_dict(values["circuit"]),
+        resources=Resources(**values["resources"]),
+        levels=values["levels"],
+        mapping=values["mapping"],
+        tool=values["tool"],
+        verilog=text,
+    )
