@@ -32,7 +32,7 @@ from hawx.rtl.multipliers import verilog
 from hawx.synthesis import cache, yosys
 from hawx.synthesis.characterize import characterize, circuit_from_dict, circuit_to_dict
 from hawx.synthesis.fpga_cells import CARRIES, DSPS, LUTS, MUXES, fpga_netlist
-from hawx.synthesis.fpga_families import Family, family_of, mapping_commands
+from hawx.synthesis.fpga_families import FpgaFamily, family_of, mapping_commands
 from hawx.synthesis.fpga_timing import cell_arcs, fpga_timing
 
 FPGA_FLOW = 1
@@ -170,7 +170,7 @@ def resources(module: Mapping[str, Any]) -> Resources:
     )
 
 
-def _measured(text: str, read: SwitchingCircuit, block: Block, family: Family, source: str) -> dict[str, Any]:
+def _measured(text: str, read: SwitchingCircuit, block: Block, family: FpgaFamily, source: str) -> dict[str, Any]:
     top = read.netlist.name
     mappings = mapping_commands(family, top)
     script = [f"{family.synth} -top {check_module_name(top)} -run begin:map_luts", "design -save unmapped"]
@@ -208,7 +208,7 @@ def _measured(text: str, read: SwitchingCircuit, block: Block, family: Family, s
     }
 
 
-def arc_commands(family: Family) -> list[str]:
+def arc_commands(family: FpgaFamily) -> list[str]:
     """Return the Yosys commands that write the family's cell delays."""
     names = " ".join(f"={name}" for name in dict.fromkeys(CELLS))
     return [
@@ -228,7 +228,7 @@ def _synthesized(text: str, top: str, script: list[str], wanted: list[str], sour
     return {name: content if name == "arcs.json" else content["modules"][top] for name, content in read.items()}
 
 
-def toggle_energies(netlist: Netlist, family: Family) -> NDArray[np.float64]:
+def toggle_energies(netlist: Netlist, family: FpgaFamily) -> NDArray[np.float64]:
     """Return the energy of one toggle of each net in fJ, shape (nets,): its driver's, and that of every routed connection.
 
     Carries and what feeds wide multiplexers stay inside a slice: no connection is routed to those pins.

@@ -32,7 +32,7 @@ MULTIPLIER_FJ, MULTIPLIER_NM, MULTIPLIER_V = 11272.83, 180.0, 1.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Family:
+class FpgaFamily:
     """One FPGA family: a technology whose area is counted in lookup tables."""
 
     name: str
@@ -87,10 +87,10 @@ _XILINX_AFTER = ("techmap -map +/xilinx/lut_map.v -map +/xilinx/cells_map.v -D L
 _XILINX_DEDICATED = frozenset(
     {"CARRY4.CI", "CARRY8.CI", *(f"{mux}.{pin}" for mux in ("MUXF7", "MUXF8", "MUXF9") for pin in ("I0", "I1")), "CARRY4.S", "CARRY8.S"}
 )
-FAMILIES: Mapping[str, Family] = {
+FAMILIES: Mapping[str, FpgaFamily] = {
     family.name: family
     for family in (
-        Family(
+        FpgaFamily(
             name="xilinx7",
             title="Xilinx 7-series (Artix, Kintex, Virtex, Zynq-7000)",
             synth="synth_xilinx -family xc7 -flatten -noiopad -noclkbuf -nosrl -nodsp",
@@ -105,7 +105,7 @@ FAMILIES: Mapping[str, Family] = {
             dsp_ps=2823.0,
             dsp_origin="DSP48E1 A to P of Yosys's cells_sim.v",
         ),
-        Family(
+        FpgaFamily(
             name="ultrascale",
             title="Xilinx UltraScale+",
             synth="synth_xilinx -family xcup -flatten -noiopad -noclkbuf -nosrl -nodsp",
@@ -120,7 +120,7 @@ FAMILIES: Mapping[str, Family] = {
             dsp_ps=2823.0,
             dsp_origin="that of 7-series",
         ),
-        Family(
+        FpgaFamily(
             name="ecp5",
             title="Lattice ECP5",
             synth="synth_ecp5 -nodsp",
@@ -135,7 +135,7 @@ FAMILIES: Mapping[str, Family] = {
             dsp_ps=3950.0,
             dsp_origin="assumed: 253 MHz between registers, unpipelined",
         ),
-        Family(
+        FpgaFamily(
             name="ice40",
             title="Lattice iCE40 HX",
             synth="synth_ice40",
@@ -154,7 +154,7 @@ FAMILIES: Mapping[str, Family] = {
 }
 
 
-def family_of(name: str) -> Family:
+def family_of(name: str) -> FpgaFamily:
     """Return the FPGA family called `name`.
 
     Raises:
@@ -165,7 +165,7 @@ def family_of(name: str) -> Family:
     return FAMILIES[name]
 
 
-def mapping_commands(family: Family, top: str) -> Mapping[str, list[str]]:
+def mapping_commands(family: FpgaFamily, top: str) -> Mapping[str, list[str]]:
     """Return the Yosys commands of each mapping; both begin with a design that is elaborated and flattened."""
     synth = f"{family.synth} -top {check_module_name(top)}"
     choices = ["opt_expr -mux_undef", f"abc -lut {family.lut_inputs} -script {CHOICES.format(inputs=family.lut_inputs)}", "clean"]

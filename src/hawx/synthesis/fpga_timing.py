@@ -9,7 +9,7 @@ from typing import Any
 
 from hawx.circuits.netlist import Gate, evaluation_order
 from hawx.synthesis.fpga_cells import LUTS
-from hawx.synthesis.fpga_families import Family
+from hawx.synthesis.fpga_families import FpgaFamily
 
 Pin = tuple[str, int]
 """A pin of a cell: port and bit."""
@@ -40,7 +40,7 @@ def cell_arcs(library: Mapping[str, Any]) -> dict[str, list[tuple[Pin, Pin, floa
     return found
 
 
-def fpga_timing(module: Mapping[str, Any], arcs: Arcs, family: Family) -> FpgaTiming:
+def fpga_timing(module: Mapping[str, Any], arcs: Arcs, family: FpgaFamily) -> FpgaTiming:
     """Return delay and depth of a mapped combinational module of Yosys's JSON.
 
     A connection costs `family.wire_ps` except from an input port, where the operand's register would stand, and into a dedicated pin. The carry
