@@ -211,7 +211,7 @@ class Block:
         return Block.from_table(table, name=self.name, formats=self.formats, costs=self.costs, provenance={**self.provenance, "wired": wires})
 
     def _repr_html_(self) -> str:
-        costs = {f"{t}: area, delay, energy": f"{c.area_um2:.1f} µm², {c.delay_ns:.2f} ns, {c.energy_fj:.1f} fJ" for t, c in self.costs.items()}
+        costs = {f"{t}: area, delay, energy": f"{c.area:.1f} {c.area_unit}, {c.delay_ns:.2f} ns, {c.energy_fj:.1f} fJ" for t, c in self.costs.items()}
         from hawx.blocks.metrics import error_metrics
 
         found = error_metrics(self)

@@ -13,7 +13,7 @@ from hawx.report.gallery import assignment_figure, growths, layer_figure, operat
 from hawx.report.markup import Markup, element, join, text
 from hawx.report.provenance import provenance
 from hawx.report.tables import front_table, library_table
-from hawx.results.quantities import HARDWARE, quantity, seconds
+from hawx.results.quantities import hardware_fields, quantity, seconds
 from hawx.results.recommendation import Recommendation, blocks_of, exact_design, optimism_words, recovery_words
 from hawx.results.result import Result
 
@@ -78,7 +78,7 @@ def _headline(result: Result, recommended: Recommendation | None) -> Section | N
             )
         )
         cards.append(card("Multiplier power", f"{100 * design.mult_power_ratio:.1f}", "%", "of the all-exact design, weighted by MACs"))
-        for field in HARDWARE:
+        for field in hardware_fields([design]):
             if field == "power_uw" and len(cards) >= 6:
                 continue
             value, shown = float(getattr(design.hardware, field)), quantity(field)

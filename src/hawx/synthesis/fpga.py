@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hawx.accelerators.fpga import in_dsp
 from hawx.blocks import Block, Costs
 from hawx.blocks.families import from_name, is_family_name
 from hawx.circuits import from_patterns
@@ -38,6 +39,8 @@ from hawx.synthesis.fpga_timing import cell_arcs, fpga_timing
 FPGA_FLOW = 1
 """Raised whenever the figures of a flow change: part of the cache key and of the origin of every figure."""
 CELLS = (*LUTS, "LUT4", *MUXES, *(name for name in CARRIES))
+DONE = ("blackbox =A:whitebox", "delete t:$scopeinfo")
+"""Commands after a mapping: leave nothing in the design but the cells of the module."""
 DSP_SOURCE = "module dsp_product (input {sign}[7:0] A, input {sign}[7:0] B, output {sign}[15:0] O); assign O = A * B; endmodule\n"
 
 
@@ -110,17 +113,37 @@ def characterize_fpga(source: str | PathLike[str], family: str, *, top: str | No
         UnknownNameError: no such family or built-in block.
         ToolMissingError: there is no Yosys.
     """
-    chosen, read = family_of(family), characterize(source, top=top, use_cache=use_cache)
-    text = verilog(from_name(str(source))) if is_family_name(str(source)) else read_text(Path(source), "Verilog file")
-    ports = (read.circuit.activation, read.circuit.weight)
-    key = cache.content_key("fpga", text, read.circuit.netlist.name, family, yosys.tool().version, str(FPGA_FLOW), *ports)
+    chosen, given = family_of(family), _given(source, top, use_cache=use_cache)
+    key = cache.content_key("fpga", given.verilog, given.top, family, yosys.tool().version, str(FPGA_FLOW), given.activation, given.weight)
     values = cache.load("fpga", key) if use_cache else None
     if values is None:
-        values = _measured(text, read.circuit, read.block, chosen, str(source))
+        values = _measured(given, chosen)
         if use_cache:
             cache.save("fpga", key, values)
-            cache.save("circuits", cache.content_key(read.block.sha256, family), values["circuit"])
-    return _from_stored(values, read.block, text)
+            cache.save("circuits", cache.content_key(given.block.sha256, family), values["circuit"])
+    return _from_stored(values, given)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Given:
+    """A multiplier to map: its Verilog, the module, which port is which, and what it computes."""
+
+    verilog: str
+    top: str
+    activation: str
+    weight: str
+    block: Block
+    source: str
+
+
+def _given(source: str | PathLike[str], top: str | None, *, use_cache: bool) -> _Given:
+    """Return a built-in block by its family's own words, a file as `characterize` reads it."""
+    if is_family_name(str(source)):
+        family = from_name(str(source))
+        return _Given(verilog=verilog(family), top=family.name, activation="A", weight="B", block=family.block(), source=family.name)
+    read = characterize(source, top=top, use_cache=use_cache)
+    ports = {"activation": read.circuit.activation, "weight": read.circuit.weight}
+    return _Given(verilog=read_text(Path(source), "Verilog file"), top=read.circuit.netlist.name, **ports, block=read.block, source=str(source))
 
 
 def exact_dsp(family: str, formats: tuple[IntFormat, IntFormat]) -> FpgaCharacterization:
@@ -138,15 +161,7 @@ def exact_dsp(family: str, formats: tuple[IntFormat, IntFormat]) -> FpgaCharacte
     module = _synthesized(text, "dsp_product", [f"{chosen.dsp} -top dsp_product", "write_json mapped.json"], ["mapped.json"], "dsp")["mapped.json"]
     block = Block.from_table(np.multiply.outer(*(f.values() for f in formats)), name=f"mul8{formats[0].name[0]}_dsp", formats=formats)
     found = resources(module)
-    costs = Costs(
-        technology=family,
-        area_um2=None,
-        luts=found.luts,
-        dsps=found.dsps,
-        delay_ns=chosen.dsp_ps / 1e3,
-        energy_fj=chosen.dsp_fj,
-        origin=f"{yosys.tool().version}, flow {FPGA_FLOW}, {family}; delay: {chosen.dsp_origin}; energy: model",
-    )
+    costs = in_dsp(Costs(technology=family, area_um2=None, luts=found.luts, delay_ns=0.0, energy_fj=0.0, origin=""))
     return FpgaCharacterization(
         block=block.with_costs(costs), circuit=None, resources=found, levels=0, mapping="dsp", tool=yosys.tool().version, verilog=text
     )
@@ -170,23 +185,23 @@ def resources(module: Mapping[str, Any]) -> Resources:
     )
 
 
-def _measured(text: str, read: SwitchingCircuit, block: Block, family: FpgaFamily, source: str) -> dict[str, Any]:
-    top = read.netlist.name
+def _measured(given: _Given, family: FpgaFamily) -> dict[str, Any]:
+    top, block = given.top, given.block
     mappings = mapping_commands(family, top)
     script = [f"{family.synth} -top {check_module_name(top)} -run begin:map_luts", "design -save unmapped"]
     for name, commands in mappings.items():
-        script += ["design -load unmapped", *commands, "blackbox =A:whitebox", f"write_json {name}.json"]
-    modules = _synthesized(text, top, [*script, *arc_commands(family)], [*(f"{name}.json" for name in mappings), "arcs.json"], source)
+        script += ["design -load unmapped", *commands, *DONE, f"write_json {name}.json"]
+    modules = _synthesized(given.verilog, top, [*script, *arc_commands(family)], [*(f"{name}.json" for name in mappings), "arcs.json"], given.source)
     arcs = cell_arcs(modules.pop("arcs.json"))
     mapping = min(mappings, key=lambda name: (resources(modules[f"{name}.json"]).luts, name))
     module = modules[f"{mapping}.json"]
     netlist, timing, found = fpga_netlist(module, top), fpga_timing(module, arcs, family), resources(module)
     (product,) = netlist.outputs
-    raw = patterns(netlist, read.activation, read.weight, product)
-    if not np.array_equal(from_patterns(raw, read.formats), block.table):
-        raise InputError(f"circuit {source!r} mapped to {family.name} does not compute what it says; expected equality on all operand pairs.")
+    raw = patterns(netlist, given.activation, given.weight, product)
+    if not np.array_equal(from_patterns(raw, block.formats), block.table):
+        raise InputError(f"circuit {given.source!r} mapped to {family.name} does not compute what it says; expected equality on all operand pairs.")
     circuit = SwitchingCircuit(
-        netlist=netlist, activation=read.activation, weight=read.weight, formats=read.formats, toggle_fj=toggle_energies(netlist, family)
+        netlist=netlist, activation=given.activation, weight=given.weight, formats=block.formats, toggle_fj=toggle_energies(netlist, family)
     )
     costs = Costs(
         technology=family.name,
@@ -236,21 +251,21 @@ def toggle_energies(netlist: Netlist, family: FpgaFamily) -> NDArray[np.float64]
     result = np.zeros(netlist.nets)
     for gate in netlist.gates:
         for net in gate.outputs:
-            result[net] += family.toggle_fj
+            result[net] += family.fabric.toggle_fj
         inside = 1 if gate.cell in ("MUX", "XOR", "MAJORITY") or gate.cell.startswith("CCU") else 0
         routed = gate.inputs if not inside else gate.inputs[:-1] if gate.cell != "XOR" else ()
         for net in routed if gate.cell != "MUX" else gate.inputs[-1:]:
-            result[net] += family.connection_fj
+            result[net] += family.fabric.connection_fj
     return result
 
 
-def _from_stored(values: Mapping[str, Any], block: Block, text: str) -> FpgaCharacterization:
+def _from_stored(values: Mapping[str, Any], given: _Given) -> FpgaCharacterization:
     return FpgaCharacterization(
-        block=replace(block, costs=MappingProxyType({})).with_costs(Costs(**values["costs"])),
+        block=replace(given.block, costs=MappingProxyType({})).with_costs(Costs(**values["costs"])),
         circuit=circuit_from_dict(values["circuit"]),
         resources=Resources(**values["resources"]),
         levels=values["levels"],
         mapping=values["mapping"],
         tool=values["tool"],
-        verilog=text,
+        verilog=given.verilog,
     )

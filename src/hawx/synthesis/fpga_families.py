@@ -5,10 +5,7 @@ Trellis; iCE40: icetime's tables of Project IceStorm). Every connection that is 
 fits what nextpnr reached on seven placed and routed multipliers in two mappings each, for Xilinx what Yosys's flow assumes (`abc9 -W`). Yosys has no
 delays of UltraScale+: those of 7-series stand in.
 
-Energy: L. Shang, A. Kaviani, K. Bathala, *Dynamic power consumption in Virtex-II FPGA family*, FPGA 2002: a typical CLB (eight lookup tables and
-flip-flops, 150 nm, 1.5 V) takes 5.9 uW per MHz, 60 % of it routing, 16 % logic, 14 % clock. At the toggle rate of 12.5 % that vendors assume and a
-fan-out of three that is an energy per toggle of a lookup table's output and one per connection it drives; it scales with feature size and voltage
-squared.
+Energy: the model of `hawx.accelerators.fpga`.
 """
 
 from __future__ import annotations
@@ -16,19 +13,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hawx.accelerators.fpga import FABRICS, Fabric
 from hawx.circuits.ports import check_module_name
 from hawx.errors import UnknownNameError
 
 CHOICES = "+strash;ifraig;scorr;dc2;dch,-f;if,-K,{inputs};mfs2"
 """ABC's script: structural choices, then lookup tables of least depth and area, then what does not matter."""
-CLB_FJ, CLB_LUTS = 5900.0, 8
-"""Energy of a Virtex-II CLB per clock cycle (5.9 uW per MHz), and its lookup tables, which are as many as its flip-flops."""
-ROUTING, LOGIC, CLOCK = 0.60, 0.16, 0.14
-ACTIVITY, FAN_OUT = 0.125, 3.0
-"""Toggles of a net per cycle, and connections per net, of the typical design that those shares are of."""
-VIRTEX2_NM, VIRTEX2_V = 150.0, 1.5
-MULTIPLIER_FJ, MULTIPLIER_NM, MULTIPLIER_V = 11272.83, 180.0, 1.8
-"""Energy of the exact multiplier in standard cells (osu018): what the core of a DSP block is taken to need, scaled like the rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,37 +40,11 @@ class FpgaFamily:
     """Delay of a connection through general routing."""
     dedicated: frozenset[str]
     """Cell.pin of inputs that dedicated connections reach."""
-    node_nm: float
-    volts: float
-    dsp_ps: float
-    """Combinational delay of a DSP block from operands to product."""
-    dsp_origin: str
 
     @property
-    def scale(self) -> float:
-        """Energy of this family over that of Virtex-II for the same capacitance in units of feature size."""
-        return self.node_nm / VIRTEX2_NM * (self.volts / VIRTEX2_V) ** 2
-
-    @property
-    def toggle_fj(self) -> float:
-        """Energy of one toggle of a cell's output, in the cell."""
-        return CLB_FJ * LOGIC / CLB_LUTS / ACTIVITY * self.scale
-
-    @property
-    def connection_fj(self) -> float:
-        """Energy of one toggle of a connection through general routing."""
-        return CLB_FJ * ROUTING / CLB_LUTS / ACTIVITY / FAN_OUT * self.scale
-
-    @property
-    def clock_fj(self) -> float:
-        """Energy of one clock cycle at a flip-flop."""
-        return CLB_FJ * CLOCK / CLB_LUTS * self.scale
-
-    @property
-    def dsp_fj(self) -> float:
-        """Energy of one multiplication in a DSP block under uniform operands: its core, 16 connections to it, 16 outputs, half of which toggle."""
-        core = MULTIPLIER_FJ * self.node_nm / MULTIPLIER_NM * (self.volts / MULTIPLIER_V) ** 2
-        return core + 8.0 * self.connection_fj + 8.0 * self.toggle_fj
+    def fabric(self) -> Fabric:
+        """Energy of its cells."""
+        return FABRICS[self.name]
 
 
 _XILINX_AFTER = ("techmap -map +/xilinx/lut_map.v -map +/xilinx/cells_map.v -D LUT_WIDTH=6", "opt_lut_ins -tech xilinx", "clean")
@@ -100,10 +64,6 @@ FAMILIES: Mapping[str, FpgaFamily] = {
             cells="+/xilinx/cells_sim.v",
             wire_ps=300.0,
             dedicated=_XILINX_DEDICATED,
-            node_nm=28.0,
-            volts=1.0,
-            dsp_ps=2823.0,
-            dsp_origin="DSP48E1 A to P of Yosys's cells_sim.v",
         ),
         FpgaFamily(
             name="ultrascale",
@@ -115,10 +75,6 @@ FAMILIES: Mapping[str, FpgaFamily] = {
             cells="+/xilinx/cells_sim.v",
             wire_ps=300.0,
             dedicated=_XILINX_DEDICATED,
-            node_nm=16.0,
-            volts=0.85,
-            dsp_ps=2823.0,
-            dsp_origin="that of 7-series",
         ),
         FpgaFamily(
             name="ecp5",
@@ -130,10 +86,6 @@ FAMILIES: Mapping[str, FpgaFamily] = {
             cells="+/ecp5/cells_sim.v",
             wire_ps=560.0,
             dedicated=frozenset({"CCU2C.CIN", "PFUMX.ALUT", "PFUMX.BLUT", "L6MUX21.D0", "L6MUX21.D1"}),
-            node_nm=40.0,
-            volts=1.1,
-            dsp_ps=3950.0,
-            dsp_origin="assumed: 253 MHz between registers, unpipelined",
         ),
         FpgaFamily(
             name="ice40",
@@ -145,10 +97,6 @@ FAMILIES: Mapping[str, FpgaFamily] = {
             cells="-D ICE40_HX +/ice40/cells_sim.v",
             wire_ps=600.0,
             dedicated=frozenset({"SB_CARRY.CI"}),
-            node_nm=40.0,
-            volts=1.2,
-            dsp_ps=0.0,
-            dsp_origin="",
         ),
     )
 }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hawx.blocks import Block, Library
 
 METRICS = ("mae", "wce", "mre", "ep", "mse")
-COSTS = ("energy_fj", "area_um2", "delay_ns")
+COSTS = ("energy_fj", "area_um2", "luts", "delay_ns")
 
 
 def add(commands: Commands) -> None:
@@ -88,17 +88,18 @@ def _print(library: Library, facts: list[dict[str, Any]], *, as_json: bool) -> N
     from hawx.results.quantities import significant
 
     exact = library.exact.costs.get(library.technology) if library.technology else None
+    area, unit = ("luts", "LUTs") if exact is not None and exact.area_um2 is None else ("area_um2", "µm²")
 
     def cells(fact: dict[str, Any]) -> list[str]:
         errors, costs = fact["errors"], fact["costs"]
         shown = ["–"] * 4
         if costs is not None:
             relative = f"{100 * costs['energy_fj'] / exact.energy_fj:.1f}" if exact is not None else "–"
-            shown = [significant(costs["area_um2"]), significant(costs["delay_ns"]), significant(costs["energy_fj"]), relative]
+            shown = [significant(costs[area]), significant(costs["delay_ns"]), significant(costs["energy_fj"]), relative]
         said = [significant(errors["mae"]), f"{errors['wce']:,.0f}".replace(",", "\u202f"), f"{100 * errors['mre']:.2f}", f"{100 * errors['ep']:.1f}"]
         return [fact["name"], *said, significant(errors["bias"]), *shown]
 
-    head = ["block", "MAE", "WCE", "MRE %", "EP %", "bias", "area\nµm²", "delay\nns", "energy\nfJ", "energy\n% exact"]
+    head = ["block", "MAE", "WCE", "MRE %", "EP %", "bias", f"area\n{unit}", "delay\nns", "energy\nfJ", "energy\n% exact"]
     out(*table(head, [cells(fact) for fact in facts]))
     technology = f"costs in technology {library.technology}" if library.technology else "no technology shared by all"
     out(
@@ -126,7 +127,8 @@ def run_show(arguments: Namespace) -> int:
     lines += ["", f"runs as  {said}", ""]
     for name, costs in block.costs.items():
         lines.append(
-            f"{name}: {costs.area_um2:g} µm², {costs.delay_ns:g} ns, {costs.energy_fj:g} fJ, leakage {costs.leakage_nw:g} nW ({costs.origin})"
+            f"{name}: {costs.area:g} {costs.area_unit}, {costs.delay_ns:g} ns, {costs.energy_fj:g} fJ, "
+            f"leakage {costs.leakage_nw:g} nW ({costs.origin})"
         )
     lines += [f"{key}: {value}" for key, value in block.provenance.items()]
     out(*lines)
@@ -142,6 +144,8 @@ def run_pareto(arguments: Namespace) -> int:
     library = _load(arguments)
     library.costs()  # names the blocks without figures
     facts = [block_facts(block, library.technology) for block in library]
+    if any(fact["costs"][arguments.cost] is None for fact in facts):
+        raise InputError(f"blocks have no {arguments.cost} in technology {library.technology!r}; expected --cost to be a figure that all have.")
     points = np.array([[fact["errors"][arguments.metric], fact["costs"][arguments.cost]] for fact in facts])
     kept = [fact for fact, keep in zip(facts, non_dominated(points), strict=True) if keep]
     _print(library, sorted(kept, key=lambda fact: fact["errors"][arguments.metric]), as_json=arguments.json)
