@@ -94,9 +94,8 @@ class Library:
             shown = ", ".join(lacking[:4]) + (f" and {len(lacking) - 4} more" if len(lacking) > 4 else "")
             known = sorted({name for block in self.blocks for name in block.costs})
             raise InputError(
-                f"blocks of library {self.name!r} have no figures in technology {technology!r}: {shown}; expected all to (known of some: "
-                f"{', '.join(known) or 'none'}). On an FPGA: "
-                f"`hawx blocks characterize BLOCK --fpga {technology} --out FILE.npz`, then --library FILE.npz."
+                f"blocks of library {self.name!r} have no figures in technology {technology!r}: {shown}; expected one of those known: "
+                f"{', '.join(known) or 'none'}. `hawx blocks characterize BLOCK --fpga FAMILY --out FILE.npz` makes some for --library FILE.npz."
             )
         return type(self)((replace(block, costs=MappingProxyType({technology: block.costs[technology]})) for block in self.blocks), name=self.name)
 

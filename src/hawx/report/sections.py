@@ -56,13 +56,9 @@ def _headline(result: Result, recommended: Recommendation | None) -> Section | N
     if recommended is not None:
         design, exact = recommended.design, exact_design(result)
         if not recommended.met:
-            body.append(
-                element(
-                    "p",
-                    {"class": "warn"},
-                    text(f"The goal is not met: no design loses at most {result.max_drop:g} points of top-1. Below is the closest."),
-                )
-            )
+            goal = f"The goal is not met: no design loses at most {result.max_drop:g} points of top-1." if result.max_drop is not None else ""
+            said = result.misfit() or goal
+            body.append(element("p", {"class": "warn"}, text(f"{said[:1].upper()}{said[1:]} Below is the closest.")))
         seen = design.measurement or design.search
         low, high = seen.interval if seen else (float("nan"), float("nan"))
         least, most = result.drop_interval(design) if seen else (float("nan"), float("nan"))
