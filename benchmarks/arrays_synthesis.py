@@ -115,7 +115,7 @@ def synthesized(case: Case, keep_lanes: bool, rng: np.random.Generator) -> tuple
 
 
 def designed(case: Case) -> tuple[Systolic | Spatial, Sequence[Layer], NDArray[np.int64], list[str]]:
-    """Return the accelerator that is the array, layers that fill it, filters by block, (1, layers, blocks), and the blocks' names: the exact one first."""
+    """Return the accelerator that is the array, layers that fill it, filters by block (1, layers, blocks), and the blocks' names, exact first."""
     names = [column[-1] for column in case.blocks]
     blocks = ["mul8s_exact", *sorted({name for column in case.blocks for name in column} - {"mul8s_exact"})]
     counts = np.zeros((1, 2 if case.kind == "systolic" else 1, len(blocks)), np.int64)

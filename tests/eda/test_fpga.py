@@ -7,14 +7,18 @@ import shutil
 
 import numpy as np
 import pytest
+from benchmarks.arrays_synthesis import HELD_OUT, designed, project_of
 
-from hawx.blocks.families import from_name
+from hawx.blocks.families import builtin_library, from_name
 from hawx.circuits.netlist import patterns
+from hawx.cli import main
 from hawx.errors import ToolMissingError
+from hawx.importers import Library
 from hawx.synthesis import yosys
 from hawx.synthesis.fpga import characterize_fpga, exact_dsp, resources
 from hawx.synthesis.fpga_cells import fpga_netlist, lut_function
 from hawx.synthesis.fpga_families import FAMILIES
+from hawx.synthesis.fpga_project import project_resources
 from hawx.synthesis.fpga_route import route_block
 from hawx.synthesis.fpga_timing import cell_arcs, fpga_timing
 
@@ -35,7 +39,7 @@ def mapped(text, commands, top):
     return json.loads(written["mapped.json"])["modules"][top]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ["xilinx7", "ecp5", "ice40"])
 def test_carry_chains_and_wide_multiplexers_compute_what_the_verilog_says(family):
     """`*` is mapped by the family's own flow to carry chains, which evolved and generated multipliers hardly use."""
     module = mapped(STAR, [f"{FAMILIES[family].synth} -top star"], "star")
@@ -113,3 +117,48 @@ def test_a_router_that_is_absent_is_told_with_the_way_out(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ToolMissingError, match=r"nextpnr-ice40 is not installed; run `apt install nextpnr-ice40`, or leave --route out"):
         route_block(found)
+
+
+@pytest.mark.parametrize("family", ["ecp5", "ice40"])
+def test_a_built_in_block_gives_the_shipped_figures(family):
+    shipped, found = builtin_library()["mul8s_ot2"].costs[family], characterize_fpga("mul8s_ot2", family)
+    if found.costs.origin != shipped.origin:
+        pytest.skip(f"another tool than the shipped figures': {found.costs.origin}")
+    for name in ("luts", "carries", "delay_ns", "energy_fj", "constant_lsbs"):
+        assert getattr(found.costs, name) == pytest.approx(getattr(shipped, name), rel=1e-4), name
+
+
+@pytest.mark.parametrize(("case", "luts"), [(HELD_OUT[2], 0.01), (HELD_OUT[10], 0.02)], ids=["systolic", "spatial"])
+def test_tables_of_an_array_are_those_of_the_law(case, luts):
+    """Arrays that fitted nothing: 3 x 2 lanes of a truncated block; two filters of different blocks on lanes without an adder tree."""
+    accelerator, layers, counts, names = designed(case)
+    law = accelerator.evaluate(layers, counts, [characterize_fpga(name, "ice40").costs for name in names], exact=0)
+    found = project_resources(project_of(case), "ice40")
+    assert law.luts[0] == pytest.approx(found.luts, rel=luts)
+    assert law.flip_flops[0] == pytest.approx(found.flip_flops, rel=0.05)
+
+
+def test_the_command_prints_both_exact_multipliers(tmp_path, capsys):
+    saved = tmp_path / "mine.npz"
+    assert main(["blocks", "characterize", "mul8s_ot3", "--fpga", "ice40", "--json", "--out", str(saved)]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert [(block["name"], block["dsps"]) for block in said["blocks"]] == [("mul8s_ot3", 0), ("mul8s_exact", 0), ("mul8s_dsp", 1)]
+    assert said["blocks"][0]["luts"] < said["blocks"][1]["luts"]
+    library = Library.load(saved)
+    assert (library.technology, library.names) == ("ice40", ("mul8s_exact", "mul8s_ot3"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["mul8s_ot3", "--fpga", "xilinx8"], "unknown FPGA family 'xilinx8'; did you mean 'xilinx7'?"),
+        (["mul8s_ot3", "--fpga", "xilinx7", "--route"], "cannot be placed and routed here; expected one of: ice40, ecp5. Leave --route out."),
+        (["mul8s_ot3", "mul8s_ot2"], "add --fpga FAMILY, or give one multiplier alone."),
+        (["mul8s_ot3", "--fpga", "ice40", "--liberty", "osu018"], "--liberty 'osu018' contradicts --fpga 'ice40'; give one of them."),
+    ],
+)
+def test_bad_input_is_told_in_one_line(arguments, said, capsys):
+    assert main(["blocks", "characterize", *arguments]) == 2
+    told = capsys.readouterr().err.strip()
+    assert told.endswith(said)
+    assert "\n" not in told

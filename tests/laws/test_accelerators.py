@@ -106,9 +106,8 @@ def test_spatial_area_is_that_of_its_lanes():
         for cost, count in zip(COSTS, row, strict=True):
             tree = sum(number * (17 + level - cost.constant_lsbs) for level, number in enumerate(pairs))
             stored = accumulator - cost.constant_lsbs
-            lane = (
-                simd * cost.area_um2 + tree * OSU018.adder_bit_area + stored * OSU018.accumulator_bit_area + (stored + 8 * simd) * OSU018.flip_flop_area
-            )
+            registers = (stored + 8 * simd) * OSU018.flip_flop_area
+            lane = simd * cost.area_um2 + tree * OSU018.adder_bit_area + stored * OSU018.accumulator_bit_area + registers
             area += count * lane
         area += (8 * simd + 1) * OSU018.flip_flop_area
     assert result.area_um2 == pytest.approx(area)

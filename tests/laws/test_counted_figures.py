@@ -442,7 +442,9 @@ def test_constants_of_another_technology_scale_by_area_energy_and_delay_of_its_e
     wanted = {
         "flip_flop_area": 6,
         "adder_bit_area": 33,
+        "final_bit_area": 33,
         "accumulator_bit_area": 51,
+        "restart_bit_area": 51,
         "isolation_area": 87,
         "selection_area": 93,
         "flip_flop_clock_fj": 15,

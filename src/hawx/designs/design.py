@@ -36,7 +36,13 @@ class Hardware:
     @property
     def fits(self) -> bool:
         """Whether the design fits the device; True where none is named."""
-        return self.device_shares is None or max(self.device_shares.values()) <= 1.0
+        return self.excess[0] <= 1.0
+
+    @property
+    def excess(self) -> tuple[float, float]:
+        """How near the design is to the device: its largest share of a resource, and of equals the sum of all."""
+        shares = (self.device_shares or {"": 0.0}).values()
+        return max(shares), sum(shares)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

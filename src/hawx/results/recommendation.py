@@ -32,7 +32,7 @@ def recommend(result: Result) -> Recommendation | None:
         return None
     misfit = result.misfit()
     if misfit is not None:
-        nearest = min(result.front, key=lambda design: max((design.hardware.device_shares or {}).values()))
+        nearest = min(result.front, key=lambda design: design.hardware.excess)
         return Recommendation(nearest, "the nearest to the device: no design fits it", met=False)
     allowed = UNASKED if result.max_drop is None else result.max_drop
     points = "point" if allowed == 1 else "points"

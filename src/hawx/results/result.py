@@ -124,7 +124,7 @@ class Result:
         """Return by how much the front's designs exceed the device, in words, or None where one fits or no device is named."""
         if any(design.hardware.fits for design in self.front) or not self.front:
             return None
-        nearest = min(self.front, key=lambda design: max((design.hardware.device_shares or {}).values()))
+        nearest = min(self.front, key=lambda design: design.hardware.excess)
         shares = nearest.hardware.device_shares or {}
         over = [
             f"{100 * share:.0f} % of its {WORDS[name]} ({getattr(nearest.hardware, name):,.0f})".replace(",", "\u202f")
