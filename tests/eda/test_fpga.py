@@ -39,7 +39,7 @@ def mapped(text, commands, top):
     return json.loads(written["mapped.json"])["modules"][top]
 
 
-@pytest.mark.parametrize("family", ["xilinx7", "ecp5", "ice40"])
+@pytest.mark.parametrize("family", [pytest.param("xilinx7", marks=pytest.mark.slow), "ecp5", "ice40"])
 def test_carry_chains_and_wide_multiplexers_compute_what_the_verilog_says(family):
     """`*` is mapped by the family's own flow to carry chains, which evolved and generated multipliers hardly use."""
     module = mapped(STAR, [f"{FAMILIES[family].synth} -top star"], "star")
@@ -49,7 +49,7 @@ def test_carry_chains_and_wide_multiplexers_compute_what_the_verilog_says(family
     np.testing.assert_array_equal(found, np.multiply.outer(codes, codes) & 0xFFFF)
 
 
-@pytest.mark.parametrize(("family", "wide"), [("xilinx7", "MUXF7"), ("ecp5", "PFUMX")])
+@pytest.mark.parametrize(("family", "wide"), [pytest.param("xilinx7", "MUXF7", marks=pytest.mark.slow), ("ecp5", "PFUMX")])
 def test_wide_multiplexers_are_counted_apart(family, wide):
     table = "".join(np.random.default_rng(0).choice(["0", "1"], 256))  # a function of eight inputs that no narrower tables share
     module = mapped(f"module pick (input [7:0] A, output O); wire [255:0] T = 256'b{table}; assign O = T[A]; endmodule\n", [SYNTH[family]], "pick")
@@ -95,7 +95,7 @@ def test_cell_delays_are_read_from_yosys():
     assert ((("CI", 0), ("CO", 0), 126.0)) in arcs["SB_CARRY"]
 
 
-@pytest.mark.parametrize(("family", "cell"), [("xilinx7", "DSP48E1"), ("ecp5", "MULT18X18D"), ("ice40", "SB_MAC16")])
+@pytest.mark.parametrize(("family", "cell"), [pytest.param("xilinx7", "DSP48E1", marks=pytest.mark.slow), ("ecp5", "MULT18X18D"), ("ice40", "SB_MAC16")])
 def test_the_exact_multiplier_fits_one_dsp_block(family, cell):
     found = exact_dsp(family, S8)
     assert (found.resources.dsps, found.resources.luts) == (1, 0)

@@ -29,8 +29,8 @@ def characterize_on_fpga(sources: Sequence[str], family: str, *, top: str | None
     found = [characterize_fpga(source, family, top=top) for source in sources]
     formats = found[0].block.formats
     baselines = [characterize_fpga("mul8s_exact" if formats[0].signed else "mul8u_exact", family), exact_dsp(family, formats)]
-    known = {item.block.sha256 for item in found}
-    rows = [*found, *(item for item in baselines if item.mapping == "dsp" or item.block.sha256 not in known)]
+    given = {item.block.name for item in found}
+    rows = [*found, *(item for item in baselines if item.block.name not in given)]
     if save is not None:
         _save([*baselines[:1], *found], sources, save)
     facts = [item.to_dict() for item in rows]
