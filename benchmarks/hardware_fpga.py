@@ -51,7 +51,8 @@ def main() -> None:
         )
     values = np.array(rows)
     for i, name in enumerate(FIGURES):
-        ratio = np.median(values[:, i + 3] / values[:, i])
+        some = values[:, i] > 0  # a circuit of wires alone takes nothing
+        ratio = np.median(values[some, i + 3] / values[some, i])
         print(f"{name}: Spearman {spearmanr(values[:, i], values[:, i + 3]).statistic:.3f} over {len(rows)} circuits, median ratio {ratio:.2f}")
 
 

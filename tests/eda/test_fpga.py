@@ -95,7 +95,9 @@ def test_cell_delays_are_read_from_yosys():
     assert ((("CI", 0), ("CO", 0), 126.0)) in arcs["SB_CARRY"]
 
 
-@pytest.mark.parametrize(("family", "cell"), [pytest.param("xilinx7", "DSP48E1", marks=pytest.mark.slow), ("ecp5", "MULT18X18D"), ("ice40", "SB_MAC16")])
+@pytest.mark.parametrize(
+    ("family", "cell"), [pytest.param("xilinx7", "DSP48E1", marks=pytest.mark.slow), ("ecp5", "MULT18X18D"), ("ice40", "SB_MAC16")]
+)
 def test_the_exact_multiplier_fits_one_dsp_block(family, cell):
     found = exact_dsp(family, S8)
     assert (found.resources.dsps, found.resources.luts) == (1, 0)

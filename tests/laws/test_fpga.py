@@ -18,6 +18,7 @@ from hawx.importers.accelerator import accelerator_from_dict
 from hawx.networks.layer import Layer, LayerKind
 from hawx.results.recommendation import recommend
 from hawx.search.problem import hardware_of
+from hawx.testing.world import World
 
 FC = Layer(name="fc", kind=LayerKind.LINEAR, in_channels=40, filters=10)
 
@@ -154,3 +155,18 @@ def test_shares_are_of_the_device():
     assert hardware.device_shares["luts"] == pytest.approx(4 * (9 + 64) / 53200)
     assert hardware.fits
     assert hardware.area_um2 is None
+
+
+def test_a_search_takes_designs_that_do_not_fit_for_dear():
+    """Eight lanes of 150 + 32 tables are 1,456 of an HX1K's 1,280; of 60 + 32 tables they are 736."""
+    world = World(2)
+    array = Systolic(rows=4, columns=2, sharing="partitioned", device="ice40hx1k")
+    blocks = [costs(150), costs(120), costs(60), costs(140)]
+    toy = world.problem(4)
+    problem = replace(toy, costs=blocks, accelerator=array)
+    assert problem.objectives == ("energy_uj", "luts")
+    exact, cheap = problem.ratios(np.array([[0, 0], [2, 2]], np.uint8))
+    assert exact[1] == pytest.approx(4 * 1456 / 1280)
+    assert cheap[1] == pytest.approx(736 / 1456)
+    with pytest.raises(InputError, match="objective 'luts' has no figures in technology 'toy'"):
+        replace(toy, objectives=("luts",))

@@ -24,6 +24,8 @@ from hawx.progress import Progress, SilentProgress
 OBJECTIVES = ("area_um2", "power_uw", "energy_uj", "latency_us", "mult_power_ratio", "luts")
 """Hardware fields that a search can minimize beside the loss of top-1. On an FPGA `area_um2` means `luts`."""
 
+MISFIT = 4.0
+"""How many times dearer a design is taken to be that does not fit the device: no saving makes up for that."""
 OnMeasured = Callable[[Design], bool | None]
 """Called with every design as it is measured on the search images; True ends the search."""
 Measure = Callable[[Sequence[Assignment]], Sequence[Measurement]]
@@ -104,10 +106,18 @@ class Problem:
         return self.accelerator.evaluate(self.layers, counts, self.costs, exact=self.space.exact, energies=self.energies)
 
     def ratios(self, choices: Choices) -> NDArray[np.float64]:
-        """Return the objectives relative to the all-exact design, (designs, objectives)."""
+        """Return the objectives relative to the all-exact design, (designs, objectives); of designs that do not fit the device, many times that."""
         figures = self.hardware(choices)
         values = np.stack([np.asarray(getattr(figures, name), np.float64) for name in self.objectives], axis=-1)
-        return np.asarray(values / self._exact)
+        return np.asarray(values / self._exact * self._penalty(figures)[..., None])
+
+    def _penalty(self, figures: ArchitectureCosts) -> NDArray[np.float64]:
+        """Return what the objectives of each design are multiplied by: 1 where it fits the device, `MISFIT` times its largest share elsewhere."""
+        device = fpga_of(self.accelerator)
+        if device is None:
+            return np.ones(figures.luts.shape)
+        most = np.max([np.asarray(getattr(figures, name)) / max(getattr(device, name), 1e-9) for name in RESOURCES], axis=0)
+        return np.where(most > 1.0, MISFIT * most, 1.0)
 
     def _mixed(self) -> Choices:
         """Return a design that mixes the exact and the three thriftiest blocks, (units,): what an array that holds them all costs."""
