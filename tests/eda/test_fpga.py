@@ -15,10 +15,11 @@ from hawx.cli import main
 from hawx.errors import ToolMissingError
 from hawx.importers import Library
 from hawx.synthesis import yosys
-from hawx.synthesis.fpga import characterize_fpga, exact_dsp, resources
+from hawx.synthesis.fpga import characterize_fpga, exact_dsp
 from hawx.synthesis.fpga_cells import fpga_netlist, lut_function
 from hawx.synthesis.fpga_families import FAMILIES
 from hawx.synthesis.fpga_project import project_resources
+from hawx.synthesis.fpga_resources import resources
 from hawx.synthesis.fpga_route import route_block
 from hawx.synthesis.fpga_timing import cell_arcs, fpga_timing
 

@@ -1,13 +1,12 @@
 """Characterize a multiplier on an FPGA: lookup tables, carry chains, wide multiplexers and DSP blocks of a family, its depth, delay and energy.
 
-Two mappings are tried: the family's own flow in Yosys, and lookup tables by area (`abc` with structural choices, area recovery and don't-cares),
-which comes nearer to the counts that vendors' tools reach; the one of fewer lookup tables is kept. The function is checked on all operand pairs.
+Two mappings are tried: the family's own flow in Yosys, and `abc` with structural choices and don't-cares, which comes nearer to the counts that
+vendors' tools reach; the one of fewer lookup tables is kept. The function is checked on all operand pairs.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
@@ -32,30 +31,14 @@ from hawx.rtl import constant_lsbs
 from hawx.rtl.multipliers import verilog
 from hawx.synthesis import cache, yosys
 from hawx.synthesis.characterize import characterize, circuit_from_dict, circuit_to_dict
-from hawx.synthesis.fpga_cells import CARRIES, DSPS, LUTS, MUXES, fpga_netlist
+from hawx.synthesis.fpga_cells import fpga_netlist, routed
 from hawx.synthesis.fpga_families import FpgaFamily, family_of, mapping_commands
-from hawx.synthesis.fpga_timing import cell_arcs, fpga_timing
+from hawx.synthesis.fpga_resources import DONE, Resources, resources
+from hawx.synthesis.fpga_timing import arc_commands, cell_arcs, fpga_timing
 
 FPGA_FLOW = 1
 """Raised whenever the figures of a flow change: part of the cache key and of the origin of every figure."""
-CELLS = (*LUTS, "LUT4", *MUXES, *(name for name in CARRIES))
-DONE = ("blackbox =A:whitebox", "delete t:$scopeinfo")
-"""Commands after a mapping: leave nothing in the design but the cells of the module."""
 DSP_SOURCE = "module dsp_product (input {sign}[7:0] A, input {sign}[7:0] B, output {sign}[15:0] O); assign O = A * B; endmodule\n"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resources:
-    """Cells of a mapped design."""
-
-    luts: int
-    lut_sizes: Mapping[str, int]
-    """Lookup tables by their number of inputs."""
-    carries: int
-    """Carry cells: CARRY4 and CARRY8, CCU2C (which hold two lookup tables each, counted there too), SB_CARRY."""
-    muxes: int
-    flip_flops: int
-    dsps: int
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -167,24 +150,6 @@ def exact_dsp(family: str, formats: tuple[IntFormat, IntFormat]) -> FpgaCharacte
     )
 
 
-def resources(module: Mapping[str, Any]) -> Resources:
-    """Return the cells of a mapped module of Yosys's JSON; a CCU2C is two lookup tables as well as a carry."""
-    kinds = Counter(cell["type"] for cell in module["cells"].values())
-    sizes: Counter[str] = Counter()
-    for kind, count in kinds.items():
-        if kind in LUTS:
-            sizes["1" if kind == "INV" else kind[-1]] += count
-    sizes["4"] += 2 * kinds["CCU2C"]
-    return Resources(
-        luts=sum(sizes.values()),
-        lut_sizes={size: sizes[size] for size in sorted(sizes) if sizes[size]},
-        carries=sum(kinds[kind] for kind in CARRIES),
-        muxes=sum(kinds[kind] for kind in MUXES),
-        flip_flops=sum(count for kind, count in kinds.items() if kind.startswith(("FD", "SB_DFF", "TRELLIS_FF"))),
-        dsps=sum(kinds[kind] for kind in DSPS),
-    )
-
-
 def _measured(given: _Given, family: FpgaFamily) -> dict[str, Any]:
     top, block = given.top, given.block
     mappings = mapping_commands(family, top)
@@ -223,18 +188,6 @@ def _measured(given: _Given, family: FpgaFamily) -> dict[str, Any]:
     }
 
 
-def arc_commands(family: FpgaFamily) -> list[str]:
-    """Return the Yosys commands that write the family's cell delays."""
-    names = " ".join(f"={name}" for name in dict.fromkeys(CELLS))
-    return [
-        "design -reset",
-        f"read_verilog -overwrite -lib -specify {family.cells}",
-        f"select -set kept {names}",
-        "delete =* @kept %d",
-        "write_json arcs.json",
-    ]
-
-
 def _synthesized(text: str, top: str, script: list[str], wanted: list[str], source: str) -> dict[str, Any]:
     """Return what a script wrote: modules by file, and the cell library."""
     lines = [f"read_verilog -sv {yosys.SOURCE}", *script]
@@ -244,17 +197,11 @@ def _synthesized(text: str, top: str, script: list[str], wanted: list[str], sour
 
 
 def toggle_energies(netlist: Netlist, family: FpgaFamily) -> NDArray[np.float64]:
-    """Return the energy of one toggle of each net in fJ, shape (nets,): its driver's, and that of every routed connection.
-
-    Carries and what feeds wide multiplexers stay inside a slice: no connection is routed to those pins.
-    """
+    """Return the energy of one toggle of each net in fJ, shape (nets,): its driver's, and that of every routed connection."""
     result = np.zeros(netlist.nets)
     for gate in netlist.gates:
-        for net in gate.outputs:
-            result[net] += family.fabric.toggle_fj
-        inside = 1 if gate.cell in ("MUX", "XOR", "MAJORITY") or gate.cell.startswith("CCU") else 0
-        routed = gate.inputs if not inside else gate.inputs[:-1] if gate.cell != "XOR" else ()
-        for net in routed if gate.cell != "MUX" else gate.inputs[-1:]:
+        result[list(gate.outputs)] += family.fabric.toggle_fj
+        for net in routed(gate):
             result[net] += family.fabric.connection_fj
     return result
 

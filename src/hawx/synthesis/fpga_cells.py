@@ -17,7 +17,6 @@ LUTS = ("LUT1", "LUT2", "LUT3", "LUT4", "LUT5", "LUT6", "SB_LUT4", "INV")
 CARRIES = ("CARRY4", "CARRY8", "CCU2C", "SB_CARRY")
 MUXES = ("MUXF7", "MUXF8", "MUXF9", "PFUMX", "L6MUX21")
 DSPS = ("DSP48E1", "DSP48E2", "MULT18X18D", "SB_MAC16")
-BUFFERS = ("IBUF", "OBUF", "BUFG", "SB_GB")
 
 _A, _B, _C, _D, _S, _CIN = (Expression("pin", pin=name) for name in ("A", "B", "C", "D", "S", "CIN"))
 
@@ -58,7 +57,6 @@ _MUX_PINS = {
     "L6MUX21": ("D0", "D1", "SD"),
     "PFUMX": ("BLUT", "ALUT", "C0"),
 }
-_OUT = {"PFUMX": "Z", "L6MUX21": "Z", "LUT4": "Z"}
 
 
 def fpga_netlist(module: Mapping[str, Any], name: str) -> Netlist:
@@ -68,6 +66,16 @@ def fpga_netlist(module: Mapping[str, Any], name: str) -> Netlist:
         InputError: a cell cannot be followed, or gates form a loop.
     """
     return _Builder(module, name).netlist()
+
+
+def routed(gate: Gate) -> tuple[int, ...]:
+    """Return the nets that general routing brings to a gate of `fpga_netlist`.
+
+    Carries stay in their chain, and what tables feed to multiplexers and chains stays in its slice; an iCE40 carry shares its table's operands.
+    """
+    if gate.cell.startswith("CCU"):
+        return gate.inputs[:-1]
+    return {"WIDE_MUX": gate.inputs[2:], "CARRY_MUX": gate.inputs[:1], "CARRY_SUM": (), "CARRY_MAJORITY": ()}.get(gate.cell, gate.inputs)
 
 
 class _Builder:
@@ -90,7 +98,7 @@ class _Builder:
         self.gates.append(Gate(kind, tuple(inputs), outputs))
 
     def netlist(self) -> Netlist:
-        ports = {"input": {}, "output": {}}  # type: dict[str, dict[str, tuple[int, ...]]]
+        ports: dict[str, dict[str, tuple[int, ...]]] = {"input": {}, "output": {}}
         for port, entry in self.module["ports"].items():
             ports[entry["direction"]][port] = self.nets(entry["bits"])
         for instance, cell in self.module["cells"].items():
@@ -125,9 +133,8 @@ def _value(cell: Mapping[str, Any], key: str) -> int:
 
 
 def _lut(builder: _Builder, pins: _Pins, cell: Mapping[str, Any]) -> None:
-    names, key = (("A", "B", "C", "D"), "INIT") if "Z" in pins else (tuple(f"I{i}" for i in range(6) if f"I{i}" in pins), "INIT")
-    key = "LUT_INIT" if "LUT_INIT" in cell["parameters"] else key
-    truth = _value(cell, key)
+    names = ("A", "B", "C", "D") if "Z" in pins else tuple(f"I{i}" for i in range(6) if f"I{i}" in pins)
+    truth = _value(cell, "LUT_INIT" if "LUT_INIT" in cell["parameters"] else "INIT")
     builder.add(f"LUT{len(names)}_{truth:x}", Cell(names, {"O": lut_function(truth, names)}), [_one(pins, pin) for pin in names], _out(pins))
 
 
@@ -140,7 +147,7 @@ def _inverter(builder: _Builder, pins: _Pins, _: Mapping[str, Any]) -> None:
 
 
 def _wide_mux(builder: _Builder, pins: _Pins, cell: Mapping[str, Any]) -> None:
-    builder.add("MUX", _MUX, [_one(pins, pin) for pin in _MUX_PINS[cell["type"]]], _out(pins))
+    builder.add("WIDE_MUX", _MUX, [_one(pins, pin) for pin in _MUX_PINS[cell["type"]]], _out(pins))
 
 
 def _carry_chain(builder: _Builder, pins: _Pins, cell: Mapping[str, Any]) -> None:
@@ -151,9 +158,9 @@ def _carry_chain(builder: _Builder, pins: _Pins, cell: Mapping[str, Any]) -> Non
         if two and bit == 4:
             before = _one(pins, "CI_TOP")
         select = _one(pins, "S", bit)
-        builder.add("XOR", _XOR, [select, before], _one(pins, "O", bit) if "O" in pins else builder.fresh())
+        builder.add("CARRY_SUM", _XOR, [select, before], _one(pins, "O", bit) if "O" in pins else builder.fresh())
         after = _one(pins, "CO", bit) if "CO" in pins else builder.fresh()
-        builder.add("MUX", _MUX, [_one(pins, "DI", bit), before, select], after)
+        builder.add("CARRY_MUX", _MUX, [_one(pins, "DI", bit), before, select], after)
         before = after
 
 
@@ -173,7 +180,7 @@ def _ccu2c(builder: _Builder, pins: _Pins, cell: Mapping[str, Any]) -> None:
 
 
 def _ice40_carry(builder: _Builder, pins: _Pins, _: Mapping[str, Any]) -> None:
-    builder.add("MAJORITY", _MAJORITY, [_one(pins, pin) for pin in ("I0", "I1", "CI")], _one(pins, "CO"))
+    builder.add("CARRY_MAJORITY", _MAJORITY, [_one(pins, pin) for pin in ("I0", "I1", "CI")], _one(pins, "CO"))
 
 
 _MAKERS: Mapping[str, _Maker] = {

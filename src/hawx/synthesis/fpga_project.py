@@ -8,8 +8,8 @@ from hawx.circuits.ports import check_module_name
 from hawx.errors import InputError
 from hawx.rtl import RtlProject
 from hawx.synthesis import yosys
-from hawx.synthesis.fpga import DONE, Resources, resources
 from hawx.synthesis.fpga_families import family_of, mapping_commands
+from hawx.synthesis.fpga_resources import DONE, Resources, resources
 
 
 def project_resources(project: RtlProject, family: str, *, timeout_s: float = 1800.0) -> Resources:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hawx.circuits.netlist import Gate, evaluation_order
-from hawx.synthesis.fpga_cells import LUTS
+from hawx.synthesis.fpga_cells import CARRIES, LUTS, MUXES
 from hawx.synthesis.fpga_families import FpgaFamily
 
 Pin = tuple[str, int]
@@ -38,6 +38,18 @@ def cell_arcs(library: Mapping[str, Any]) -> dict[str, list[tuple[Pin, Pin, floa
             ends = ([place.get(bit) for bit in cell["connections"][side]] for side in ("SRC", "DST"))
             arcs += [(source, target, ps) for source, target in zip(*ends, strict=False) if source and target]
     return found
+
+
+def arc_commands(family: FpgaFamily) -> list[str]:
+    """Return the Yosys commands that write the family's cell delays."""
+    names = " ".join(f"={name}" for name in (*LUTS, *MUXES, *CARRIES))
+    return [
+        "design -reset",
+        f"read_verilog -overwrite -lib -specify {family.cells}",
+        f"select -set kept {names}",
+        "delete =* @kept %d",
+        "write_json arcs.json",
+    ]
 
 
 def fpga_timing(module: Mapping[str, Any], arcs: Arcs, family: FpgaFamily) -> FpgaTiming:
