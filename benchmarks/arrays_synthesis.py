@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hawx.accelerators import Folding, Sharing, Spatial, Systolic
-from hawx.blocks.families import builtin_families, builtin_library
+from hawx.blocks.families import family_block, from_name
 from hawx.networks.layer import Layer, LayerKind
-from hawx.rtl import ArraySpec, LayerSpec, Multiplier, array_project, layer_project
+from hawx.rtl import ArraySpec, LayerSpec, Multiplier, RtlProject, array_project, layer_project
 from hawx.rtl.multipliers import verilog
 from hawx.synthesis.cells import cell_library
 from hawx.synthesis.project import ProjectSynthesis, synthesize_project
@@ -78,44 +79,48 @@ REDUCTION = 1 << 20
 """Products per output in the prediction: long enough that filling and draining the array vanish."""
 
 
+def project_of(case: Case) -> RtlProject:
+    """Return the array as RTL."""
+    families = {name: from_name(name) for name in sorted({name for column in case.blocks for name in column})}
+    multipliers = tuple(Multiplier(block=family.block(), module=name, verilog=verilog(family)) for name, family in families.items())
+    index = {name: i for i, name in enumerate(families)}
+    if case.kind == "systolic":
+        spec = ArraySpec(rows=case.rows, columns=tuple(tuple(index[n] for n in column) for column in case.blocks), multipliers=multipliers)
+        return array_project(spec, np.zeros((1, 2), np.int8), np.zeros((len(index), 2), np.int8), list(range(len(index))))
+    blocks = tuple(index[column[0]] for column in case.blocks)
+    reduction = case.simd * 16
+    layer = LayerSpec(pe=len(blocks), simd=case.simd, reduction=reduction, blocks=blocks, multipliers=multipliers)
+    return layer_project(layer, np.zeros((1, reduction), np.int8), np.zeros((len(blocks), reduction), np.int8))
+
+
 def synthesized(case: Case, keep_lanes: bool, rng: np.random.Generator) -> tuple[ProjectSynthesis, float]:
     """Return the mapped array and its energy per cycle in fJ under uniform operands."""
-    families = {family.name: family for family in builtin_families()}
-    names = sorted({name for column in case.blocks for name in column})
-    multipliers = tuple(Multiplier(block=families[n].block(), module=n, verilog=verilog(families[n])) for n in names)
-    index = {name: i for i, name in enumerate(names)}
     random_bits = rng.integers(0, 1 << 63, (CYCLES, 8 * 1024, WORDS), dtype=np.uint64) * 2 + rng.integers(
         0, 2, (CYCLES, 8 * 1024, WORDS), dtype=np.uint64
     )
+    columns = len(case.blocks)
     if case.kind == "systolic":
-        spec = ArraySpec(rows=case.rows, columns=tuple(tuple(index[n] for n in column) for column in case.blocks), multipliers=multipliers)
-        codes = np.zeros((1, 2), np.int8)
-        project = array_project(spec, codes, np.zeros((len(names), 2), np.int8), list(range(len(names))))
-        columns = len(case.blocks)
         inputs = {"a": random_bits[:, : 8 * case.rows], "w": random_bits[:, -8 * columns :]}
-        if spec.modes > 1:  # the last mode is the active one
-            mode = np.zeros((CYCLES, spec.modes * columns, WORDS), np.uint64)
-            mode[:, spec.modes - 1 :: spec.modes] = ~np.uint64(0)
+        modes = max(len(column) for column in case.blocks)
+        if modes > 1:  # the last mode is the active one
+            mode = np.zeros((CYCLES, modes * columns, WORDS), np.uint64)
+            mode[:, modes - 1 :: modes] = ~np.uint64(0)
             inputs["mode"] = mode
     else:
-        blocks = tuple(index[column[0]] for column in case.blocks)
-        reduction = case.simd * 16
-        layer = LayerSpec(pe=len(blocks), simd=case.simd, reduction=reduction, blocks=blocks, multipliers=multipliers)
-        project = layer_project(layer, np.zeros((1, reduction), np.int8), np.zeros((len(blocks), reduction), np.int8))
         first = np.zeros((CYCLES, 1, WORDS), np.uint64)
         first[::16] = ~np.uint64(0)
-        inputs = {"first": first, "a": random_bits[:, : 8 * case.simd], "w": random_bits[:, -8 * case.simd * len(blocks) :]}
-    result = synthesize_project(project, cell_library("osu018"), keep_lanes=keep_lanes)
+        inputs = {"first": first, "a": random_bits[:, : 8 * case.simd], "w": random_bits[:, -8 * case.simd * columns :]}
+    result = synthesize_project(project_of(case), cell_library("osu018"), keep_lanes=keep_lanes)
     return result, result.energy_per_cycle_fj(inputs, WARM_UP)
 
 
-def predicted(case: Case) -> tuple[float, float, float]:
-    """Return area in um2, energy per cycle in fJ and critical path in ns by the cost laws."""
-    library = builtin_library()
+def designed(case: Case) -> tuple[Systolic | Spatial, Sequence[Layer], NDArray[np.int64], list[str]]:
+    """Return the accelerator that is the array, layers that fill it, filters by block (1, layers, blocks), and the blocks' names, exact first."""
     names = [column[-1] for column in case.blocks]
-    counts = np.zeros((1, 2 if case.kind == "systolic" else 1, len(library)), np.int64)
+    blocks = ["mul8s_exact", *sorted({name for column in case.blocks for name in column} - {"mul8s_exact"})]
+    counts = np.zeros((1, 2 if case.kind == "systolic" else 1, len(blocks)), np.int64)
     for name in names:
-        counts[0, 0, library.index(name)] += 1
+        counts[0, 0, blocks.index(name)] += 1
     layer = Layer(
         name="layer",
         kind=LayerKind.LINEAR,
@@ -124,23 +129,24 @@ def predicted(case: Case) -> tuple[float, float, float]:
         in_size=(1, case.rows),
         out_size=(1, case.rows),
     )
-    accelerator: Systolic | Spatial
-    layers: Sequence[Layer] = (layer,)
-    if case.kind == "systolic":
-        several = len(case.blocks[0]) > 1
-        sharing = Sharing.MULTI_MODE if several else Sharing.PARTITIONED
-        accelerator = Systolic(rows=case.rows, columns=len(names), sharing=sharing, clock="fastest")
-        # a layer too small to weigh makes a multi-mode array hold the other blocks
-        other = Layer(name="other", kind=LayerKind.LINEAR, in_channels=1, filters=len(case.blocks[0]) - 1 or 1)
-        held = case.blocks[0][:-1] if several else (names[0],)
-        for name in held:
-            counts[0, 1, library.index(name)] += 1
-        layers = (layer, other)
-    else:
-        accelerator = Spatial(folding={"layer": Folding(len(names), case.simd)}, clock="fastest")
-    costs = accelerator.evaluate(layers, counts, library.costs(), exact=library.index(library.exact.name))
-    interval = float(costs.cycles[0])
-    return float(costs.area_um2[0]), float(costs.energy_uj[0]) * 1e9 / interval, float(costs.critical_path_ns[0])
+    if case.kind == "spatial":
+        return Spatial(folding={"layer": Folding(len(names), case.simd)}, clock="fastest"), (layer,), counts, blocks
+    several = len(case.blocks[0]) > 1
+    sharing = Sharing.MULTI_MODE if several else Sharing.PARTITIONED
+    # a layer too small to weigh makes a multi-mode array hold the other blocks
+    other = Layer(name="other", kind=LayerKind.LINEAR, in_channels=1, filters=len(case.blocks[0]) - 1 or 1)
+    for name in case.blocks[0][:-1] if several else (names[0],):
+        counts[0, 1, blocks.index(name)] += 1
+    return Systolic(rows=case.rows, columns=len(names), sharing=sharing, clock="fastest"), (layer, other), counts, blocks
+
+
+def predicted(case: Case) -> tuple[float, float, float]:
+    """Return area in um2, energy per cycle in fJ and critical path in ns by the cost laws."""
+    accelerator, layers, counts, names = designed(case)
+    costs = [family_block(from_name(name)).costs["osu018"] for name in names]
+    result = accelerator.evaluate(layers, counts, costs, exact=0)
+    interval = float(result.cycles[0])
+    return float(result.area_um2[0]), float(result.energy_uj[0]) * 1e9 / interval, float(result.critical_path_ns[0])
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from hawx import stages
-from hawx.accelerators import Accelerator
+from hawx.accelerators import Accelerator, technology_of
 from hawx.blocks import Library
 from hawx.designs import Assignment
 from hawx.display import shown
@@ -69,7 +69,7 @@ def explore(
             or rows with images and labels (see `hawx.networks.given`). Split here into disjoint, seeded search and report images.
         labels: (N,) class indices; not needed where they come with the images.
         granularity: `network`, `layer` or `filter`: what receives one block.
-        objectives: hardware figures to minimize together with the loss of top-1, some of `hawx.search.OBJECTIVES`.
+        objectives: hardware figures to minimize together with the loss of top-1, some of `hawx.search.OBJECTIVES`; area on an FPGA is lookup tables.
         searcher: `hawx`, a baseline (`exhaustive`, `nsga2`, `greedy`, `random`, `uniform`), or one of your own (see `hawx.search.Searcher`).
         max_drop: points of top-1 that may be lost against int8; focuses the search, never cuts the front.
         budget: designs to measure at most.
@@ -91,6 +91,7 @@ def explore(
     goal = Goal(objectives=tuple(objectives), searcher=searcher, max_drop=max_drop, budget=budget)
     library = library if isinstance(library, Library) else load_library(library)
     accelerator = load_accelerator(accelerator) if isinstance(accelerator, (str, PathLike)) else accelerator
+    library = library.in_technology(technology_of(accelerator))
     space = stages.search_space(network, library, granularity, layers)
     wanted = stages.RECOVERY_IMAGES if calibration is None and Method(recover) is not Method.NONE else 0
     data = Dataset("images", *given_pairs(images, labels), network.classes)

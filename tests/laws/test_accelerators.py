@@ -106,11 +106,10 @@ def test_spatial_area_is_that_of_its_lanes():
         for cost, count in zip(COSTS, row, strict=True):
             tree = sum(number * (17 + level - cost.constant_lsbs) for level, number in enumerate(pairs))
             stored = accumulator - cost.constant_lsbs
-            lane = (
-                simd * cost.area_um2 + tree * OSU018.adder_bit_um2 + stored * OSU018.accumulator_bit_um2 + (stored + 8 * simd) * OSU018.flip_flop_um2
-            )
+            registers = (stored + 8 * simd) * OSU018.flip_flop_area
+            lane = simd * cost.area_um2 + tree * OSU018.adder_bit_area + stored * OSU018.accumulator_bit_area + registers
             area += count * lane
-        area += (8 * simd + 1) * OSU018.flip_flop_um2
+        area += (8 * simd + 1) * OSU018.flip_flop_area
     assert result.area_um2 == pytest.approx(area)
 
 
@@ -135,13 +134,13 @@ def test_multi_mode_adds_every_used_block_and_partitioned_does_not():
     counts[2] = [10, 0, 0]
     plain = Systolic(rows=2, columns=4).evaluate(LAYERS, all_exact(), COSTS, exact=EXACT)
     both = Systolic(rows=2, columns=4).evaluate(LAYERS, counts, COSTS, exact=EXACT)
-    selection = 2 * OSU018.isolation_um2 + OSU018.selection_um2
+    selection = 2 * OSU018.isolation_area + OSU018.selection_area
     assert both.area_um2 - plain.area_um2 == pytest.approx(8 * (4000 + selection))
     assert both.cycles == plain.cycles
     assert both.multipliers == 16
     split = Systolic(rows=2, columns=4, sharing="partitioned").evaluate(LAYERS, counts, COSTS, exact=EXACT)
     # one column of four goes to the small share; its lanes store four bits less
-    saved = 2 * (9000 - 4000 + 4 * (OSU018.accumulator_bit_um2 + OSU018.flip_flop_um2))
+    saved = 2 * (9000 - 4000 + 4 * (OSU018.accumulator_bit_area + OSU018.flip_flop_area))
     assert plain.area_um2 - split.area_um2 == pytest.approx(saved)
     assert split.cycles > plain.cycles
 
@@ -206,9 +205,9 @@ def test_lane_constants_of_another_technology_are_scaled_and_say_so():
     other = [costs(c.area_um2 / 10, c.delay_ns / 2, c.energy_fj / 5, c.constant_lsbs, "pdk45") for c in COSTS]
     result = Systolic().evaluate(LAYERS, all_exact(), other, exact=EXACT)
     assert "scaled by the exact multiplier of pdk45" in result.origin
-    scale = 900 / OSU018.exact_area_um2
+    scale = 900 / OSU018.exact_area
     lanes, edge = 256, 8 * 32
-    wanted = lanes * 900 + scale * (lanes * 32 * OSU018.accumulator_bit_um2 + (lanes * 48 - edge) * OSU018.flip_flop_um2)
+    wanted = lanes * 900 + scale * (lanes * 32 * OSU018.accumulator_bit_area + (lanes * 48 - edge) * OSU018.flip_flop_area)
     assert result.area_um2 == pytest.approx(wanted)
 
 
@@ -216,7 +215,7 @@ def test_the_yardstick_of_the_lane_constants_is_the_built_in_exact_block():
     from hawx.blocks.families import builtin_library
 
     exact = builtin_library()["mul8s_exact"].costs["osu018"]
-    assert (OSU018.exact_area_um2, OSU018.exact_energy_fj, OSU018.exact_delay_ns) == pytest.approx((exact.area_um2, exact.energy_fj, exact.delay_ns))
+    assert (OSU018.exact_area, OSU018.exact_energy_fj, OSU018.exact_delay_ns) == pytest.approx((exact.area_um2, exact.energy_fj, exact.delay_ns))
 
 
 def test_evaluate_refuses_what_does_not_fit():

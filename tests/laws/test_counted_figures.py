@@ -22,23 +22,25 @@ from hawx.networks.layer import Layer, LayerKind
 
 PAPER = LaneConstants(
     technology="paper",
-    flip_flop_um2=2.0,
+    flip_flop_area=2.0,
     flip_flop_clock_fj=3.0,
     flip_flop_leakage_nw=5.0,
     operand_fj=7.0,
-    adder_bit_um2=11.0,
+    adder_bit_area=11.0,
+    final_bit_area=11.0,
     adder_bit_fj=13.0,
-    accumulator_bit_um2=17.0,
+    accumulator_bit_area=17.0,
+    restart_bit_area=17.0,
     accumulator_bit_fj=19.0,
     adder_bit_leakage_nw=23.0,
-    isolation_um2=29.0,
-    selection_um2=31.0,
+    isolation_area=29.0,
+    selection_area=31.0,
     selection_fj=37.0,
     select_ns=0.5,
     lane_ns=0.25,
     carry_ns=0.125,
     level_ns=1.0,
-    exact_area_um2=100.0,
+    exact_area=100.0,
     exact_energy_fj=1000.0,
     exact_delay_ns=4.0,
     origin="counted by hand",
@@ -286,7 +288,7 @@ CASES = {
 
 @pytest.fixture(autouse=True)
 def paper(monkeypatch):
-    monkeypatch.setattr("hawx.accelerators.costs.OSU018", PAPER)
+    monkeypatch.setattr("hawx.accelerators.figures.OSU018", PAPER)
 
 
 def evaluated(case: str):
@@ -438,11 +440,13 @@ def test_constants_of_another_technology_scale_by_area_energy_and_delay_of_its_e
     exact = Costs(technology="other", area_um2=300.0, delay_ns=2.0, energy_fj=5000.0, leakage_nw=1.0, origin="test")
     scaled = PAPER.scaled_to(exact)  # area times 3, energy times 5, delay halved, leakage unknown
     wanted = {
-        "flip_flop_um2": 6,
-        "adder_bit_um2": 33,
-        "accumulator_bit_um2": 51,
-        "isolation_um2": 87,
-        "selection_um2": 93,
+        "flip_flop_area": 6,
+        "adder_bit_area": 33,
+        "final_bit_area": 33,
+        "accumulator_bit_area": 51,
+        "restart_bit_area": 51,
+        "isolation_area": 87,
+        "selection_area": 93,
         "flip_flop_clock_fj": 15,
         "operand_fj": 35,
         "adder_bit_fj": 65,
@@ -454,7 +458,7 @@ def test_constants_of_another_technology_scale_by_area_energy_and_delay_of_its_e
         "level_ns": 0.5,
         "flip_flop_leakage_nw": 0,
         "adder_bit_leakage_nw": 0,
-        "exact_area_um2": 300,
+        "exact_area": 300,
         "exact_energy_fj": 5000,
         "exact_delay_ns": 2,
         "technology": "other",

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hawx.accelerators.base import Clock, LayerShape
-from hawx.accelerators.costs import ArchitectureCosts, BlockFigures, Figures, layer_energies
+from hawx.accelerators.costs import ArchitectureCosts, Figures
+from hawx.accelerators.devices import RAMS, Device, device_of
+from hawx.accelerators.figures import BlockFigures, layer_energies
 from hawx.accelerators.memory import Memory, Traffic
 from hawx.blocks import Costs
 from hawx.errors import InputError
@@ -28,9 +30,11 @@ CHUNK = 8192
 class Load:
     """What a law computes for a chunk of designs, before clock, power and ratios; each array has shape (designs,)."""
 
-    area_um2: Figures
+    area: Figures
+    """In the unit of the technology: um2, or lookup tables."""
     leakage_nw: Figures
     """Leakage of blocks and lanes."""
+    dsps: Figures
     flip_flops: Figures
     """Clocked every cycle, used or idle."""
     lane_fj: Figures
@@ -55,8 +59,24 @@ class CostLaw(ABC):
     """`exact`: the clock of the all-exact design (slower designs at their own); `fastest`: each at its own critical path; or a number in MHz."""
     memory: Memory | None = None
     """Figures of on-chip memory, yours, reported apart."""
+    technology: str | None = None
+    """Cell library or FPGA family (xilinx7, ultrascale, ecp5, ice40) whose figures the blocks are taken in; unset: the first that all share."""
+    device: str | None = None
+    """FPGA that designs are to fit, such as xc7z020, ecp5-85f, ice40hx8k; it says the technology too."""
+    dsp: bool = False
+    """Whether exact multipliers are DSP blocks of the FPGA instead of lookup tables."""
 
     def __post_init__(self) -> None:
+        if self.device is not None:
+            device = device_of(self.device)
+            if self.technology not in {None, device.family}:
+                raise InputError(
+                    f"device {device.name!r} is of family {device.family!r}; expected technology = {device.family!r}, or none beside it."
+                )
+            object.__setattr__(self, "device", device.name)
+            object.__setattr__(self, "technology", device.family)
+            if self.dsp and device.dsps == 0:
+                raise InputError(f"device {device.name!r} has no DSP blocks; expected dsp = false for it.")
         good = self.clock in {"exact", "fastest"} if isinstance(self.clock, str) else not isinstance(self.clock, bool) and self.clock > 0
         if not good:
             raise InputError(f"clock {self.clock!r} is not usable; expected a positive number of MHz, 'exact' or 'fastest'.")
@@ -70,11 +90,15 @@ class CostLaw(ABC):
     def params(self) -> dict[str, Any]:
         """Plain JSON values, as a TOML declaration would give them: all that is set, but the name."""
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "name"}
-        return {"kind": self.kind} | {key: _plain(value) for key, value in values.items() if value is not None and value != {}}
+        return {"kind": self.kind} | {key: _plain(value) for key, value in values.items() if value is not None and value is not False and value != {}}
 
     @abstractmethod
     def load(self, layers: tuple[LayerShape, ...], counts: Counts, figures: BlockFigures) -> Load:
         """Return the load of designs with `counts`, shape (designs, layers, blocks)."""
+
+    @abstractmethod
+    def memories(self, layers: tuple[LayerShape, ...], figures: BlockFigures) -> Sequence[tuple[float, int]]:
+        """Return (bits held, bits read at once) of every memory on the chip: weights, and the activations between layers."""
 
     @abstractmethod
     def traffic(self, layers: tuple[LayerShape, ...]) -> Traffic:
@@ -85,10 +109,17 @@ class CostLaw(ABC):
     ) -> ArchitectureCosts:
         """Return the costs of many designs; see `Accelerator.evaluate`. A design that the accelerator cannot hold costs inf."""
         layers = tuple(layers)
-        figures = BlockFigures.of(costs, exact)
+        figures = BlockFigures.of(costs, exact, dsp=self.dsp)
         array = checked_counts(counts, layers, len(costs))
         shape = array.shape[:-2]
         own = layer_energies(energies, figures, len(layers))
+        if self.dsp:  # what operands do to an exact multiplier in lookup tables they do to one in a DSP block
+            own = (
+                own * np.where(np.arange(len(costs)) == exact, figures.energy_fj[exact] / costs[exact].energy_fj, 1.0)
+                if energies is not None
+                else own
+            )
+        brams = float(self._brams(layers, figures))
         macs, filters = macs_per_filter(layers), np.array([layer.filters for layer in layers])
         per_filter = np.stack([macs[:, None] * figures.energy_fj, macs[:, None] * own], axis=-1).reshape(-1, 2)
         exact_load = self.load(layers, all_exact(layers, len(costs), exact), figures)
@@ -106,8 +137,13 @@ class CostLaw(ABC):
             energy_fj = own_fj + load.lane_fj + clock_fj + leakage_fj + memory_fj
             with np.errstate(invalid="ignore"):  # inf / inf: a design the accelerator cannot hold
                 power_uw = np.where(np.isfinite(busy_ns), energy_fj / busy_ns, np.inf)  # fJ / ns = uW
+            nothing = np.full_like(load.area, np.nan)
             return {
-                "area_um2": load.area_um2 + memory_area,
+                "area_um2": nothing if figures.is_fpga else load.area + memory_area,
+                "luts": load.area if figures.is_fpga else nothing,
+                "flip_flops": load.flip_flops if figures.is_fpga else nothing,
+                "dsps": load.dsps if figures.is_fpga else nothing,
+                "brams": np.full_like(load.area, brams) if figures.is_fpga else nothing,
                 "power_uw": power_uw,
                 "energy_uj": energy_fj * 1e-9,
                 "latency_us": load.cycles * period_ns * 1e-3,
@@ -126,6 +162,30 @@ class CostLaw(ABC):
             memory_energy_uj=memory_fj * 1e-9,
             origin=f"{figures.lane.technology}: {figures.lane.origin}" + ("" if self.memory is None else f"; memories: {self.memory.origin}"),
         )
+
+    @property
+    def fpga(self) -> Device | None:
+        """The FPGA that designs are to fit, where one is named."""
+        return None if self.device is None else device_of(self.device)
+
+    def _brams(self, layers: tuple[LayerShape, ...], figures: BlockFigures) -> int:
+        """Return the memory blocks of the FPGA family; 0 elsewhere."""
+        if not figures.is_fpga:
+            return 0
+        if self.memory is not None:
+            raise InputError(f"accelerator {self.name!r} declares memory in um2 on an FPGA; expected none: block RAMs are counted.")
+        ram = RAMS[figures.lane.technology]
+        return sum(ram.blocks(bits, width) for bits, width in self.memories(layers, figures))
+
+
+def technology_of(accelerator: object) -> str | None:
+    """Return the technology that an accelerator takes figures of blocks in, or None where it takes any."""
+    return accelerator.technology if isinstance(accelerator, CostLaw) else None
+
+
+def fpga_of(accelerator: object) -> Device | None:
+    """Return the FPGA that designs on an accelerator are to fit, or None where none is named."""
+    return accelerator.fpga if isinstance(accelerator, CostLaw) else None
 
 
 def checked_counts(counts: ArrayLike, layers: Sequence[LayerShape], blocks: int) -> NDArray[np.integer[Any]]:

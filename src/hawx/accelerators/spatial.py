@@ -12,7 +12,8 @@ from typing import ClassVar
 import numpy as np
 
 from hawx.accelerators.base import LayerShape
-from hawx.accelerators.costs import BlockFigures, Figures, LaneConstants
+from hawx.accelerators.costs import Figures, LaneConstants
+from hawx.accelerators.figures import BlockFigures
 from hawx.accelerators.folding import Folding, cycles, declared, for_budget, for_interval
 from hawx.accelerators.law import CostLaw, Counts, Load
 from hawx.accelerators.memory import Traffic
@@ -40,11 +41,13 @@ class Spatial(CostLaw):
     """Target: at most this many multipliers in the uniform design."""
     area_um2: float | None = None
     """Target: at most this area in the all-exact design."""
+    luts: int | None = None
+    """Target: at most these lookup tables of an FPGA in the all-exact design."""
 
     def check(self) -> None:
         """Raise InputError unless at most one target is given, and that positive."""
         object.__setattr__(self, "folding", MappingProxyType(dict(self.folding)))
-        targets = {"interval_cycles": self.interval_cycles, "multipliers": self.multipliers, "area_um2": self.area_um2}
+        targets = {"interval_cycles": self.interval_cycles, "multipliers": self.multipliers, "area_um2": self.area_um2, "luts": self.luts}
         given = [key for key, value in targets.items() if value is not None] + (["folding"] if self.folding else [])
         if len(given) > 1:
             raise InputError(f"spatial accelerator {self.name!r} has several targets {given!r}; expected at most one.")
@@ -72,16 +75,22 @@ class Spatial(CostLaw):
             return for_interval(layers, self.interval_cycles)
         if self.multipliers is not None:
             return _for_multipliers(layers, self.multipliers)
-        assert self.area_um2 is not None  # one target is always set
+        target = self.area_um2 or self.luts
+        assert target is not None  # one target is always set
         if figures is None:
-            raise InputError(f"spatial accelerator {self.name!r} has an area target {self.area_um2!r}; expected block costs to fold by.")
-        return _for_area(layers, self.area_um2, float(figures.area_um2[figures.exact]), figures.lane)
+            raise InputError(f"spatial accelerator {self.name!r} has an area target {target!r}; expected block costs to fold by.")
+        if figures.is_fpga == (self.luts is None):
+            wanted = "luts" if figures.is_fpga else "area_um2"
+            raise InputError(
+                f"spatial accelerator {self.name!r} has an area target {target!r} in another unit than {figures.lane.technology}; expected {wanted}."
+            )
+        return _for_area(layers, float(target), float(figures.area[figures.exact]), figures.lane)
 
     def load(self, layers: tuple[LayerShape, ...], counts: Counts, figures: BlockFigures) -> Load:
         """Return the load of designs with `counts`, shape (designs, layers, blocks)."""
         foldings = self.foldings(layers, figures)
         lane = figures.lane
-        totals = np.zeros((len(counts), 4))  # area, leakage, multipliers, flip-flops
+        totals = np.zeros((len(counts), 5))  # area, leakage, multipliers, flip-flops, DSP blocks
         lane_fj = np.zeros(len(counts))
         path = np.zeros(len(counts))
         for index, (layer, folding) in enumerate(zip(layers, foldings, strict=True)):
@@ -92,12 +101,13 @@ class Spatial(CostLaw):
             multipliers = np.full(bits.adders.shape, float(folding.simd))
             logic_nw = (bits.adders + bits.accumulators) * lane.adder_bit_leakage_nw + bits.flip_flops * lane.flip_flop_leakage_nw
             per_lane = [
-                multipliers * figures.area_um2 + bits.area_um2(lane),
+                multipliers * figures.area + bits.area(lane),
                 multipliers * figures.leakage_nw + logic_nw,
                 multipliers,
                 bits.flip_flops,
+                multipliers * figures.dsps,
             ]
-            shared = bits.shared_flip_flops * np.array([lane.flip_flop_um2, lane.flip_flop_leakage_nw, 0.0, 1.0])
+            shared = bits.shared_flip_flops * np.array([lane.flip_flop_area, lane.flip_flop_leakage_nw, 0.0, 1.0, 0.0])
             totals += lanes @ np.stack(per_lane, axis=1) + shared
             turns = layer.pixels * layer.reduction // folding.simd  # cycles in which a filter occupies its lane
             per_turn = bits.adders * lane.adder_bit_fj + bits.accumulators * lane.accumulator_bit_fj + 8.0 * folding.simd * lane.operand_fj
@@ -108,16 +118,25 @@ class Spatial(CostLaw):
         # a layer may start when its predecessor has delivered one kernel window; without a fill model the sum is the upper bound
         whole = sum(cycles(layer, f) for layer, f in zip(layers, foldings, strict=True))
         return Load(
-            area_um2=totals[:, 0],
+            area=totals[:, 0],
             leakage_nw=totals[:, 1],
             multipliers=totals[:, 2],
             slots=totals[:, 2],
             flip_flops=totals[:, 3],
+            dsps=totals[:, 4],
             lane_fj=lane_fj,
             cycles=np.full(len(counts), float(whole)),
             interval=np.full(len(counts), float(interval)),
             critical_path_ns=path,
         )
+
+    def memories(self, layers: tuple[LayerShape, ...], figures: BlockFigures) -> list[tuple[float, int]]:
+        """Weights of every layer, a word for all its lanes at once, and the activations that it reads; one word of weights stays in the lanes."""
+        found: list[tuple[float, int]] = []
+        for layer, folding in zip(layers, self.foldings(layers, figures), strict=True):
+            found.append((8.0 * layer.filters * layer.reduction, 8 * folding.multipliers))
+            found.append((8.0 * layer.in_channels * layer.in_size[0] * layer.in_size[1], 8 * folding.simd))
+        return found
 
     def traffic(self, layers: tuple[LayerShape, ...]) -> Traffic:
         """Weights are read every turn; an activation is read once for each group of PE filters; outputs are written once."""
@@ -133,6 +152,8 @@ class LaneBits:
 
     adders: Figures
     """Bits of the adder tree, shape (blocks,)."""
+    final: Figures
+    """Those of its last adder, shape (blocks,)."""
     accumulators: Figures
     """Bits of the accumulator, shape (blocks,)."""
     flip_flops: Figures
@@ -142,9 +163,10 @@ class LaneBits:
     levels: int
     """Levels of the adder tree."""
 
-    def area_um2(self, lane: LaneConstants) -> Figures:
+    def area(self, lane: LaneConstants) -> Figures:
         """Return the area of a lane beside its multipliers, shape (blocks,)."""
-        return self.adders * lane.adder_bit_um2 + self.accumulators * lane.accumulator_bit_um2 + self.flip_flops * lane.flip_flop_um2
+        tree = (self.adders - self.final) * lane.adder_bit_area + self.final * lane.final_bit_area
+        return tree + self.accumulators * lane.restart_bit_area + self.flip_flops * lane.flip_flop_area
 
 
 def lane_bits(simd: int, reduction: int, constant_lsbs: Figures) -> LaneBits:
@@ -160,7 +182,10 @@ def lane_bits(simd: int, reduction: int, constant_lsbs: Figures) -> LaneBits:
         adders = adders + (operands // 2) * (16 + levels - constant_lsbs)
         operands -= operands // 2
     accumulators = 16 + ceil(log2(reduction)) - constant_lsbs
-    return LaneBits(adders=adders, accumulators=accumulators, flip_flops=accumulators + 8.0 * simd, shared_flip_flops=8.0 * simd + 1.0, levels=levels)
+    final = np.zeros_like(constant_lsbs) if simd == 1 else 16 + levels - constant_lsbs
+    return LaneBits(
+        adders=adders, final=final, accumulators=accumulators, flip_flops=accumulators + 8.0 * simd, shared_flip_flops=8.0 * simd + 1.0, levels=levels
+    )
 
 
 @lru_cache(maxsize=256)
@@ -169,12 +194,12 @@ def _for_multipliers(layers: tuple[LayerShape, ...], multipliers: int) -> tuple[
 
 
 @lru_cache(maxsize=256)
-def _for_area(layers: tuple[LayerShape, ...], area_um2: float, exact_um2: float, lane: LaneConstants) -> tuple[Folding, ...]:
+def _for_area(layers: tuple[LayerShape, ...], area: float, exact_area: float, lane: LaneConstants) -> tuple[Folding, ...]:
     def size(foldings: Sequence[Folding]) -> float:
         total = 0.0
         for layer, folding in zip(layers, foldings, strict=True):
             bits = lane_bits(folding.simd, layer.reduction, np.zeros(1))
-            total += folding.pe * (folding.simd * exact_um2 + float(bits.area_um2(lane)[0])) + bits.shared_flip_flops * lane.flip_flop_um2
+            total += folding.pe * (folding.simd * exact_area + float(bits.area(lane)[0])) + bits.shared_flip_flops * lane.flip_flop_area
         return total
 
-    return for_budget(layers, area_um2, size, "area target")
+    return for_budget(layers, area, size, "area target")

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hawx.accelerators.base import LayerShape
-from hawx.accelerators.costs import BlockFigures, Figures
+from hawx.accelerators.costs import Figures
 from hawx.accelerators.cycles import UNIT_LANES, Dataflow, simt_cycles, systolic_cycles
+from hawx.accelerators.figures import BlockFigures
 from hawx.accelerators.law import CostLaw, Counts, Load, is_whole, macs_per_filter
 from hawx.accelerators.memory import Traffic
 from hawx.errors import InputError
@@ -79,6 +80,11 @@ class Temporal(CostLaw):
         """Return cycles of each layer on all lanes, shape (layers,)."""
         filters, shares = np.array([[[layer.filters] for layer in layers]]), np.array([[self.lane_array(np.zeros(1)).shares]])
         return np.asarray(self.shared_cycles(layers, filters, shares)[0], np.float64)
+
+    def memories(self, layers: tuple[LayerShape, ...], figures: BlockFigures) -> list[tuple[float, int]]:
+        """All weights, a word for every column or compute unit at once, and the activations of the largest layer, a word for the lanes of one."""
+        held, array = self.traffic(layers), self.lane_array(np.zeros(1))
+        return [(held.weight_bits, 8 * array.shares), (held.activation_bits, 8 * array.lanes_per_share)]
 
     def check_sizes(self, **sizes: object) -> None:
         """Raise InputError unless every size is an integer from 1 to 4096; turn `sharing` into its type."""
@@ -241,20 +247,21 @@ def _multi_mode(array: LaneArray, cycles: Figures, counts: Counts, macs: Figures
     several = held > 1
     bits = np.where(used, array.accumulators, 0.0).max(axis=1) * lanes
     flip_flops = bits + PRODUCT_BITS * lanes
-    isolation = np.where(several, held * lane.isolation_um2 + (held - 1) * lane.selection_um2, 0.0)
+    isolation = np.where(several, held * lane.isolation_area + (held - 1) * lane.selection_area, 0.0)
     switched = array.accumulators * lane.accumulator_bit_fj
     steered = PRODUCT_BITS * lane.operand_fj + array.other_fj + np.where(several, lane.selection_fj, 0.0)
     return Load(
-        area_um2=lanes * (used @ figures.area_um2 + isolation)
-        + bits * lane.accumulator_bit_um2
-        + flip_flops * lane.flip_flop_um2
-        - array.edge_flip_flops * lane.flip_flop_um2
+        area=lanes * (used @ figures.area + isolation)
+        + bits * lane.accumulator_bit_area
+        + flip_flops * lane.flip_flop_area
+        - array.edge_flip_flops * lane.flip_flop_area
         + lanes * array.other_um2,
         leakage_nw=lanes * (used @ figures.leakage_nw)
         + bits * lane.adder_bit_leakage_nw
         + flip_flops * lane.flip_flop_leakage_nw
         - array.edge_flip_flops * lane.flip_flop_leakage_nw,
         flip_flops=flip_flops - array.edge_flip_flops,
+        dsps=lanes * (used @ figures.dsps),
         lane_fj=_filters_by_cost(counts, macs, switched) + counts.sum(axis=2) @ macs * steered,
         cycles=cycles,
         interval=cycles,
@@ -269,16 +276,18 @@ def _partitioned(array: LaneArray, shares: NDArray[np.int64], cycles: Figures, c
     lane, bits = figures.lane, array.accumulators
     flip_flops = bits + PRODUCT_BITS
     per_lane = {
-        "area_um2": figures.area_um2 + bits * lane.accumulator_bit_um2 + flip_flops * lane.flip_flop_um2,
+        "area": figures.area + bits * lane.accumulator_bit_area + flip_flops * lane.flip_flop_area,
         "leakage_nw": figures.leakage_nw + bits * lane.adder_bit_leakage_nw + flip_flops * lane.flip_flop_leakage_nw,
         "flip_flops": flip_flops,
+        "dsps": figures.dsps,
         "lanes": np.ones_like(bits),
     }
     total = dict(zip(per_lane, (shares * array.lanes_per_share @ np.stack(list(per_lane.values()), axis=1)).T, strict=True))
     return Load(
-        area_um2=total["area_um2"] - array.edge_flip_flops * lane.flip_flop_um2 + total["lanes"] * array.other_um2,
+        area=total["area"] - array.edge_flip_flops * lane.flip_flop_area + total["lanes"] * array.other_um2,
         leakage_nw=total["leakage_nw"] - array.edge_flip_flops * lane.flip_flop_leakage_nw,
         flip_flops=total["flip_flops"] - array.edge_flip_flops,
+        dsps=total["dsps"],
         lane_fj=_filters_by_cost(counts, macs, bits * lane.accumulator_bit_fj + PRODUCT_BITS * lane.operand_fj + array.other_fj),
         cycles=cycles,
         interval=cycles,

@@ -14,15 +14,18 @@ from hawx.blocks.block import Block, Costs
 
 
 def base_technology(blocks: Sequence[Block]) -> str | None:
-    """Return the technology in which most blocks have figures (the earliest seen on a tie), or None without any figures."""
-    counts = Counter(technology for block in blocks for technology in block.costs)
+    """Return the cell library in which most blocks have figures (the earliest seen on a tie), or None without any figures.
+
+    Lookup tables of an FPGA are no area that could be scaled.
+    """
+    counts = Counter(technology for block in blocks for technology, costs in block.costs.items() if costs.area_um2 is not None)
     return counts.most_common(1)[0][0] if counts else None
 
 
 def exact_anchor(blocks: Sequence[Block], technology: str) -> Costs | None:
     """Return the figures of the least-energy exact block in `technology`, or None where no exact block has any."""
     known = [block.costs[technology] for block in blocks if block.is_exact and technology in block.costs]
-    usable = [costs for costs in known if min(costs.area_um2, costs.delay_ns, costs.energy_fj) > 0]
+    usable = [costs for costs in known if costs.area_um2 is not None and min(costs.area_um2, costs.delay_ns, costs.energy_fj) > 0]
     return min(usable, key=lambda costs: costs.energy_fj, default=None)
 
 
@@ -31,8 +34,8 @@ def scaled(costs: Costs, other: Costs, base: Costs) -> Costs:
 
     Leakage follows its own ratio where the other technology states any, else the area's.
     """
-    area = costs.area_um2 * base.area_um2 / other.area_um2
-    by_area = base.leakage_nw * area / base.area_um2
+    area = costs.area * base.area / other.area
+    by_area = base.leakage_nw * area / base.area
     leakage = costs.leakage_nw * base.leakage_nw / other.leakage_nw if other.leakage_nw > 0 else by_area
     return Costs(
         technology=base.technology,

@@ -26,18 +26,33 @@ class Costs:
     """Physical figures of one block in one technology. Figures of different technologies are never compared."""
 
     technology: str
-    """Name of the cell library, for example `osu018`; figures compare only within one."""
-    area_um2: float
+    """Name of the cell library or FPGA family, for example `osu018` or `xilinx7`; figures compare only within one."""
+    area_um2: float | None
+    """None on an FPGA, where area is counted in lookup tables."""
     delay_ns: float
     energy_fj: float
     """Switching energy of one multiplication under uniform, independent operands, in femtojoule."""
     leakage_nw: float = 0.0
     luts: int | None = None
-    """Six-input lookup tables on an FPGA, where known."""
+    """Lookup tables: those of the FPGA family, or six-input ones beside the figures of a cell library, where known."""
+    carries: int = 0
+    """Carry cells of the FPGA family."""
+    dsps: int = 0
+    """DSP blocks of the FPGA family."""
     constant_lsbs: int = 0
     """Low product bits that are always 0: an accumulator neither adds nor stores them."""
     origin: str
     """Who says so: `synthesized: yosys 0.70 …` or `published: EvoApproxLib v2022 …`."""
+
+    @property
+    def area(self) -> float:
+        """Area in `area_unit`: what figures of one technology are compared by."""
+        return float(self.luts or 0) if self.area_um2 is None else self.area_um2
+
+    @property
+    def area_unit(self) -> str:
+        """`µm²`, or `LUT` on an FPGA."""
+        return "LUT" if self.area_um2 is None else "µm²"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -198,7 +213,7 @@ class Block:
         return Block.from_table(table, name=self.name, formats=self.formats, costs=self.costs, provenance={**self.provenance, "wired": wires})
 
     def _repr_html_(self) -> str:
-        costs = {f"{t}: area, delay, energy": f"{c.area_um2:.1f} µm², {c.delay_ns:.2f} ns, {c.energy_fj:.1f} fJ" for t, c in self.costs.items()}
+        costs = {f"{t}: area, delay, energy": f"{c.area:.1f} {c.area_unit}, {c.delay_ns:.2f} ns, {c.energy_fj:.1f} fJ" for t, c in self.costs.items()}
         from hawx.blocks.metrics import error_metrics
 
         found = error_metrics(self)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Self
 
 from hawx.blocks.block import Block, Costs
@@ -79,6 +80,24 @@ class Library:
             lacking = f"{', '.join(bare[:4])} have none" if bare else f"found {', '.join(known)}"
             raise InputError(f"blocks of library {self.name!r} share no technology with costs ({lacking}); run `hawx blocks characterize` on them.")
         return tuple(block.costs[self.technology] for block in self.blocks)
+
+    def in_technology(self, technology: str | None) -> Self:
+        """Return the library with the figures of one technology alone; as it is where `technology` is None.
+
+        Raises:
+            InputError: a block has none in it; the message says how to get them.
+        """
+        if technology is None:
+            return self
+        lacking = [block.name for block in self.blocks if technology not in block.costs]
+        if lacking:
+            shown = ", ".join(lacking[:4]) + (f" and {len(lacking) - 4} more" if len(lacking) > 4 else "")
+            known = sorted({name for block in self.blocks for name in block.costs})
+            raise InputError(
+                f"blocks of library {self.name!r} have no figures in technology {technology!r}: {shown}; expected one of those known: "
+                f"{', '.join(known) or 'none'}. `hawx blocks characterize BLOCK --fpga FAMILY --out FILE.npz` makes some for --library FILE.npz."
+            )
+        return type(self)((replace(block, costs=MappingProxyType({technology: block.costs[technology]})) for block in self.blocks), name=self.name)
 
     def select(self, names: Sequence[str]) -> Self:
         """Return the blocks called `names` in that order, with the exact block in front if it is not among them."""

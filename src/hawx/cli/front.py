@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hawx.cli.console import table, width
@@ -21,14 +21,15 @@ ROWS = 24
 def front_lines(result: Result, recommended: Recommendation | None) -> list[str]:
     """Return the useful part of the front as a table that fits the terminal, at 80 columns and more; what is left out is counted below."""
     from hawx.results.front import ordered, rivals
-    from hawx.results.quantities import quantity, significant
+    from hawx.results.quantities import hardware_fields, quantity, significant
 
     wide = width() >= 112
-    fields = ("area_um2", *(("power_uw",) if wide else ()), "energy_uj", "latency_us")
+    fields = tuple(field for field in hardware_fields(result.front) if wide or field != "power_uw")
+    device = result.accelerator.get("device")
     units = {f: quantity(f).unit([float(getattr(d.hardware, f)) for d in result.front]) for f in fields}
-    names = {"area_um2": "area", "power_uw": "power", "energy_uj": "energy", "latency_us": "latency"}
+    names = {"area_um2": "area", "luts": "area", "power_uw": "power", "energy_uj": "energy", "latency_us": "latency"}
     head = ["", "design", "top-1 %\nmeasured", "points lost ↑\n[95 % paired]", *(["points lost\nclaimed"] if wide else []), "mult.\npower %"]
-    head += [f"{names[f]}\n{units[f][1]}" for f in fields]
+    head += [f"{names[f]}\n{units[f][1]}" for f in fields] + ([f"most of\n{device}"] if device else [])
     beaten = rivals(result)
     useful = [d for d in ordered(result) if d.id not in beaten or not beaten[d.id].beyond]
     shown = _shown(useful, recommended)
@@ -48,6 +49,7 @@ def front_lines(result: Result, recommended: Recommendation | None) -> list[str]
                 *([f"{result.claimed_drop(design):z.2f} ± {claim.sigma:.2f}" if claim else "–"] if wide else []),
                 f"{100 * design.mult_power_ratio:.1f}",
                 *(significant(float(getattr(design.hardware, f)) / units[f][0]) for f in fields),
+                *([_most(design.hardware.device_shares)] if device else []),
             ]
         )
     lines = table(head, rows, left=2, marked=marked)
@@ -55,10 +57,22 @@ def front_lines(result: Result, recommended: Recommendation | None) -> list[str]
         lines.append(f"   … and {len(useful) - len(shown)} more in front.csv")
     if any(design.id in beaten for design in shown):
         lines.append("~  another is no dearer and lost less, by less than the interval")
+    if any(not design.hardware.fits for design in shown):
+        lines.append(f"!  does not fit {device}: never put forward")
     if len(useful) < len(result.front):
         count = len(result.front) - len(useful)
         lines.append(f"   {count} left out, dominated beyond the interval: see dominated_by in front.csv")
     return lines
+
+
+def _most(shares: Mapping[str, float] | None) -> str:
+    """Return the largest share of a device's resources that a design takes, and of which; marked where it does not fit."""
+    from hawx.accelerators.devices import WORDS
+
+    if not shares:
+        return "–"
+    name = max(shares, key=lambda resource: shares[resource])
+    return f"{100 * shares[name]:.0f} % {WORDS[name].split()[0]}" + (" !" if shares[name] > 1 else "")
 
 
 def _shown(front: Sequence[Design], recommended: Recommendation | None) -> list[Design]:

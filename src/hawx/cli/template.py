@@ -60,7 +60,7 @@ def _line(field: Field[Any], made: Accelerator) -> str:
     said = field.default is not MISSING and field.default == value
     if value is None or isinstance(value, Mapping):
         return f"# {field.name} = …"
-    shown = f'"{value}"' if isinstance(value, (str, StrEnum)) else f"{value}"
+    shown = f'"{value}"' if isinstance(value, (str, StrEnum)) else f"{value}".lower() if isinstance(value, bool) else f"{value}"
     return f"{field.name} = {shown}" if said else f"# {field.name} = {shown}"
 
 

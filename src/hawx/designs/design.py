@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -14,7 +15,8 @@ from hawx.notebook import facts_html
 class Hardware:
     """Figures of one design from the accelerator's cost laws (predictions, composed of synthesized block figures). Smaller is better."""
 
-    area_um2: float
+    area_um2: float | None
+    """None on an FPGA, where area is `luts`."""
     power_uw: float
     energy_uj: float
     """Energy of one inference."""
@@ -23,8 +25,26 @@ class Hardware:
     """MAC-weighted multiplier power over that of the all-exact design, uniform operands (comparable with the literature)."""
     mult_energy_ratio: float | None = None
     """The same under the network's own operands; None where the blocks' netlists are not known."""
+    luts: float | None = None
+    """Lookup tables on an FPGA; None elsewhere, like the three that follow."""
+    flip_flops: float | None = None
+    dsps: float | None = None
+    brams: float | None = None
+    device_shares: Mapping[str, float] | None = None
+    """Share of each of these that the design takes of the device, where one is named; more than 1: it does not fit."""
 
-    def to_dict(self) -> dict[str, float | None]:
+    @property
+    def fits(self) -> bool:
+        """Whether the design fits the device; True where none is named."""
+        return self.excess[0] <= 1.0
+
+    @property
+    def excess(self) -> tuple[float, float]:
+        """How near the design is to the device: its largest share of a resource, and of equals the sum of all."""
+        shares = (self.device_shares or {"": 0.0}).values()
+        return max(shares), sum(shares)
+
+    def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
@@ -51,7 +71,7 @@ class Design:
         return self.assignment.id
 
     @property
-    def area_um2(self) -> float:
+    def area_um2(self) -> float | None:
         return self.hardware.area_um2
 
     @property

@@ -20,6 +20,12 @@ BUILT_IN: Mapping[str, Callable[[], Accelerator]] = {
 """Accelerators that need no file."""
 
 _KINDS: Mapping[str, type[Spatial] | type[Systolic] | type[Simt]] = {"spatial": Spatial, "systolic": Systolic, "simt": Simt}
+_KINDS_OF_VALUES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "str": ((str,), "a text"),
+    "int": ((int,), "a number"),
+    "bool": ((bool,), "true or false"),
+}
+"""Begin of a declared type -> the types of values, and what to call them."""
 CHOICES: Mapping[str, type[Dataflow] | type[Sharing]] = {"dataflow": Dataflow, "sharing": Sharing}
 
 
@@ -75,11 +81,11 @@ def _value(key: str, value: Any, declared: str, where: str) -> Any:
         if value not in choices:
             raise UnknownNameError(key, str(value), choices, f"({where})")
         return CHOICES[key](value)
-    wanted: tuple[type, ...] = (str,) if declared == "str" else (int,) if declared.startswith("int") else (int, float)
     if declared == "Clock" and isinstance(value, str):
         return value
-    if isinstance(value, bool) or not isinstance(value, wanted):
-        raise InputError(f"{where} has {key} = {value!r}; expected {'a text' if wanted == (str,) else 'a number'}.")
+    wanted, words = next((entry for start, entry in _KINDS_OF_VALUES.items() if declared.startswith(start)), ((int, float), "a number"))
+    if isinstance(value, bool) != (wanted == (bool,)) or not isinstance(value, wanted):
+        raise InputError(f"{where} has {key} = {value!r}; expected {words}.")
     return value
 
 

@@ -96,7 +96,7 @@ def not_free(block: Block, path: str | PathLike[str]) -> Block:
     Raises:
         InputError: it has no gate: a library would take it for a multiplier that costs nothing.
     """
-    if any(costs.area_um2 <= 0 for costs in block.costs.values()):
+    if any(costs.area <= 0 for costs in block.costs.values()):
         raise InputError(
             f"circuit {fspath(path)!r} needs no gate at all: its product is a constant or wires; expected a multiplier that costs something. "
             "Leave it out, or give it as a table with figures of its own."

@@ -43,7 +43,6 @@ class Library(Blocks):
         loaded = load_library(*sources)
         return cls(loaded.blocks, name=loaded.name)
 
-
     @classmethod
     def from_function(
         cls,
@@ -76,6 +75,7 @@ class Library(Blocks):
                 *(
                     replace(c, area_um2=area * c.area_um2, energy_fj=energy * c.energy_fj, delay_ns=delay * c.delay_ns, luts=None, origin=said)
                     for c in exact.costs.values()
+                    if c.area_um2 is not None
                 )
             )
         return cls([exact, block], name=name)

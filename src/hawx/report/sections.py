@@ -13,7 +13,7 @@ from hawx.report.gallery import assignment_figure, growths, layer_figure, operat
 from hawx.report.markup import Markup, element, join, text
 from hawx.report.provenance import provenance
 from hawx.report.tables import front_table, library_table
-from hawx.results.quantities import HARDWARE, quantity, seconds
+from hawx.results.quantities import hardware_fields, quantity, seconds
 from hawx.results.recommendation import Recommendation, blocks_of, exact_design, optimism_words, recovery_words
 from hawx.results.result import Result
 
@@ -56,13 +56,9 @@ def _headline(result: Result, recommended: Recommendation | None) -> Section | N
     if recommended is not None:
         design, exact = recommended.design, exact_design(result)
         if not recommended.met:
-            body.append(
-                element(
-                    "p",
-                    {"class": "warn"},
-                    text(f"The goal is not met: no design loses at most {result.max_drop:g} points of top-1. Below is the closest."),
-                )
-            )
+            goal = f"The goal is not met: no design loses at most {result.max_drop:g} points of top-1." if result.max_drop is not None else ""
+            said = result.misfit() or goal
+            body.append(element("p", {"class": "warn"}, text(f"{said[:1].upper()}{said[1:]} Below is the closest.")))
         seen = design.measurement or design.search
         low, high = seen.interval if seen else (float("nan"), float("nan"))
         least, most = result.drop_interval(design) if seen else (float("nan"), float("nan"))
@@ -78,7 +74,7 @@ def _headline(result: Result, recommended: Recommendation | None) -> Section | N
             )
         )
         cards.append(card("Multiplier power", f"{100 * design.mult_power_ratio:.1f}", "%", "of the all-exact design, weighted by MACs"))
-        for field in HARDWARE:
+        for field in hardware_fields([design]):
             if field == "power_uw" and len(cards) >= 6:
                 continue
             value, shown = float(getattr(design.hardware, field)), quantity(field)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hawx.accelerators.devices import RESOURCES, WORDS
 from hawx.designs.design import Design
 from hawx.report.markup import Markup, element, join, text
 from hawx.results.front import Rival, ordered, rivals
-from hawx.results.quantities import HARDWARE, quantity, significant
+from hawx.results.quantities import hardware_fields, quantity, significant
 from hawx.results.result import Result
 
 MEASURED = element("span", {"class": "tag measured"}, text("measured"))
 _METRICS = (("mae", "MAE", 1.0), ("wce", "WCE", 1.0), ("mre", "MRE %", 100.0), ("ep", "EP %", 100.0), ("bias", "Bias", 1.0))
-_COSTS = (("area_um2", "Area µm²"), ("energy_fj", "Energy fJ"), ("delay_ns", "Delay ns"), ("luts", "LUT6"))
+_COSTS = (("area_um2", "Area µm²"), ("energy_fj", "Energy fJ"), ("delay_ns", "Delay ns"), ("luts", "LUTs"))
 _STANDINGS = {
     " †": "† Dominated: another design of the front is no dearer in any objective, and loses less than this one's interval.",
     " ~": "~ Another design of the front is no dearer in any objective and came out at least as accurate, by less than the interval.",
@@ -38,8 +39,9 @@ def plus_minus(value: str, rest: str) -> Markup:
 
 def front_table(result: Result, chosen: Design | None) -> Markup:
     """Return the front, least points lost first: accuracy measured on the report images, estimate beside it, hardware figures."""
-    beaten, front = rivals(result), ordered(result)
-    units = {f: quantity(f).unit([float(getattr(d.hardware, f)) for d in result.front]) for f in HARDWARE}
+    beaten, front, fields = rivals(result), ordered(result), hardware_fields(result.front)
+    units = {f: quantity(f).unit([float(getattr(d.hardware, f)) for d in result.front]) for f in fields}
+    device = result.accelerator.get("device")
     energy = any(d.hardware.mult_energy_ratio is not None for d in result.front)
     recovered = any(d.unrecovered is not None for d in result.front)
     head = [
@@ -51,7 +53,8 @@ def front_table(result: Result, chosen: Design | None) -> Markup:
         join([text("Top-1 % "), ESTIMATED]),
         text("Multiplier power %"),
         *([text("Multiplier energy %")] if energy else []),
-        *(text(f"{quantity(f).label}, {units[f][1]}") for f in HARDWARE),
+        *(text(f"{quantity(f).label}, {units[f][1]}") for f in fields),
+        *(text(f"{WORDS[name]}, % of {device}") for name in (RESOURCES if device else ())),
     ]
     rows = []
     for design in front:
@@ -68,12 +71,18 @@ def front_table(result: Result, chosen: Design | None) -> Markup:
                 plus_minus(f"{design.estimate.top1:.2f}", f"± {design.estimate.sigma:.2f}") if design.estimate else text("–"),
                 text(f"{100 * design.mult_power_ratio:.1f}"),
                 *([text("–" if ratio is None else f"{100 * ratio:.1f}")] if energy else []),
-                *(text(significant(float(getattr(design.hardware, f)) / units[f][0], 4)) for f in HARDWARE),
+                *(text(significant(float(getattr(design.hardware, f)) / units[f][0], 4)) for f in fields),
+                *(text(_share(share)) for share in (design.hardware.device_shares or {}).values()),
             ]
         )
     classes = ["chosen" if chosen is not None and d.id == chosen.id else "behind" if d.id in beaten else "" for d in front]
     notes = [note for mark, note in _STANDINGS.items() if any(_standing(rival) == mark for rival in beaten.values())]
     return join([table(head, rows, classes=classes), *(element("p", {"class": "caption"}, text(note)) for note in notes)])
+
+
+def _share(share: float) -> str:
+    """Return a share of a device's resource in percent, marked where there is not enough of it."""
+    return f"{100 * share:.1f}" + (" (does not fit)" if share > 1 else "")
 
 
 def _standing(rival: Rival | None) -> str:

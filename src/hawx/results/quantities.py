@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import floor, isfinite, log10
 
+from hawx.designs.design import Design
+
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
@@ -32,6 +34,10 @@ _KNOWN = {
     q.field: q
     for q in (
         Quantity("area_um2", "Area", ((1e5, 1e6, "mm²"), (0.0, 1.0, "µm²"))),
+        Quantity("luts", "Area", ((0.0, 1.0, "LUTs"),)),
+        Quantity("flip_flops", "Flip-flops", ((0.0, 1.0, ""),)),
+        Quantity("dsps", "DSP blocks", ((0.0, 1.0, ""),)),
+        Quantity("brams", "Block RAMs", ((0.0, 1.0, ""),)),
         Quantity("power_uw", "Power", ((1e6, 1e6, "W"), (1e3, 1e3, "mW"), (0.0, 1.0, "µW"))),
         Quantity("energy_uj", "Energy per image", ((1e3, 1e3, "mJ"), (1.0, 1.0, "µJ"), (1e-3, 1e-3, "nJ"), (0.0, 1e-6, "pJ"))),
         Quantity("latency_us", "Latency", ((1e6, 1e6, "s"), (1e3, 1e3, "ms"), (1.0, 1.0, "µs"), (0.0, 1e-3, "ns"))),
@@ -40,6 +46,12 @@ _KNOWN = {
     )
 }
 HARDWARE = ("area_um2", "power_uw", "energy_uj", "latency_us")
+ON_FPGA = ("luts", *HARDWARE[1:])
+
+
+def hardware_fields(designs: Iterable[Design]) -> tuple[str, ...]:
+    """Return the hardware figures that designs have: area in lookup tables on an FPGA."""
+    return ON_FPGA if any(design.hardware.luts is not None for design in designs) else HARDWARE
 
 
 def quantity(field: str) -> Quantity:

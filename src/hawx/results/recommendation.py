@@ -30,13 +30,17 @@ def recommend(result: Result) -> Recommendation | None:
     """
     if not result.front:
         return None
+    misfit = result.misfit()
+    if misfit is not None:
+        nearest = min(result.front, key=lambda design: design.hardware.excess)
+        return Recommendation(nearest, "the nearest to the device: no design fits it", met=False)
     allowed = UNASKED if result.max_drop is None else result.max_drop
     points = "point" if allowed == 1 else "points"
     objective = result.objectives[0].rsplit("_", 1)[0] if result.objectives else "cost"
     try:
         design = result.best(allowed)
     except GoalError:
-        closest = min(result.front, key=result.claimed_drop)
+        closest = min((design for design in result.front if design.hardware.fits), key=result.claimed_drop)
         if result.max_drop is None:
             return Recommendation(closest, "the most accurate design of the front; none loses at most one point")
         return Recommendation(closest, f"the closest to the goal: no design loses at most {allowed:g} {points}", met=False)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hawx.accelerators.devices import WORDS
 from hawx.designs.design import Design
 from hawx.errors import GoalError
 from hawx.networks import QuantizedNetwork
@@ -119,17 +120,36 @@ class Result:
         chosen_by = design.claim or design.search
         return self.drop(design) if chosen_by is None else self.baseline.search_int8_top1 - chosen_by.top1
 
+    def misfit(self) -> str | None:
+        """Return by how much the front's designs exceed the device, in words, or None where one fits or no device is named."""
+        if any(design.hardware.fits for design in self.front) or not self.front:
+            return None
+        nearest = min(self.front, key=lambda design: design.hardware.excess)
+        shares = nearest.hardware.device_shares or {}
+        over = [
+            f"{100 * share:.0f} % of its {WORDS[name]} ({getattr(nearest.hardware, name):,.0f})".replace(",", "\u202f")
+            for name, share in shares.items()
+            if share > 1
+        ]
+        return (
+            f"no design fits device {self.accelerator.get('device')!r}: the nearest, {nearest.id}, takes {' and '.join(over)}. "
+            "Name a larger device, fewer multipliers (or luts, rows, columns) in the accelerator, or put exact ones into DSP blocks (dsp = true)."
+        )
+
     def best(self, max_drop: float, objective: str | None = None) -> Design:
-        """Return the front's design of least `objective` (the first objective by default) that claims to lose at most `max_drop` points; of
-        equals, the one that claims least.
+        """Return the front's design of least `objective` (the first objective by default) that claims to lose at most `max_drop` points and fits the
+        device; of equals, the one that claims least.
 
         Raises:
             GoalError: none does; the message says what the closest design claims, and what it measured.
         """
         keys = ([objective] if objective else []) + list(self.objectives)
-        allowed = [d for d in self.front if self.claimed_drop(d) <= max_drop]
+        fitting = [d for d in self.front if d.hardware.fits]
+        if not fitting:
+            raise GoalError(self.misfit() or "no design was measured.")
+        allowed = [d for d in fitting if self.claimed_drop(d) <= max_drop]
         if not allowed:
-            closest = min(self.front, key=self.claimed_drop)
+            closest = min(fitting, key=self.claimed_drop)
             raise GoalError(
                 f"no design is expected to lose at most {max_drop:g} points of top-1; "
                 f"the closest, {closest.id}, loses {self.drop(closest):.2f} points "

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hawx.accelerators import Accelerator, Sharing, Spatial, Systolic
-from hawx.accelerators.costs import BlockFigures
 from hawx.accelerators.cycles import Dataflow
+from hawx.accelerators.figures import BlockFigures
 from hawx.accelerators.temporal import partition
 from hawx.blocks import Block, Library
 from hawx.designs.assignment import Assignment

@@ -9,7 +9,8 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from hawx.accelerators import Accelerator, ArchitectureCosts
+from hawx.accelerators import Accelerator, ArchitectureCosts, Device, fpga_of
+from hawx.accelerators.devices import RESOURCES
 from hawx.blocks import Costs
 from hawx.designs import Assignment, Design, Hardware, SearchSpace
 from hawx.designs.space import Choices
@@ -20,9 +21,11 @@ from hawx.pareto import hypervolume, non_dominated
 from hawx.predict import Prober
 from hawx.progress import Progress, SilentProgress
 
-OBJECTIVES = ("area_um2", "power_uw", "energy_uj", "latency_us", "mult_power_ratio")
-"""Hardware fields that a search can minimize beside the loss of top-1."""
+OBJECTIVES = ("area_um2", "power_uw", "energy_uj", "latency_us", "mult_power_ratio", "luts")
+"""Hardware fields that a search can minimize beside the loss of top-1. On an FPGA `area_um2` means `luts`."""
 
+MISFIT = 4.0
+"""How many times dearer a design is taken to be that does not fit the device: no saving makes up for that."""
 OnMeasured = Callable[[Design], bool | None]
 """Called with every design as it is measured on the search images; True ends the search."""
 Measure = Callable[[Sequence[Assignment]], Sequence[Measurement]]
@@ -85,6 +88,10 @@ class Problem:
         if not self.objectives:
             raise InputError("a search needs at least one hardware objective; expected some of: " + ", ".join(OBJECTIVES) + ".")
         exact = self.hardware(self.space.exact_choices()[None])
+        on_fpga = bool(np.isnan(exact.area_um2[0]))
+        self.objectives = tuple(dict.fromkeys("luts" if on_fpga and name == "area_um2" else name for name in self.objectives))
+        if not on_fpga and "luts" in self.objectives:
+            raise InputError(f"objective 'luts' has no figures in technology {self.costs[0].technology!r}; expected area_um2, or an FPGA family.")
         self._exact = np.array([float(getattr(exact, name)[0]) for name in self.objectives])
         self.corner = np.maximum(1.0, self.ratios(self._mixed()[None])[0])
 
@@ -99,10 +106,18 @@ class Problem:
         return self.accelerator.evaluate(self.layers, counts, self.costs, exact=self.space.exact, energies=self.energies)
 
     def ratios(self, choices: Choices) -> NDArray[np.float64]:
-        """Return the objectives relative to the all-exact design, (designs, objectives)."""
+        """Return the objectives relative to the all-exact design, (designs, objectives); of designs that do not fit the device, many times that."""
         figures = self.hardware(choices)
         values = np.stack([np.asarray(getattr(figures, name), np.float64) for name in self.objectives], axis=-1)
-        return np.asarray(values / self._exact)
+        return np.asarray(values / self._exact * self._penalty(figures)[..., None])
+
+    def _penalty(self, figures: ArchitectureCosts) -> NDArray[np.float64]:
+        """Return what the objectives of each design are multiplied by: 1 where it fits the device, `MISFIT` times its largest share elsewhere."""
+        device = fpga_of(self.accelerator)
+        if device is None:
+            return np.ones(figures.luts.shape)
+        most = np.max([np.asarray(getattr(figures, name)) / max(getattr(device, name), 1e-9) for name in RESOURCES], axis=0)
+        return np.where(most > 1.0, MISFIT * most, 1.0)
 
     def _mixed(self) -> Choices:
         """Return a design that mixes the exact and the three thriftiest blocks, (units,): what an array that holds them all costs."""
@@ -134,7 +149,7 @@ class Problem:
         figures = self.hardware(rows)
         ratios, ended = self.ratios(rows), False
         for i, (row, assignment, seen, guess) in enumerate(zip(rows, assignments, measured, guesses, strict=True)):
-            design = Design(assignment=assignment, hardware=hardware_of(figures, i), estimate=guess, search=seen)
+            design = Design(assignment=assignment, hardware=hardware_of(figures, i, fpga_of(self.accelerator)), estimate=guess, search=seen)
             found = Evaluated(choices=row.copy(), design=design, drop=self._drop(seen), ratios=ratios[i])
             self._known[row.tobytes()] = found
             self.evaluated.append(found)
@@ -171,16 +186,22 @@ class Problem:
         return 100.0 * (self.baseline_correct - measured.correct) / self.images
 
 
-def hardware_of(figures: ArchitectureCosts, index: int) -> Hardware:
-    """Return the figures of one of many designs."""
-    own = float(figures.mult_energy_ratio[index])
+def hardware_of(figures: ArchitectureCosts, index: int, device: Device | None = None) -> Hardware:
+    """Return the figures of one of many designs, with the share of every resource of `device` that it takes."""
+
+    def known(values: NDArray[np.float64]) -> float | None:
+        return None if np.isnan(values[index]) else float(values[index])
+
+    taken = {name: known(getattr(figures, name)) for name in RESOURCES}
     return Hardware(
-        area_um2=float(figures.area_um2[index]),
+        area_um2=known(figures.area_um2),
+        **taken,
+        device_shares=None if device is None else device.shares({name: value or 0.0 for name, value in taken.items()}),
         power_uw=float(figures.power_uw[index]),
         energy_uj=float(figures.energy_uj[index]),
         latency_us=float(figures.latency_us[index]),
         mult_power_ratio=float(figures.mult_power_ratio[index]),
-        mult_energy_ratio=None if np.isnan(own) else own,
+        mult_energy_ratio=known(figures.mult_energy_ratio),
     )
 
 

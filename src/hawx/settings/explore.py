@@ -31,8 +31,9 @@ class ExploreSettings:
     """Where blocks come from: builtin, an EvoApproxLib checkout, Verilog or C files, a saved library, tables. Several are joined."""
     blocks: tuple[str, ...] = ()
     """Names of the blocks to use, of those in the library; the exact block is always kept. Empty: all."""
-    objectives: tuple[Literal["area_um2", "power_uw", "energy_uj", "latency_us"], ...] = ("energy_uj", "area_um2")
-    """Hardware figures to minimize together with the loss of top-1. The first one decides which design is put forward."""
+    objectives: tuple[Literal["area_um2", "luts", "power_uw", "energy_uj", "latency_us"], ...] = ("energy_uj", "area_um2")
+    """Hardware figures to minimize together with the loss of top-1; area on an FPGA is counted in lookup tables (luts). The first one decides which
+    design is put forward."""
     searcher: Literal["hawx", "exhaustive", "nsga2", "greedy", "random", "uniform"] = "hawx"
     """How to search: hawx, or a baseline to compare with."""
     max_drop: float | None = None

@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from hawx.accelerators.devices import RESOURCES
 from hawx.designs.assignment import Assignment
 from hawx.designs.design import Design, Hardware
 from hawx.errors import InputError, UnknownNameError
@@ -23,7 +24,7 @@ from hawx.report.figures import draw_front
 from hawx.report.gallery import assignment_figure, layer_figure
 from hawx.report.page import report_html
 from hawx.results.front import ordered, rivals
-from hawx.results.quantities import HARDWARE
+from hawx.results.quantities import HARDWARE, hardware_fields
 from hawx.results.recommendation import recommend
 from hawx.results.result import SCHEMA, Baseline, Effort, Validation
 from hawx.results.result import Result as Values
@@ -41,10 +42,12 @@ MOST_SCORES = 1 << 24
 """Pairs of a filter and a block in the largest result that is read."""
 _AGAIN = "`hawx explore --resume --out DIR` writes it again from the measurements."
 _HARDWARE = (*HARDWARE, "mult_power_ratio", "mult_energy_ratio")
+_FPGA = RESOURCES
+_SHARES = tuple(f"{name}_share" for name in RESOURCES)
 _FRONT = (
     *("id", "top1", "low", "high", "images", "drop", "drop_low", "drop_high", "gained", "lost", "claimed_drop", "claimed_sigma"),
     *("unrecovered_drop", "dominated_by"),
-    *("estimated_top1", "estimated_sigma", *_HARDWARE, "assignment"),
+    *("estimated_top1", "estimated_sigma", *_HARDWARE, *_FPGA, *_SHARES, "assignment"),
 )
 
 
@@ -66,8 +69,9 @@ class Result(Values):
             UnknownNameError: no such figure.
         """
         field = self.objectives[0] if objective is None else objective
-        if field not in _HARDWARE:
-            raise UnknownNameError("hardware figure", field, _HARDWARE)
+        known = (*hardware_fields(self.front), *_HARDWARE[len(HARDWARE) :])
+        if field not in known:
+            raise UnknownNameError("hardware figure", field, known)
         recommended = recommend(self)
         return Figure(draw_front(self, field, chosen=recommended.design if recommended else None))
 
@@ -95,13 +99,13 @@ class Result(Values):
         return data_frame(_front_rows(self))
 
     def _repr_html_(self) -> str:
-        rows = []
+        rows, fields = [], hardware_fields(self.front)
         for design in ordered(self):
-            figures = [getattr(design.hardware, name) for name in HARDWARE]
+            figures = [getattr(design.hardware, name) for name in fields]
             lost = [f"{self.claimed_drop(design):z.2f}", f"{self.drop(design):z.2f}"]
             rows.append([design.id, *lost, f"{100 * design.mult_power_ratio:.1f} %", *figures])
         title = f"{self.network['name']}, {self.granularity} level: {len(self.front)} designs on the front, int8 {self.baseline.int8_top1:.2f} %"
-        return rows_html(title, ["design", "points lost, as claimed", "measured", "multiplier power", *HARDWARE], rows)
+        return rows_html(title, ["design", "points lost, as claimed", "measured", "multiplier power", *fields], rows)
 
 
 def save_run(result: Values, folder: str | PathLike[str]) -> None:
@@ -210,7 +214,8 @@ def _front_row(result: Values, design: Design) -> dict[str, Any]:
         "drop": result.drop(design),
         "estimated_top1": estimate.top1 if estimate else "",
         "estimated_sigma": estimate.sigma if estimate else "",
-        **{name: "" if getattr(design.hardware, name) is None else getattr(design.hardware, name) for name in _HARDWARE},
+        **{name: "" if getattr(design.hardware, name) is None else getattr(design.hardware, name) for name in (*_HARDWARE, *_FPGA)},
+        **{f"{name}_share": share for name, share in (design.hardware.device_shares or {}).items()},
         "assignment": json.dumps(design.assignment.to_dict()),
     }
 
@@ -253,7 +258,7 @@ def _design(entry: dict[str, Any], filters: dict[str, int], blocks: tuple[str, .
     estimate, claim = entry["estimate"], entry.get("claim")  # runs before claims existed have none
     return Design(
         assignment=Assignment.from_dict(entry["assignment"], filters, blocks),
-        hardware=Hardware(**{name: entry[name] for name in _HARDWARE}),
+        hardware=Hardware(**{name: entry[name] for name in _HARDWARE} | {name: entry.get(name) for name in (*_FPGA, "device_shares")}),
         estimate=Estimate(estimate["top1"], estimate["sigma"]) if estimate else None,
         search=_measurement(entry["search"]),
         claim=Estimate(claim["top1"], claim["sigma"]) if claim else None,

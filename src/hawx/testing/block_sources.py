@@ -78,7 +78,7 @@ class BlockSourceSuite:
         for block in self.load():
             for technology, costs in block.costs.items():
                 assert costs.technology == technology, block
-                figures = (costs.area_um2, costs.delay_ns, costs.energy_fj, costs.leakage_nw)
+                figures = (costs.area, costs.delay_ns, costs.energy_fj, costs.leakage_nw)
                 assert all(math.isfinite(figure) and figure >= 0 for figure in figures), block
                 assert costs.origin.partition(":")[0] in ("synthesized", "published", "scaled"), f"{block}: origin {costs.origin!r}"
                 assert 0 <= costs.constant_lsbs <= 16, block

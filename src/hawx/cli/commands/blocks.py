@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hawx.blocks import Block, Library
 
 METRICS = ("mae", "wce", "mre", "ep", "mse")
-COSTS = ("energy_fj", "area_um2", "delay_ns")
+COSTS = ("energy_fj", "area_um2", "luts", "delay_ns")
 
 
 def add(commands: Commands) -> None:
@@ -35,8 +35,13 @@ def add(commands: Commands) -> None:
     add_json(imported)
     measured = add_command(inner, "characterize", run_characterize, "synthesize a multiplier: what it errs, its area, delay and energy")
     measured.add_argument(
-        "sources", nargs="+", metavar="FILE|NAME", help="the Verilog or VHDL files of one circuit, or their folder; or the name of a built-in block"
+        "sources",
+        nargs="+",
+        metavar="FILE|NAME",
+        help="the Verilog or VHDL files of one circuit, or their folder; or the name of a built-in block, with --fpga several",
     )
+    measured.add_argument("--fpga", metavar="FAMILY", help="characterize on an FPGA family: xilinx7, ultrascale, ecp5 or ice40")
+    measured.add_argument("--route", action="store_true", help="with --fpga ice40 or ecp5: also the clock that nextpnr reaches, placed and routed")
     measured.add_argument("--liberty", metavar="NAME|FILE.lib", help="cell library: sky130hd, osu018 or a Liberty file [default: sky130hd]")
     measured.add_argument("--top", metavar="MODULE", help="module to take [default: the multiplier that no other instantiates]")
     measured.add_argument("--out", type=Path, metavar="FILE", help="save the block with its costs as a library (.npz), or the figures (.csv, .json)")
@@ -88,17 +93,18 @@ def _print(library: Library, facts: list[dict[str, Any]], *, as_json: bool) -> N
     from hawx.results.quantities import significant
 
     exact = library.exact.costs.get(library.technology) if library.technology else None
+    area, unit = ("luts", "LUTs") if exact is not None and exact.area_um2 is None else ("area_um2", "µm²")
 
     def cells(fact: dict[str, Any]) -> list[str]:
         errors, costs = fact["errors"], fact["costs"]
         shown = ["–"] * 4
         if costs is not None:
             relative = f"{100 * costs['energy_fj'] / exact.energy_fj:.1f}" if exact is not None else "–"
-            shown = [significant(costs["area_um2"]), significant(costs["delay_ns"]), significant(costs["energy_fj"]), relative]
+            shown = [significant(costs[area]), significant(costs["delay_ns"]), significant(costs["energy_fj"]), relative]
         said = [significant(errors["mae"]), f"{errors['wce']:,.0f}".replace(",", "\u202f"), f"{100 * errors['mre']:.2f}", f"{100 * errors['ep']:.1f}"]
         return [fact["name"], *said, significant(errors["bias"]), *shown]
 
-    head = ["block", "MAE", "WCE", "MRE %", "EP %", "bias", "area\nµm²", "delay\nns", "energy\nfJ", "energy\n% exact"]
+    head = ["block", "MAE", "WCE", "MRE %", "EP %", "bias", f"area\n{unit}", "delay\nns", "energy\nfJ", "energy\n% exact"]
     out(*table(head, [cells(fact) for fact in facts]))
     technology = f"costs in technology {library.technology}" if library.technology else "no technology shared by all"
     out(
@@ -126,7 +132,8 @@ def run_show(arguments: Namespace) -> int:
     lines += ["", f"runs as  {said}", ""]
     for name, costs in block.costs.items():
         lines.append(
-            f"{name}: {costs.area_um2:g} µm², {costs.delay_ns:g} ns, {costs.energy_fj:g} fJ, leakage {costs.leakage_nw:g} nW ({costs.origin})"
+            f"{name}: {costs.area:g} {costs.area_unit}, {costs.delay_ns:g} ns, {costs.energy_fj:g} fJ, "
+            f"leakage {costs.leakage_nw:g} nW ({costs.origin})"
         )
     lines += [f"{key}: {value}" for key, value in block.provenance.items()]
     out(*lines)
@@ -142,6 +149,8 @@ def run_pareto(arguments: Namespace) -> int:
     library = _load(arguments)
     library.costs()  # names the blocks without figures
     facts = [block_facts(block, library.technology) for block in library]
+    if any(fact["costs"][arguments.cost] is None for fact in facts):
+        raise InputError(f"blocks have no {arguments.cost} in technology {library.technology!r}; expected --cost to be a figure that all have.")
     points = np.array([[fact["errors"][arguments.metric], fact["costs"][arguments.cost]] for fact in facts])
     kept = [fact for fact, keep in zip(facts, non_dominated(points), strict=True) if keep]
     _print(library, sorted(kept, key=lambda fact: fact["errors"][arguments.metric]), as_json=arguments.json)
@@ -163,11 +172,16 @@ def run_import(arguments: Namespace) -> int:
 
 
 def run_characterize(arguments: Namespace) -> int:
-    """Synthesize one multiplier and print its figures."""
+    """Synthesize multipliers and print their figures."""
     from hawx.cli import characterization
     from hawx.synthesis import characterize
 
     characterization.check_out(arguments.out)
+    if arguments.fpga is not None:
+        _characterize_on_fpga(arguments)
+        return 0
+    if arguments.route:
+        raise InputError("--route needs an FPGA family that nextpnr knows; add --fpga ice40 or --fpga ecp5.")
     found = characterize(arguments.sources, arguments.liberty, top=arguments.top)
     if arguments.out is not None and arguments.out.suffix == ".npz":
         from hawx.blocks import Library
@@ -188,6 +202,16 @@ def run_characterize(arguments: Namespace) -> int:
     if arguments.out is not None:
         say(f"saved to {arguments.out}" + (f"; use it with --library {arguments.out}" if arguments.out.suffix == ".npz" else ""))
     return 0
+
+
+def _characterize_on_fpga(arguments: Namespace) -> None:
+    from hawx.cli.fpga import characterize_on_fpga
+
+    _check_npz(arguments.out)
+    if arguments.liberty is not None:
+        raise InputError(f"--liberty {arguments.liberty!r} contradicts --fpga {arguments.fpga!r}; give one of them.")
+    options = {"top": arguments.top, "routed": arguments.route, "save": arguments.out, "as_json": arguments.json}
+    characterize_on_fpga(arguments.sources, arguments.fpga, **options)
 
 
 def _exact(block: Block, liberty: str | None) -> Block:

@@ -44,6 +44,9 @@ def run(arguments: Namespace) -> int:
         going = (folder / SETTINGS).exists()
         raise type(stop)(f"what was measured is kept. Continue with: hawx explore --resume --out {folder}" if going else "") from None
     report(result, folder, as_json=arguments.json)
+    misfit = result.misfit()
+    if misfit is not None:
+        raise GoalError(f"{misfit} The front is in {folder}.")
     if settings.max_drop is not None:
         try:
             result.best(settings.max_drop)
@@ -60,6 +63,7 @@ def explore(settings: ExploreSettings, folder: Path, *, resume: bool = False, qu
 
     with display(quiet=quiet) as progress, runner_for(jobs=settings.jobs, dask=settings.dask, note=progress.note) as runner:
         progress.stage("load")  # while workers begin to start
+        from hawx.accelerators import technology_of
         from hawx.emulate import use_machine
         from hawx.execution.resources import default_kept
         from hawx.flow import explore as explore_network
@@ -68,9 +72,9 @@ def explore(settings: ExploreSettings, folder: Path, *, resume: bool = False, qu
         from hawx.store.inputs import inputs_of
         from hawx.store.kernel_costs import timed_machine
 
-        library = load_library(settings)
-        library.costs()  # says which block has no figures, before anything long begins
         accelerator = load_accelerator(settings.accelerator)
+        library = load_library(settings).in_technology(technology_of(accelerator))
+        library.costs()  # says which block has no figures, before anything long begins
         loaded = load_network(settings, library)
         search_images, report_images = split_sizes(settings)
         kept = default_kept() if settings.memory is None else int(settings.memory * 1e9)
