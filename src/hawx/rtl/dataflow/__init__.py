@@ -1,0 +1,1 @@
+"""A whole network as streaming hardware: every layer has its own lanes, all layers work at once (the spatial accelerator)."""

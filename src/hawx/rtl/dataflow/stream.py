@@ -1,0 +1,97 @@
+"""SystemVerilog of what stands between stages: results gathered into pixels, and a FIFO that a stage reserves room in before it begins."""
+
+from __future__ import annotations
+
+from hawx.rtl.dataflow.schedule import Gather
+from hawx.rtl.text import bus, counters, number, vector, width_of
+
+
+def gather_module(name: str, gather: Gather, width: int) -> str:
+    """Return the module `name`: takes the results of a pixel as they come, gives its channels in order, `width` at once.
+
+    Results come in `beats` words; a channel's own place is fixed. Words go out one after the other, at most one a clock cycle, at once.
+    """
+    bits, channels = gather.bits, len(gather.sources)
+    words = channels // width
+    lines = [
+        f"// {channels} channels of {bits} bits from {gather.beats} words of {gather.places} results, {width} at once.",
+        f"module {name} (",
+        "  input clk,\n  input rst,",
+        f"  input in_valid,\n  input {vector(bits * gather.places)} in_data,",
+        f"  output out_valid,\n  output {vector(bits * width)} out_data",
+        ");",
+        *counters([("beat", gather.beats)], "in_valid"),
+        f"  wire complete = in_valid{' & beat_last' if gather.beats > 1 else ''};",
+    ]
+    values = []
+    for channel, (beat, place) in enumerate(gather.sources):
+        source = f"in_data[{bits * (place + 1) - 1}:{bits * place}]" if gather.places > 1 else "in_data"
+        if beat == gather.beats - 1:
+            values.append(source)
+            continue
+        lines += [
+            f"  reg {vector(bits)} channel_{channel};",
+            f"  always @(posedge clk) if (in_valid & (beat == {number(beat, width_of(gather.beats))})) channel_{channel} <= {source};",
+        ]
+        values.append(f"channel_{channel}")
+    if words == 1:
+        return "\n".join([*lines, "  assign out_valid = complete;", f"  assign out_data = {bus(values)};", "endmodule"]) + "\n"
+    left, total, word = (words).bit_length(), bits * channels, bits * width
+    lines += [
+        f"  reg {vector(total)} pixel;",
+        f"  reg {vector(left)} left;  // words still to go",
+        f"  assign out_valid = left != {number(0, left)};",
+        f"  assign out_data = pixel{vector(word)};",
+        "  always @(posedge clk) begin",
+        f"    if (complete) pixel <= {bus(values)};",
+        f"    else pixel <= {{{word}'h0, pixel[{total - 1}:{word}]}};",
+        f"    if (rst) left <= {number(0, left)};",
+        f"    else if (complete) left <= {number(words, left)};",
+        f"    else if (out_valid) left <= left - {number(1, left)};",
+        "  end",
+        "endmodule",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def fifo_module(name: str, bits: int, depth: int, words: int) -> str:
+    """Return the module `name`: a FIFO of `depth` words (a power of two) without a full signal.
+
+    `room` says that `words` of its places are neither taken nor promised; `reserve` promises them, and words that are put later find them free.
+    """
+    at, count = width_of(depth), depth.bit_length()
+    return f"""// {depth} words of {bits} bits; room is given away {words} words at a time.
+module {name} (
+  input clk,
+  input rst,
+  output room,
+  input reserve,
+  input in_valid,
+  input {vector(bits)} in_data,
+  output reg out_valid,
+  input out_ready,
+  output reg {vector(bits)} out_data
+);
+  reg {vector(bits)} words [0:{depth - 1}];
+  reg {vector(at)} put, taken;
+  reg {vector(count)} free;
+  wire waiting = put != taken;
+  wire take = waiting & (~out_valid | out_ready);
+  assign room = free >= {number(words, count)};
+  always @(posedge clk) begin
+    if (in_valid) words[put] <= in_data;
+    if (take) out_data <= words[taken];
+    if (rst) begin
+      put <= {number(0, at)};
+      taken <= {number(0, at)};
+      free <= {number(depth - 1, count)};
+      out_valid <= 1'b0;
+    end else begin
+      if (in_valid) put <= put + {number(1, at)};
+      if (take) taken <= taken + {number(1, at)};
+      out_valid <= take | (out_valid & ~out_ready);
+      free <= free - (reserve ? {number(words, count)} : {number(0, count)}) + (take ? {number(1, count)} : {number(0, count)});
+    end
+  end
+endmodule
+"""
