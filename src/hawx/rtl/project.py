@@ -109,6 +109,11 @@ class RtlProject:
     is_synthesizable: bool
 
     @property
+    def files(self) -> dict[str, str]:
+        """File name -> text of all that goes into the folder."""
+        return {**self.sources, **self.bench}
+
+    @property
     def checked(self) -> int:
         """Accumulator values that the testbench compares."""
         return sum(value is not None for _, values in self.stimulus.checks for value in values)

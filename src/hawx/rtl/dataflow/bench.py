@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hawx.rtl.dataflow.network import NetworkRtl
+from hawx.rtl.dataflow.project import NetworkProject
 
 if TYPE_CHECKING:
     from hawx.networks import QuantizedNetwork
@@ -19,8 +20,8 @@ PATIENCE = 100
 """Intervals that an image may take before the testbench gives up: waiting sides included."""
 
 
-def network_bench(rtl: NetworkRtl, network: QuantizedNetwork, images: NDArray[np.generic], executor: Any) -> dict[str, str]:
-    """Return file name -> text of the testbench and its vectors.
+def network_project(rtl: NetworkRtl, network: QuantizedNetwork, images: NDArray[np.generic], executor: Any) -> NetworkProject:
+    """Return the hardware with a testbench that runs images through it.
 
     Args:
         rtl: the hardware.
@@ -35,11 +36,12 @@ def network_bench(rtl: NetworkRtl, network: QuantizedNetwork, images: NDArray[np
     reader, last = rtl.schedule.stages[0].reader, rtl.schedule.stages[-1]
     pixels = np.moveaxis(codes, 1, -1).reshape(-1, reader.width).astype(np.int64).astype(np.uint8)
     wanted = np.ascontiguousarray(scores).view(np.uint32).reshape(-1, last.out_width)
-    return {
+    bench = {
         "testbench.sv": _testbench(len(images), len(pixels), 8 * reader.width, len(wanted), 32 * last.out_width, rtl.schedule.interval),
         "pixels.hex": "".join(f"{row[::-1].tobytes().hex()}\n" for row in pixels),
         "scores.hex": "".join("".join(f"{score:08x}" for score in row[::-1]) + "\n" for row in wanted),
     }
+    return NetworkProject(rtl=rtl, bench=bench | rtl.memories, images=len(images))
 
 
 def _input_codes(network: QuantizedNetwork, images: NDArray[np.generic]) -> NDArray[np.generic]:
