@@ -69,7 +69,7 @@ def lane_module(spec: LayerSpec, index: int) -> str:
         f"  input clk,\n  input first,\n  input [{8 * simd - 1}:0] a,\n  input [{8 * simd - 1}:0] w,\n  output [{bits - 1}:0] acc",
         ");",
         f"  reg [{8 * simd - 1}:0] w_held;",
-        f"  wire [15:0] {', '.join(f'product_{i}' for i in range(simd))};",
+        *multiplier.products([f"product_{i}" for i in range(simd)]),
     ]
     for i in range(simd):
         part = f"[{8 * i + 7}:{8 * i}]"

@@ -22,6 +22,11 @@ def vector(width: int) -> str:
     return f"[{width - 1}:0]"
 
 
+def quiet(lines: Sequence[str], why: str, indent: str = "  ") -> list[str]:
+    """Return lines in which signals, or bits of them, may stay unused without a warning of Verilator."""
+    return [f"{indent}// {why}", f"{indent}// verilator lint_off UNUSEDSIGNAL", *lines, f"{indent}// verilator lint_on UNUSEDSIGNAL"]
+
+
 def bus(names: Sequence[str]) -> str:
     """Return the signals side by side, the first one lowest."""
     return names[0] if len(names) == 1 else f"{{{', '.join(reversed(names))}}}"

@@ -144,7 +144,9 @@ def _run(command: list[str], folder: str, timeout_s: float, what: str) -> str:
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=timeout_s, check=False)
     except subprocess.TimeoutExpired as error:
-        raise HawxError(f"{command[0]} did not {what} the testbench within {timeout_s:g} s; simulate fewer pixels or images, or give it more time.") from error
+        raise HawxError(
+            f"{command[0]} did not {what} the testbench within {timeout_s:g} s; simulate fewer pixels or images, or give it more time."
+        ) from error
     if done.returncode != 0:
         raise HawxError(f"{command[0]} cannot {what} the testbench; its log ends: {(done.stdout + done.stderr).strip()[-600:]!r}")
     return done.stdout + done.stderr

@@ -37,7 +37,9 @@ def add(commands: Commands) -> None:
     parser.add_argument("--pixels", type=int, default=16, metavar="N", help="output positions that the testbench checks [default: 16]")
     parser.add_argument("--simulate", action="store_true", help="run the testbench with Icarus Verilog or Verilator")
     parser.add_argument("--simulator", metavar="icarus|verilator", help="which of them [default: the first one installed]")
-    parser.add_argument("--stall", type=int, default=0, metavar="P", help="of 100 cycles, those in which both sides of --all-layers wait [default: 0]")
+    parser.add_argument(
+        "--stall", type=int, default=0, metavar="P", help="of 100 cycles, those in which both sides of --all-layers wait [default: 0]"
+    )
     parser.add_argument("--synthesize", action="store_true", help="map it with Yosys: area, delay, gates")
     parser.add_argument(
         "--liberty",
@@ -94,7 +96,10 @@ def _check(arguments: Namespace, folder: Path) -> None:
         raise InputError(f"--stall {arguments.stall} cannot be used; expected a whole number from 0 to 99.")
     if arguments.all_layers and (arguments.layer is not None or arguments.synthesize):
         other = "--layer" if arguments.layer is not None else "--synthesize"
-        raise InputError(f"{other} does not go with --all-layers; leave one of them out" + (" (the folder's `make synthesize` maps it)." if other == "--synthesize" else "."))
+        raise InputError(
+            f"{other} does not go with --all-layers; leave one of them out"
+            + (" (the folder's `make synthesize` maps it)." if other == "--synthesize" else ".")
+        )
 
 
 def _simulator(arguments: Namespace) -> Simulator | None:
@@ -148,14 +153,18 @@ def _layer(inputs: DesignInputs, name: str | None, pixels: int) -> _Made:
 
 
 def _print(facts: dict[str, Any], made: _Made, folder: Path) -> None:
-    out(f"design {facts['design']}, {'all layers' if made.layer is None else f'layer {made.layer}'}: {len(facts['files'])} files in {folder}, top module {facts['top']}")
+    out(
+        f"design {facts['design']}, {'all layers' if made.layer is None else f'layer {made.layer}'}: {len(facts['files'])} files in {folder}, top module {facts['top']}"
+    )
     if made.layer is None:
         out(f"cycles      {made.project.rtl.schedule.interval} from image to image, by the accelerator's law")
     if "simulation" in facts:
         s = facts["simulation"]
         out(f"simulation  {'passed' if s['passed'] else 'FAILED'}: {s['comparisons']} comparisons, {s['tool']}, {s['seconds']:.1f} s")
         if "latency_cycles" in s and s["largest_interval_cycles"]:
-            out(f"            {s['latency_cycles']} cycles for the first image, {s['least_interval_cycles']} to {s['largest_interval_cycles']} from image to image")
+            out(
+                f"            {s['latency_cycles']} cycles for the first image, {s['least_interval_cycles']} to {s['largest_interval_cycles']} from image to image"
+            )
     if "synthesis" in facts:
         out(
             "synthesis   "

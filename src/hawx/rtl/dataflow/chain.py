@@ -55,9 +55,7 @@ class Windows:
     @property
     def leaves_image(self) -> bool:
         """Whether some window reaches outside the image."""
-        return any(
-            self.origin[i] > 0 or (self.output[i] - 1) * self.stride[i] - self.origin[i] + self.reach[i] > self.input[1 + i] for i in (0, 1)
-        )
+        return any(self.origin[i] > 0 or (self.output[i] - 1) * self.stride[i] - self.origin[i] + self.reach[i] > self.input[1 + i] for i in (0, 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -139,7 +139,10 @@ def _pixel_files(chain: Chain, width: int) -> dict[str, str]:
         used = [distinct.index(table) for table in tables[place::width]]
         pixel = f"pixels[{8 * place + 7}:{8 * place}]"
         for table in sorted(set(used)):
-            lines += [f"  wire [7:0] code_{place}_{table};", f"  pixel_table_{table} table_{place}_{table} (.address({pixel}), .data(code_{place}_{table}));"]
+            lines += [
+                f"  wire [7:0] code_{place}_{table};",
+                f"  pixel_table_{table} table_{place}_{table} (.address({pixel}), .data(code_{place}_{table}));",
+            ]
         chosen = f"code_{place}_{used[-1]}"
         for word, table in enumerate(used[:-1]):
             chosen = f"word == {width_of(words)}'d{word} ? code_{place}_{table} : {chosen}" if table != used[-1] else chosen

@@ -91,7 +91,10 @@ codes and scores are those of the emulator to the bit.
 
 
 def _stages(planned: Schedule) -> str:
-    lines = ["| module | what | multipliers | clock cycles for an image | buffer, words of codes | FIFO, words |", "| --- | --- | --- | --- | --- | --- |"]
+    lines = [
+        "| module | what | multipliers | clock cycles for an image | buffer, words of codes | FIFO, words |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     for stage in planned.stages:
         operator, reader = stage.operator, stage.reader
         if isinstance(operator, Convolution):

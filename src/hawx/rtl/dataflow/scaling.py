@@ -21,17 +21,17 @@ QUANTIZE_CYCLES = 4
 """Clock edges from a real value to its code."""
 SIGNIFICAND, EXPONENT = 24, 8
 
-ROUND_MODULE = """// The upper 24 of 48 bits of a product of significands, rounded to nearest even; `up` counts the powers of two above 2^46.
+ROUND_MODULE = """// The upper 24 of 48 bits of a product of significands, rounded to nearest even, without the leading 1; `up` counts powers of two above 2^46.
 module round_product (
   input [47:0] product,
-  output [23:0] significand,
+  output [22:0] fraction,
   output [1:0] up
 );
-  wire [47:0] high = product[47] ? product : {product[46:0], 1'b0};
+  wire [46:0] high = product[47] ? product[46:0] : {product[45:0], 1'b0};
   wire round = high[23] & (high[24] | (high[22:0] != 23'h0));
-  wire [24:0] rounded = {1'b0, high[47:24]} + {24'h0, round};
-  assign significand = rounded[24] ? 24'h800000 : rounded[23:0];
-  assign up = {1'b0, product[47]} + {1'b0, rounded[24]};
+  wire [23:0] rounded = {1'b0, high[46:24]} + {23'h0, round};
+  assign fraction = rounded[22:0];  // 0 where it rounds up to the next power of two
+  assign up = {1'b0, product[47]} + {1'b0, rounded[23]};
 endmodule
 """
 
@@ -75,7 +75,7 @@ module {name} (
 );
   reg {vector(n)} total, size;
   reg sign_2, sign_3, sign_4;
-  reg [23:0] scale_1, scale_2, scale_3, mantissa;
+  reg [23:0] factor_1, factor_2, factor_3, mantissa;
   reg [7:0] exponent_1, exponent_2, exponent_3, exponent_4;
   reg [47:0] product;
   reg zero_3, zero_4;
@@ -87,27 +87,27 @@ module {name} (
   end
   wire {vector(n)} normal = size << ({number(n - 1, top)} - leading);
 {rounding}
-  wire [23:0] rounded_product;
+  wire [22:0] fraction;
   wire [1:0] up;
-  round_product round_product_0 (.product(product), .significand(rounded_product), .up(up));
+  round_product round_product_0 (.product(product), .fraction(fraction), .up(up));
   always @(posedge clk) begin
     total <= {total};
-    scale_1 <= significand;
+    factor_1 <= significand;
     exponent_1 <= exponent;
     size <= total[{n - 1}] ? -total : total;
     sign_2 <= total[{n - 1}];
-    scale_2 <= scale_1;
+    factor_2 <= factor_1;
     exponent_2 <= exponent_1;
     mantissa <= exact;
     zero_3 <= size == {number(0, n)};
     sign_3 <= sign_2;
-    scale_3 <= scale_2;
+    factor_3 <= factor_2;
     exponent_3 <= exponent_2 + {{{8 - top}'h0, leading}} + {{7'h0, carry}};
-    product <= {{24'h0, mantissa}} * {{24'h0, scale_3}};
+    product <= {{24'h0, mantissa}} * {{24'h0, factor_3}};
     zero_4 <= zero_3;
     sign_4 <= sign_3;
     exponent_4 <= exponent_3;
-    value <= zero_4 ? 32'h0 : {{sign_4, exponent_4 + {{6'h0, up}}, rounded_product[22:0]}};
+    value <= zero_4 ? 32'h0 : {{sign_4, exponent_4 + {{6'h0, up}}, fraction}};
   end
 endmodule
 """
@@ -132,9 +132,9 @@ module {name} (
   reg signed [10:0] power;
   reg [33:0] fixed;  // 10 bits before the point, 24 after it
   reg beyond;
-  wire [23:0] rounded_product;
+  wire [22:0] fraction;
   wire [1:0] up;
-  round_product round_product_0 (.product(product), .significand(rounded_product), .up(up));
+  round_product round_product_0 (.product(product), .fraction(fraction), .up(up));
   wire signed [10:0] shift = power + 11'sd1;
   wire round = fixed[23] & (fixed[24] | (fixed[22:0] != 23'h0));
   wire [11:0] whole = {{2'h0, fixed[33:24]}} + {{11'h0, round}};
@@ -144,7 +144,7 @@ module {name} (
     sign_1 <= value[31];
     zero_1 <= value[30:23] == 8'h0;
     exponent_1 <= value[30:23];
-    mantissa <= rounded_product;
+    mantissa <= {{1'b1, fraction}};
     power <= {{3'h0, exponent_1}} + {{9'h0, up}} - {number(offset, 11)};
     sign_2 <= sign_1;
     zero_2 <= zero_1;

@@ -238,9 +238,7 @@ def _width(channels: int, multiple: int, pace: int) -> int:
 def _pool_reader(windows: Windows, interval: int, pace: int) -> Reader:
     """Return the narrowest reader that keeps up: more channels at once first, then more positions."""
     channels = windows.input[0]
-    choices = [
-        (g, h) for h in range(1, windows.positions + 1) if windows.positions % h == 0 for g in range(1, channels + 1) if channels % g == 0
-    ]
+    choices = [(g, h) for h in range(1, windows.positions + 1) if windows.positions % h == 0 for g in range(1, channels + 1) if channels % g == 0]
     fast = [(g, h) for g, h in choices if windows.pixels * (windows.positions // h) * (channels // g) <= interval]
     g, h = min(fast, key=lambda choice: (choice[1], choice[0])) if fast else (channels, windows.positions)
     return Reader(windows=windows, width=_width(channels, g, pace), channels=g, positions=h, over_channels=False)

@@ -37,7 +37,12 @@ def stage_files(stage: Stage) -> dict[str, str]:
 def _head(stage: Stage) -> list[str]:
     reader, operator = stage.reader, stage.operator
     what = f"layer {operator.layer}" if isinstance(operator, Convolution) else f"max pooling {operator.value}"
-    phase = reader.burst > 1 and isinstance(operator, Convolution)
+    signals = ["last", "codes"]
+    if isinstance(operator, Convolution):
+        signals = ["phase", "first", *signals] if reader.burst > 1 else ["first", *signals]
+    else:
+        signals = ["step", "first", *signals] if reader.steps > 1 else ["step", *signals]
+    flags = [signal for signal in signals if signal not in ("phase", "codes")]
     return [
         f"// {what}: {stage.cycles} clock cycles for an image.",
         f"module {stage.name} (",
@@ -45,20 +50,21 @@ def _head(stage: Stage) -> list[str]:
         f"  input in_valid,\n  output in_ready,\n  input {vector(8 * reader.width)} in_data,",
         f"  output out_valid,\n  input out_ready,\n  output {vector(stage.out_bits * stage.out_width)} out_data",
         ");",
-        "  wire room, reserve, step, first, last;",
-        *([f"  wire {vector(width_of(reader.burst))} phase;"] if phase else []),
+        f"  wire room, reserve, {', '.join(flags)};",
+        *([f"  wire {vector(width_of(reader.burst))} phase;"] if "phase" in signals else []),
         f"  wire {vector(8 * reader.channels * reader.positions)} codes;",
         f"  {stage.name}_window window (.clk(clk), .rst(rst), .in_valid(in_valid), .in_ready(in_ready), .in_data(in_data), .room(room),",
-        f"    .reserve(reserve), {'.phase(phase), ' if phase else ''}.step(step), .first(first), .last(last), .codes(codes));",
+        f"    .reserve(reserve), {', '.join(f'.{signal}({signal})' for signal in signals)});",
     ]
 
 
 def _tail(stage: Stage) -> list[str]:
     """Return the lines from `result` and `result_valid` to the stage's output."""
+    clocked = "" if stage.gather.beats == stage.out_words == 1 else ".clk(clk), .rst(rst), "
     return [
         "  wire word_valid;",
         f"  wire {vector(stage.out_bits * stage.out_width)} word_data;",
-        f"  {stage.name}_gather gather (.clk(clk), .rst(rst), .in_valid(result_valid), .in_data(result), .out_valid(word_valid), .out_data(word_data));",
+        f"  {stage.name}_gather gather ({clocked}.in_valid(result_valid), .in_data(result), .out_valid(word_valid), .out_data(word_data));",
         f"  {stage.name}_fifo fifo (.clk(clk), .rst(rst), .room(room), .reserve(reserve), .in_valid(word_valid), .in_data(word_data),",
         "    .out_valid(out_valid), .out_ready(out_ready), .out_data(out_data));",
     ]

@@ -10,13 +10,14 @@ def gather_module(name: str, gather: Gather, width: int) -> str:
     """Return the module `name`: takes the results of a pixel as they come, gives its channels in order, `width` at once.
 
     Results come in `beats` words; a channel's own place is fixed. Words go out one after the other, at most one a clock cycle, at once.
+    Where one word is all there is on either side, there is nothing to clock and no `clk` and `rst`.
     """
     bits, channels = gather.bits, len(gather.sources)
     words = channels // width
     lines = [
         f"// {channels} channels of {bits} bits from {gather.beats} words of {gather.places} results, {width} at once.",
         f"module {name} (",
-        "  input clk,\n  input rst,",
+        *([] if gather.beats == words == 1 else ["  input clk,\n  input rst,"]),
         f"  input in_valid,\n  input {vector(bits * gather.places)} in_data,",
         f"  output out_valid,\n  output {vector(bits * width)} out_data",
         ");",

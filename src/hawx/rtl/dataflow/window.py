@@ -13,8 +13,9 @@ from hawx.rtl.text import ONE, bus, counters, number, vector, width_of
 def window_module(name: str, reader: Reader) -> str:
     """Return the module `name`.
 
-    `in_*` is a stream of words. While `room` says so, bursts begin, each announced by `reserve`. One clock edge after a step, `step` says so,
-    `codes` holds its operands, `first` and `last` say whether it begins or ends a turn. `phase` counts the steps of a burst, one edge earlier.
+    `in_*` is a stream of words. While `room` says so, bursts begin, each announced by `reserve`. One clock edge after a step, `codes` holds its
+    operands, `first` and `last` say whether it begins or ends a turn, and in a pool `step` that there was one. In a layer `phase` counts the steps
+    of a burst, one edge earlier.
     """
     w = reader.windows
     bits = width_of(reader.depth)
@@ -25,6 +26,7 @@ def window_module(name: str, reader: Reader) -> str:
     starts = [f"{loop} == {number(0, width_of(count))}" for loop, count in reduced] or [ONE]
     ends = [f"{loop}_last" for loop, _ in reduced]
     phase_bits = width_of(reader.burst)
+    phased = reader.over_channels and reader.burst > 1
     lines = [
         f"// Windows of {w.kernel[0]}x{w.kernel[1]} positions in {w.input[0]} channels of {w.input[1]}x{w.input[2]}, "
         f"{reader.steps} steps of {reader.channels * reader.positions} codes, {reader.turns} turns.",
@@ -32,8 +34,10 @@ def window_module(name: str, reader: Reader) -> str:
         "  input clk,\n  input rst,",
         f"  input in_valid,\n  output in_ready,\n  input {vector(word_bits)} in_data,",
         "  input room,\n  output reserve,",
-        f"  output {vector(phase_bits)} phase," if reader.burst > 1 else "",
-        f"  output reg step,\n  output reg first,\n  output reg last,\n  output {vector(codes)} codes",
+        f"  output {vector(phase_bits)} phase," if phased else "",
+        "" if reader.over_channels else "  output reg step,",
+        "  output reg first," if reader.steps > 1 or reader.over_channels else "",
+        f"  output reg last,\n  output {vector(codes)} codes",
         ");",
         f"  reg {vector(bits)} written;  // where the next word goes",
         f"  reg {vector(level_bits)} level;  // words of the image that windows are read from",
@@ -49,7 +53,7 @@ def window_module(name: str, reader: Reader) -> str:
             "  wire ready;",
             "  wire go = ~begins | (ready & room);",
             "  assign reserve = begins & ready & room;",
-            "  assign phase = count;",
+            "  assign phase = count;" if phased else "",
             *counters([("count", reader.burst)], "go"),
             "  wire pixel_end = go & count_last;",
         ]
@@ -62,8 +66,8 @@ def window_module(name: str, reader: Reader) -> str:
     lines += [
         "  assign ready = level >= need_rows + need_columns;",
         "  always @(posedge clk) begin",
-        "    step <= go & ~rst;",
-        f"    first <= {' & '.join(starts)};",
+        "" if reader.over_channels else "    step <= go & ~rst;",
+        f"    first <= {' & '.join(starts)};" if reader.steps > 1 or reader.over_channels else "",
         f"    last <= {' & '.join(['go', '~rst', *ends])};",
         "  end",
         "endmodule",
@@ -121,7 +125,12 @@ def _need(name: str, values: list[int], step: int, counter: str, enable: str, bi
         return [f"  wire {vector(bits)} {name} = {number(values[0], bits)};"]
     count = width_of(len(values))
     odd = {place: value for place, value in enumerate(values) if place == 0 or value != values[place - 1] + step}
-    lines = [f"  reg {vector(bits)} {name};", "  always @(posedge clk)", f"    if (rst) {name} <= {number(values[0], bits)};", f"    else if ({enable}) case ({counter})"]
+    lines = [
+        f"  reg {vector(bits)} {name};",
+        "  always @(posedge clk)",
+        f"    if (rst) {name} <= {number(values[0], bits)};",
+        f"    else if ({enable}) case ({counter})",
+    ]
     for place, value in odd.items():
         lines.append(f"      {number((place - 1) % len(values), count)}: {name} <= {number(value, bits)};")
     return [*lines, f"      default: {name} <= {name} + {number(step, bits)};", "    endcase"]
