@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from argparse import Namespace
 from dataclasses import dataclass
 from functools import partial
@@ -38,7 +37,12 @@ def add(commands: Commands) -> None:
     parser.add_argument("--simulate", action="store_true", help="run the testbench with Icarus Verilog or Verilator")
     parser.add_argument("--simulator", metavar="icarus|verilator", help="which of them [default: the first one installed]")
     parser.add_argument(
-        "--stall", type=int, default=0, metavar="P", help="of 100 cycles, those in which both sides of --all-layers wait [default: 0]"
+        "--stall",
+        type=int,
+        nargs=2,
+        default=(0, 0),
+        metavar=("IN", "OUT"),
+        help="of 100 cycles, those in which source and sink of --all-layers wait [default: 0 0]",
     )
     parser.add_argument("--synthesize", action="store_true", help="map it with Yosys: area, delay, gates")
     parser.add_argument(
@@ -55,6 +59,7 @@ def run(arguments: Namespace) -> int:
     folder: Path = arguments.out
     _check(arguments, folder)
     from hawx.display import display
+    from hawx.rtl.dataflow.bench import cycles_seen
     from hawx.simulators import simulate, write_files
 
     simulator = _simulator(arguments)
@@ -68,10 +73,11 @@ def run(arguments: Namespace) -> int:
         facts: dict[str, Any] = {"design": inputs.assignment.id, "layer": made.layer, "top": made.project.top, "files": [str(path) for path in files]}
         if arguments.simulate:
             progress.stage("simulate")
-            seen = simulate(made.project, simulator, arguments=[f"+stall={arguments.stall}"], timeout_s=PATIENCE_S)
+            waits = [f"+stall_{side}={percent}" for side, percent in zip(("in", "out"), arguments.stall, strict=True)]
+            seen = simulate(made.project, simulator, arguments=waits, timeout_s=PATIENCE_S)
             facts["simulation"] = {"passed": seen.passed, "comparisons": seen.comparisons, "tool": seen.tool, "seconds": seen.seconds}
-            if found := re.search(r"^CYCLES first image (\d+), image to image (\d+) to (\d+)$", seen.log, re.MULTILINE):
-                facts["simulation"] |= dict(zip(("latency_cycles", "least_interval_cycles", "largest_interval_cycles"), map(int, found.groups())))
+            if arguments.all_layers:
+                facts["simulation"] |= cycles_seen(seen.log)
         if arguments.synthesize:
             progress.stage("synthesize")
             facts["synthesis"] = _synthesized(made.project, arguments.liberty, inputs.library.technology)
@@ -92,14 +98,12 @@ def _check(arguments: Namespace, folder: Path) -> None:
     for option in ("pixels", "images"):
         if getattr(arguments, option) < 1:
             raise InputError(f"--{option} {getattr(arguments, option)} cannot be used; expected a whole number of at least 1.")
-    if not 0 <= arguments.stall < 100:
-        raise InputError(f"--stall {arguments.stall} cannot be used; expected a whole number from 0 to 99.")
-    if arguments.all_layers and (arguments.layer is not None or arguments.synthesize):
-        other = "--layer" if arguments.layer is not None else "--synthesize"
-        raise InputError(
-            f"{other} does not go with --all-layers; leave one of them out"
-            + (" (the folder's `make synthesize` maps it)." if other == "--synthesize" else ".")
-        )
+    if not all(0 <= percent < 100 for percent in arguments.stall):
+        raise InputError(f"--stall {' '.join(map(str, arguments.stall))} cannot be used; expected two whole numbers from 0 to 99.")
+    if arguments.all_layers and arguments.layer is not None:
+        raise InputError("--layer does not go with --all-layers; leave one of them out.")
+    if arguments.all_layers and arguments.synthesize:
+        raise InputError("--synthesize does not go with --all-layers, whose folder has `make synthesize`; leave one of them out.")
 
 
 def _simulator(arguments: Namespace) -> Simulator | None:
@@ -153,18 +157,15 @@ def _layer(inputs: DesignInputs, name: str | None, pixels: int) -> _Made:
 
 
 def _print(facts: dict[str, Any], made: _Made, folder: Path) -> None:
-    out(
-        f"design {facts['design']}, {'all layers' if made.layer is None else f'layer {made.layer}'}: {len(facts['files'])} files in {folder}, top module {facts['top']}"
-    )
+    what = "all layers" if made.layer is None else f"layer {made.layer}"
+    out(f"design {facts['design']}, {what}: {len(facts['files'])} files in {folder}, top module {facts['top']}")
     if made.layer is None:
         out(f"cycles      {made.project.rtl.schedule.interval} from image to image, by the accelerator's law")
     if "simulation" in facts:
         s = facts["simulation"]
         out(f"simulation  {'passed' if s['passed'] else 'FAILED'}: {s['comparisons']} comparisons, {s['tool']}, {s['seconds']:.1f} s")
-        if "latency_cycles" in s and s["largest_interval_cycles"]:
-            out(
-                f"            {s['latency_cycles']} cycles for the first image, {s['least_interval_cycles']} to {s['largest_interval_cycles']} from image to image"
-            )
+        if made.layer is None:
+            out(f"            {s['first_image_cycles']} cycles for the first image, then {s['least_interval_cycles']} to {s['most_interval_cycles']}")
     if "synthesis" in facts:
         out(
             "synthesis   "

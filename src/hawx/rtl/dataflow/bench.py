@@ -1,10 +1,11 @@
 """The testbench of a whole network: images in, class scores compared with the emulator's to the last bit, clock cycles counted.
 
-`+stall=P` has both sides of the network wait in P of 100 cycles, at random; `+seed=N` draws other cycles.
+`+stall_in=P` and `+stall_out=P` have the source of images and the sink of scores wait in P of 100 cycles, at random; `+seed=N` draws other cycles.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from hawx.rtl.dataflow.project import NetworkProject
 if TYPE_CHECKING:
     from hawx.networks import QuantizedNetwork
 
-PATIENCE = 100
+PATIENCE = 20
 """Intervals that an image may take before the testbench gives up: waiting sides included."""
 
 
@@ -41,7 +42,18 @@ def network_project(rtl: NetworkRtl, network: QuantizedNetwork, images: NDArray[
         "pixels.hex": "".join(f"{row[::-1].tobytes().hex()}\n" for row in pixels),
         "scores.hex": "".join("".join(f"{score:08x}" for score in row[::-1]) + "\n" for row in wanted),
     }
-    return NetworkProject(rtl=rtl, bench=bench | rtl.memories, images=len(images))
+    return NetworkProject(rtl=rtl, bench={**bench, **rtl.memories}, images=len(images))
+
+
+def cycles_seen(log: str) -> dict[str, int]:
+    """Return the clock cycles that a testbench's log speaks of.
+
+    `first_image_cycles`: from the first pixel to the last score of the first image. `least_interval_cycles`, `most_interval_cycles`: from the last
+    score of an image to that of the next, among the second half of the images; 0 where there are fewer than four.
+    """
+    found = re.search(r"^CYCLES (\d+) first, (\d+) to (\d+) later$", log, re.MULTILINE)
+    values = found.groups() if found else ("0", "0", "0")
+    return dict(zip(("first_image_cycles", "least_interval_cycles", "most_interval_cycles"), map(int, values), strict=True))
 
 
 def _input_codes(network: QuantizedNetwork, images: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -54,17 +66,18 @@ def _input_codes(network: QuantizedNetwork, images: NDArray[np.generic]) -> NDAr
 
 
 def _testbench(images: int, words: int, in_bits: int, scores: int, out_bits: int, interval: int) -> str:
-    return f"""// Self-checking testbench of a network: {images} images. +stall=P: both sides wait in P of 100 cycles. +seed=N: in others.
+    return f"""// Self-checking testbench of a network: {images} images.
+// +stall_in=P, +stall_out=P: source or sink waits in P of 100 cycles. +seed=N: in others.
 `timescale 1ns/1ps
 module testbench;
-  localparam IMAGES = {images}, WORDS = {words}, SCORES = {scores}, LIMIT = {interval * PATIENCE * (images + 10)};
+  localparam IMAGES = {images}, WORDS = {words}, SCORES = {scores}, LIMIT = {interval * PATIENCE * (images + 4)};
   reg [{in_bits - 1}:0] pixels [0:WORDS-1];
   reg [{out_bits - 1}:0] expected [0:SCORES-1];
   reg aclk, aresetn, s_valid, m_ready, s_taken;
   wire s_ready, m_valid, m_last;
   wire [{out_bits - 1}:0] m_data;
   reg [31:0] random;
-  integer stall, seed, cycle, sent, received, wrong, image, begun, finished, latency, shortest, longest, right;
+  integer stall_in, stall_out, seed, cycle, sent, received, wrong, image, begun, finished, latency, shortest, longest, right;
 
   network dut (.aclk(aclk), .aresetn(aresetn), .s_axis_tvalid(s_valid), .s_axis_tready(s_ready), .s_axis_tdata(pixels[sent < WORDS ? sent : 0]),
     .m_axis_tvalid(m_valid), .m_axis_tready(m_ready), .m_axis_tdata(m_data), .m_axis_tlast(m_last));
@@ -72,7 +85,8 @@ module testbench;
   initial begin
     $readmemh("pixels.hex", pixels);
     $readmemh("scores.hex", expected);
-    if (!$value$plusargs("stall=%d", stall)) stall = 0;
+    if (!$value$plusargs("stall_in=%d", stall_in)) stall_in = 0;
+    if (!$value$plusargs("stall_out=%d", stall_out)) stall_out = 0;
     if (!$value$plusargs("seed=%d", seed)) seed = 1;
     random = seed ^ 32'h9e3779b9;
     aclk = 0; aresetn = 0; s_valid = 0; m_ready = 0; s_taken = 0;
@@ -92,7 +106,8 @@ module testbench;
       received <= received + 1;
       if (m_data !== expected[received] || m_last !== ((received + 1) % (SCORES / IMAGES) == 0)) begin
         wrong <= wrong + 1;
-        if (wrong < 10) $display("MISMATCH image %0d, score word %0d: %h, expected %h", image, received % (SCORES / IMAGES), m_data, expected[received]);
+        if (wrong < 10) $display("MISMATCH image %0d, score word %0d: %h, expected %h",
+          image, received % (SCORES / IMAGES), m_data, expected[received]);
       end
       if ((received + 1) % (SCORES / IMAGES) == 0) begin
         image <= image + 1;
@@ -111,10 +126,10 @@ module testbench;
     random = random ^ (random << 13);
     random = random ^ (random >> 17);
     random = random ^ (random << 5);
-    if (cycle >= 8 && !(s_valid && !s_taken)) s_valid <= sent < WORDS && (random[15:0] % 100) >= stall;
-    m_ready <= cycle >= 8 && (random[31:16] % 100) >= stall;
+    if (cycle >= 8 && !(s_valid && !s_taken)) s_valid <= sent < WORDS && (random[15:0] % 100) >= stall_in;
+    m_ready <= cycle >= 8 && (random[31:16] % 100) >= stall_out;
     if (received == SCORES || cycle > LIMIT) begin
-      $display("CYCLES first image %0d, image to image %0d to %0d", latency, shortest, longest);
+      $display("CYCLES %0d first, %0d to %0d later", latency, shortest, longest);
       if (wrong == 0 && received == SCORES) $display("PASS %0d comparisons", received);
       else $display("FAIL %0d of %0d comparisons", wrong + SCORES - received, SCORES);
       $finish;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -59,7 +59,8 @@ def network_rtl(
     """
     if not isinstance(accelerator, Spatial):
         raise InputError(
-            f"accelerator {accelerator.name!r} has no RTL of a whole network; expected a spatial one. Use --accelerator spatial, or leave --network out."
+            f"accelerator {accelerator.name!r} has no RTL of a whole network; expected a spatial one. Use --accelerator spatial, or write the array "
+            "without --all-layers."
         )
     chain = chain_of(network)
     figures = None if library.technology is None else BlockFigures.of(library.costs(), library.index(library.exact.name))

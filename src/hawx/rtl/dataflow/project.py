@@ -33,19 +33,20 @@ class NetworkProject:
         return {**self.sources, **self.bench, "README.md": _readme(self.rtl, self.images), "Makefile": MAKEFILE}
 
 
-MAKEFILE = """# make icarus | verilator | lint | synthesize [FAMILY=xilinx|ecp5|ice40]; STALL=30 lets both sides wait in 30 of 100 cycles
+MAKEFILE = """# make icarus | verilator | lint | synthesize [FAMILY=xilinx|ecp5|ice40]; STALL_IN=30 STALL_OUT=99: source or sink waits in so many of 100 cycles
 SOURCES := $(filter-out testbench.sv,$(wildcard *.sv))
-STALL := 0
+STALL_IN := 0
+STALL_OUT := 0
 SEED := 1
 FAMILY := xilinx
 
 verilator:
 \tverilator --binary --timing -Wno-lint -CFLAGS -O0 --top-module testbench -Mdir build -o simulation testbench.sv $(SOURCES)
-\t./build/simulation +stall=$(STALL) +seed=$(SEED)
+\t./build/simulation +stall_in=$(STALL_IN) +stall_out=$(STALL_OUT) +seed=$(SEED)
 
 icarus:
 \tiverilog -g2012 -s testbench -o simulation testbench.sv $(SOURCES)
-\tvvp -n simulation +stall=$(STALL) +seed=$(SEED)
+\tvvp -n simulation +stall_in=$(STALL_IN) +stall_out=$(STALL_OUT) +seed=$(SEED)
 
 lint:
 \tverilator --lint-only -Wall --top-module network $(SOURCES)
@@ -85,8 +86,9 @@ Weights, biases and scales are in `*_weights.sv` and `*_scales.sv`, buffers in `
 multipliers in the modules of the blocks' own names. Real values are float32 products of 24-bit significands (`*_scale.sv`, `*_quantize.sv`), so that
 codes and scores are those of the emulator to the bit.
 
-`testbench.sv` feeds {images} images (`pixels.hex`) and compares the scores with the emulator's (`scores.hex`): `make icarus`, `make verilator`
-(quicker where there are many images), `make verilator STALL=30` with both sides waiting in 30 of 100 cycles. `make lint`, `make synthesize FAMILY=ecp5`.
+`testbench.sv` feeds {images} images (`pixels.hex`) and compares the scores with the emulator's (`scores.hex`):
+`make icarus`, `make verilator` (minutes to build, quicker where there are many images), `make verilator STALL_IN=30 STALL_OUT=99` with source and
+sink waiting in so many of 100 cycles. `make lint`, `make synthesize FAMILY=ecp5`.
 """
 
 
@@ -104,8 +106,7 @@ def _stages(planned: Schedule) -> str:
             multipliers = len(lanes.lanes) * lanes.simd
         else:
             what, multipliers = f"max pooling `{operator.value}`", 0
-        copies = f"{reader.positions} × " if reader.positions > 1 else ""
-        lines.append(
-            f"| `{stage.name}` | {what} | {multipliers} | {stage.cycles} | {copies}{reader.depth} × {reader.width} | {stage.fifo_depth} × {stage.out_width} |"
-        )
+        buffer = f"{f'{reader.positions} × ' if reader.positions > 1 else ''}{reader.depth} × {reader.width}"
+        fifo = f"{stage.fifo_depth} × {stage.out_width}"
+        lines.append(f"| `{stage.name}` | {what} | {multipliers} | {stage.cycles} | {buffer} | {fifo} |")
     return "\n".join(lines)

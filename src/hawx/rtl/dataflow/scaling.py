@@ -21,7 +21,7 @@ QUANTIZE_CYCLES = 4
 """Clock edges from a real value to its code."""
 SIGNIFICAND, EXPONENT = 24, 8
 
-ROUND_MODULE = """// The upper 24 of 48 bits of a product of significands, rounded to nearest even, without the leading 1; `up` counts powers of two above 2^46.
+ROUND_MODULE = """// A product of significands rounded to 24 bits, nearest even, without the leading 1; `up` counts the powers of two above 2^46.
 module round_product (
   input [47:0] product,
   output [22:0] fraction,

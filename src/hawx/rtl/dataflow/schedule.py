@@ -227,7 +227,7 @@ def _joined(stages: Sequence[Stage]) -> list[Stage]:
 
 
 def _burst(operator: Convolution, folding: Folding) -> int:
-    return operator.weights[0].size // folding.simd * (len(operator.bias) // folding.pe)
+    return int(operator.weights[0].size) // folding.simd * (len(operator.bias) // folding.pe)
 
 
 def _width(channels: int, multiple: int, pace: int) -> int:
