@@ -17,7 +17,7 @@ from hawx.emulate import BlockExecutor
 from hawx.errors import InputError
 from hawx.importers.multiplier import find_multiplier
 from hawx.rtl import NetworkProject, network_project, network_rtl
-from hawx.rtl.dataflow.bench import cycles_seen
+from hawx.rtl.dataflow.bench import cycles_seen, images_equal
 from hawx.rtl.dataflow.chain import Requantization
 from hawx.rtl.dataflow.scaling import QUANTIZE_CYCLES, ROUND_MODULE, SCALE_CYCLES, float_parts, quantize_module, scale_module
 from hawx.simulators import Simulator, available, simulate, write_files
@@ -105,6 +105,7 @@ def test_class_scores_are_those_of_the_emulator(name):
     for waits in WAITS:
         result = simulate(project, arguments=waits)
         assert result.passed, result.log
+        assert images_equal(result.log) == 4
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_pixels_get_the_networks_own_codes_and_padding_its_own_product():
     rtl = network_rtl(network, library, assignment, Spatial(folding={"0": Folding(1, 3), "3": Folding(1, 2)}), find_multiplier)
     assert not rtl.is_synthesizable
     project = network_project(rtl, network, pixels[:3], BlockExecutor(library, assignment))
-    assert "word_last" in project.sources["pixel_codes.sv"]
+    assert "word_last" in project.sources["pixel_codes.sv"]  # a table for each of two channels
     result = simulate(project, arguments=["+stall_in=30", "+stall_out=30"])
     assert result.passed, result.log
 

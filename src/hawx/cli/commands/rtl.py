@@ -32,7 +32,9 @@ def add(commands: Commands) -> None:
         "--layer", metavar="NAME", help="layer that the testbench computes, and whose lanes a spatial design has [default: the first]"
     )
     parser.add_argument("--all-layers", action="store_true", help="a whole spatial design, from pixels to class scores, between two AXI-Streams")
-    parser.add_argument("--images", type=int, default=2, metavar="N", help="images that the testbench of --all-layers runs [default: 2]")
+    parser.add_argument(
+        "--images", dest="shown", type=int, default=2, metavar="N", help="images that the testbench of --all-layers runs [default: 2]"
+    )  # not the setting of this name
     parser.add_argument("--pixels", type=int, default=16, metavar="N", help="output positions that the testbench checks [default: 16]")
     parser.add_argument("--simulate", action="store_true", help="run the testbench with Icarus Verilog or Verilator")
     parser.add_argument("--simulator", metavar="icarus|verilator", help="which of them [default: the first one installed]")
@@ -59,14 +61,14 @@ def run(arguments: Namespace) -> int:
     folder: Path = arguments.out
     _check(arguments, folder)
     from hawx.display import display
-    from hawx.rtl.dataflow.bench import cycles_seen
+    from hawx.rtl.dataflow.bench import cycles_seen, images_equal
     from hawx.simulators import simulate, write_files
 
     simulator = _simulator(arguments)
     with display(quiet=arguments.json) as progress:
         progress.stage("load")
         inputs = load_inputs(arguments)
-        made = _whole(inputs, arguments.images) if arguments.all_layers else _layer(inputs, arguments.layer, arguments.pixels)
+        made = _whole(inputs, arguments.shown) if arguments.all_layers else _layer(inputs, arguments.layer, arguments.pixels)
         progress.stage("write")
         folder.mkdir(parents=True, exist_ok=True)
         files = write_files(made.project.files, folder)
@@ -77,7 +79,7 @@ def run(arguments: Namespace) -> int:
             seen = simulate(made.project, simulator, arguments=waits, timeout_s=PATIENCE_S)
             facts["simulation"] = {"passed": seen.passed, "comparisons": seen.comparisons, "tool": seen.tool, "seconds": seen.seconds}
             if arguments.all_layers:
-                facts["simulation"] |= cycles_seen(seen.log)
+                facts["simulation"] |= {"images_equal": images_equal(seen.log), **cycles_seen(seen.log)}
         if arguments.synthesize:
             progress.stage("synthesize")
             facts["synthesis"] = _synthesized(made.project, arguments.liberty, inputs.library.technology)
@@ -95,9 +97,9 @@ def run(arguments: Namespace) -> int:
 def _check(arguments: Namespace, folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"folder {str(folder)!r} is not empty; expected a new or empty folder. Choose another --out.")
-    for option in ("pixels", "images"):
-        if getattr(arguments, option) < 1:
-            raise InputError(f"--{option} {getattr(arguments, option)} cannot be used; expected a whole number of at least 1.")
+    for option, count in (("pixels", arguments.pixels), ("images", arguments.shown)):
+        if count < 1:
+            raise InputError(f"--{option} {count} cannot be used; expected a whole number of at least 1.")
     if not all(0 <= percent < 100 for percent in arguments.stall):
         raise InputError(f"--stall {' '.join(map(str, arguments.stall))} cannot be used; expected two whole numbers from 0 to 99.")
     if arguments.all_layers and arguments.layer is not None:
@@ -165,6 +167,7 @@ def _print(facts: dict[str, Any], made: _Made, folder: Path) -> None:
         s = facts["simulation"]
         out(f"simulation  {'passed' if s['passed'] else 'FAILED'}: {s['comparisons']} comparisons, {s['tool']}, {s['seconds']:.1f} s")
         if made.layer is None:
+            out(f"            {s['images_equal']} of {made.project.images} images have the emulator's scores to the bit")
             out(f"            {s['first_image_cycles']} cycles for the first image, then {s['least_interval_cycles']} to {s['most_interval_cycles']}")
     if "synthesis" in facts:
         out(

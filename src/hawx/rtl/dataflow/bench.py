@@ -45,6 +45,12 @@ def network_project(rtl: NetworkRtl, network: QuantizedNetwork, images: NDArray[
     return NetworkProject(rtl=rtl, bench={**bench, **rtl.memories}, images=len(images))
 
 
+def images_equal(log: str) -> int:
+    """Return for how many images a testbench's log says that all class scores are the emulator's."""
+    found = re.search(r"^IMAGES (\d+) equal$", log, re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
 def cycles_seen(log: str) -> dict[str, int]:
     """Return the clock cycles that a testbench's log speaks of.
 
@@ -77,7 +83,7 @@ module testbench;
   wire s_ready, m_valid, m_last;
   wire [{out_bits - 1}:0] m_data;
   reg [31:0] random;
-  integer stall_in, stall_out, seed, cycle, sent, received, wrong, image, begun, finished, latency, shortest, longest, right;
+  integer stall_in, stall_out, seed, cycle, sent, received, wrong, image, begun, finished, latency, shortest, longest, right, differs;
 
   network dut (.aclk(aclk), .aresetn(aresetn), .s_axis_tvalid(s_valid), .s_axis_tready(s_ready), .s_axis_tdata(pixels[sent < WORDS ? sent : 0]),
     .m_axis_tvalid(m_valid), .m_axis_tready(m_ready), .m_axis_tdata(m_data), .m_axis_tlast(m_last));
@@ -90,7 +96,8 @@ module testbench;
     if (!$value$plusargs("seed=%d", seed)) seed = 1;
     random = seed ^ 32'h9e3779b9;
     aclk = 0; aresetn = 0; s_valid = 0; m_ready = 0; s_taken = 0;
-    cycle = 0; sent = 0; received = 0; wrong = 0; right = 0; image = 0; begun = -1; finished = -1; latency = 0; shortest = 0; longest = 0;
+    cycle = 0; sent = 0; received = 0; wrong = 0; right = 0; differs = 0; image = 0;
+    begun = -1; finished = -1; latency = 0; shortest = 0; longest = 0;
   end
 
   always #5 aclk = ~aclk;
@@ -106,11 +113,14 @@ module testbench;
       received <= received + 1;
       if (m_data !== expected[received] || m_last !== ((received + 1) % (SCORES / IMAGES) == 0)) begin
         wrong <= wrong + 1;
+        differs <= 1;
         if (wrong < 10) $display("MISMATCH image %0d, score word %0d: %h, expected %h",
           image, received % (SCORES / IMAGES), m_data, expected[received]);
       end
       if ((received + 1) % (SCORES / IMAGES) == 0) begin
         image <= image + 1;
+        if (!differs && m_data === expected[received] && m_last) right <= right + 1;
+        differs <= 0;
         finished <= cycle;
         if (image == 0) latency <= cycle - begun + 1;
         if (image > IMAGES / 2) begin
@@ -129,6 +139,7 @@ module testbench;
     if (cycle >= 8 && !(s_valid && !s_taken)) s_valid <= sent < WORDS && (random[15:0] % 100) >= stall_in;
     m_ready <= cycle >= 8 && (random[31:16] % 100) >= stall_out;
     if (received == SCORES || cycle > LIMIT) begin
+      $display("IMAGES %0d equal", right);
       $display("CYCLES %0d first, %0d to %0d later", latency, shortest, longest);
       if (wrong == 0 && received == SCORES) $display("PASS %0d comparisons", received);
       else $display("FAIL %0d of %0d comparisons", wrong + SCORES - received, SCORES);

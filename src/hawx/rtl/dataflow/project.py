@@ -33,7 +33,8 @@ class NetworkProject:
         return {**self.sources, **self.bench, "README.md": _readme(self.rtl, self.images), "Makefile": MAKEFILE}
 
 
-MAKEFILE = """# make icarus | verilator | lint | synthesize [FAMILY=xilinx|ecp5|ice40]; STALL_IN=30 STALL_OUT=99: source or sink waits in so many of 100 cycles
+MAKEFILE = """# make icarus | verilator | lint | synthesize [FAMILY=xilinx|ecp5|ice40]
+# STALL_IN=30 STALL_OUT=99: source or sink waits in so many of 100 cycles
 SOURCES := $(filter-out testbench.sv,$(wildcard *.sv))
 STALL_IN := 0
 STALL_OUT := 0
