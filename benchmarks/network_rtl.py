@@ -18,7 +18,7 @@ from hawx.emulate import BlockExecutor
 from hawx.importers.multiplier import find_multiplier
 from hawx.networks import zoo
 from hawx.rtl import network_project, network_rtl
-from hawx.rtl.dataflow.bench import cycles_seen, images_equal
+from hawx.rtl.stream_bench import cycles_seen, images_equal
 from hawx.simulators import Simulator, simulate
 
 BLOCKS = ("mul8s_exact", "mul8s_tc6", "mul8s_mitchell", "mul8s_ot2")

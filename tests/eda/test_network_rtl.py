@@ -17,9 +17,9 @@ from hawx.emulate import BlockExecutor
 from hawx.errors import InputError
 from hawx.importers.multiplier import find_multiplier
 from hawx.rtl import NetworkProject, network_project, network_rtl
-from hawx.rtl.dataflow.bench import cycles_seen, images_equal
 from hawx.rtl.dataflow.chain import Requantization
 from hawx.rtl.dataflow.scaling import QUANTIZE_CYCLES, ROUND_MODULE, SCALE_CYCLES, float_parts, quantize_module, scale_module
+from hawx.rtl.stream_bench import cycles_seen, images_equal
 from hawx.simulators import Simulator, available, simulate, write_files
 from hawx.synthesis import yosys
 from hawx.wiring import Wiring

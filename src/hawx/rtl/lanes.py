@@ -187,5 +187,6 @@ def layer_project(spec: LayerSpec, codes: Codes, weights: Codes) -> RtlProject:
         parts=tuple(lane_name(spec, index) for index in used),
         stimulus=driven,
         accumulator_bits=spec.bits,
+        latency=2,
         is_synthesizable=not any(spec.multipliers[index].is_table for index in used),
     )

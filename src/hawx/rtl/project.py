@@ -112,6 +112,8 @@ class RtlProject:
     stimulus: Stimulus
     """What the testbench drives and expects, as values."""
     accumulator_bits: int
+    latency: int
+    """Clock edges from the last operands of a sum to the accumulators that hold it."""
     is_synthesizable: bool
 
     @property

@@ -211,5 +211,6 @@ def array_project(spec: ArraySpec, codes: Codes, weights: Codes, blocks: Sequenc
         parts=tuple(lane_name(spec, modes) for modes in distinct),
         stimulus=driven,
         accumulator_bits=spec.accumulator_bits,
+        latency=1,
         is_synthesizable=not any(spec.multipliers[index].is_table for index in used),
     )

@@ -32,6 +32,7 @@ def add(commands: Commands) -> None:
         "--layer", metavar="NAME", help="layer that the testbench computes, and whose lanes a spatial design has [default: the first]"
     )
     parser.add_argument("--all-layers", action="store_true", help="a whole spatial design, from pixels to class scores, between two AXI-Streams")
+    parser.add_argument("--streams", action="store_true", help="two AXI-Streams around the lanes or the array; what is where stands in the text")
     parser.add_argument(
         "--images", dest="shown", type=int, default=2, metavar="N", help="images that the testbench of --all-layers runs [default: 2]"
     )  # not the setting of this name
@@ -44,7 +45,7 @@ def add(commands: Commands) -> None:
         nargs=2,
         default=(0, 0),
         metavar=("IN", "OUT"),
-        help="of 100 cycles, those in which source and sink of --all-layers wait [default: 0 0]",
+        help="of 100 cycles, those in which source and sink of streams wait [default: 0 0]",
     )
     parser.add_argument("--synthesize", action="store_true", help="map it with Yosys: area, delay, gates")
     parser.add_argument(
@@ -61,14 +62,14 @@ def run(arguments: Namespace) -> int:
     folder: Path = arguments.out
     _check(arguments, folder)
     from hawx.display import display
-    from hawx.rtl.dataflow.bench import cycles_seen, images_equal
+    from hawx.rtl.stream_bench import cycles_seen, images_equal
     from hawx.simulators import simulate, write_files
 
     simulator = _simulator(arguments)
     with display(quiet=arguments.json) as progress:
         progress.stage("load")
         inputs = load_inputs(arguments)
-        made = _whole(inputs, arguments.shown) if arguments.all_layers else _layer(inputs, arguments.layer, arguments.pixels)
+        made = _whole(inputs, arguments.shown) if arguments.all_layers else _layer(inputs, arguments.layer, arguments.pixels, arguments.streams)
         progress.stage("write")
         folder.mkdir(parents=True, exist_ok=True)
         files = write_files(made.project.files, folder)
@@ -102,6 +103,9 @@ def _check(arguments: Namespace, folder: Path) -> None:
             raise InputError(f"--{option} {count} cannot be used; expected a whole number of at least 1.")
     if not all(0 <= percent < 100 for percent in arguments.stall):
         raise InputError(f"--stall {' '.join(map(str, arguments.stall))} cannot be used; expected two whole numbers from 0 to 99.")
+    if (arguments.all_layers or arguments.synthesize) and arguments.streams:
+        other = "--all-layers, which has streams" if arguments.all_layers else "--synthesize, which measures what stands between them"
+        raise InputError(f"--streams does not go with {other}; leave one of them out.")
     if arguments.all_layers and arguments.layer is not None:
         raise InputError("--layer does not go with --all-layers; leave one of them out.")
     if arguments.all_layers and arguments.synthesize:
@@ -142,11 +146,11 @@ def _whole(inputs: DesignInputs, images: int) -> _Made:
     return _Made(project=project, layer=None, what=f"{project.images} images")
 
 
-def _layer(inputs: DesignInputs, name: str | None, pixels: int) -> _Made:
+def _layer(inputs: DesignInputs, name: str | None, pixels: int, streams: bool) -> _Made:
     from hawx.emulate import BlockExecutor
     from hawx.importers.accelerator import load_accelerator
     from hawx.importers.multiplier import find_multiplier
-    from hawx.rtl import design_project, layer_vectors
+    from hawx.rtl import design_project, layer_vectors, stream_project
 
     settings, library, assignment = inputs.settings, inputs.library, inputs.assignment
     accelerator = load_accelerator(settings.accelerator)
@@ -155,7 +159,7 @@ def _layer(inputs: DesignInputs, name: str | None, pixels: int) -> _Made:
     vectors = layer_vectors(network, layer, inputs.loaded.data.images[:2], BlockExecutor(library, assignment), pixels=pixels)
     find = partial(find_multiplier, sources=settings.library)
     project = design_project(network.layers, library, assignment, accelerator, layer, vectors, find)
-    return _Made(project=project, layer=layer, what=f"layer {layer!r}")
+    return _Made(project=stream_project(project) if streams else project, layer=layer, what=f"layer {layer!r}")
 
 
 def _print(facts: dict[str, Any], made: _Made, folder: Path) -> None:

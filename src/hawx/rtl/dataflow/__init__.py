@@ -1,7 +1,7 @@
 """A whole network as streaming hardware: every layer has its own lanes, all layers work at once (the spatial accelerator).
 
 The network becomes a chain of operators (`chain`), each gets its widths (`schedule`), each stage its modules (`window`, `stage`, `scaling`,
-`stream`), and a top module connects them (`network`); `bench` compares it with the emulator.
+`gather`), and a top module connects them (`network`); `bench` compares it with the emulator.
 """
 
 from hawx.rtl.dataflow.bench import network_project

@@ -87,7 +87,7 @@ Weights, biases and scales are in `*_weights.sv` and `*_scales.sv`, buffers in `
 multipliers in the modules of the blocks' own names. Real values are float32 products of 24-bit significands (`*_scale.sv`, `*_quantize.sv`), so that
 codes and scores are those of the emulator to the bit.
 
-`testbench.sv` feeds {images} images (`pixels.hex`) and compares the scores with the emulator's (`scores.hex`):
+`testbench.sv` feeds {images} images (`words.hex`) and compares the scores with the emulator's (`expected.hex`):
 `make icarus`, `make verilator` (minutes to build, quicker where there are many images), `make verilator STALL_IN=30 STALL_OUT=99` with source and
 sink waiting in so many of 100 cycles. `make lint`, `make synthesize FAMILY=ecp5`.
 """

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from hawx.rtl.dataflow.chain import Convolution
+from hawx.rtl.dataflow.gather import gather_module
 from hawx.rtl.dataflow.scaling import QUANTIZE_CYCLES, SCALE_CYCLES, float_parts, quantize_module, scale_module
 from hawx.rtl.dataflow.schedule import Stage
-from hawx.rtl.dataflow.stream import fifo_module, gather_module
 from hawx.rtl.dataflow.window import window_module
 from hawx.rtl.lanes import LayerSpec, lane_module, lane_name, layer_module
 from hawx.rtl.project import codes_text
+from hawx.rtl.streams import fifo_module
 from hawx.rtl.text import bus, constants, counters, delayed, number, vector, width_of
 
 

@@ -1,4 +1,4 @@
-"""SystemVerilog of what stands between stages: results gathered into pixels, and a FIFO that a stage reserves room in before it begins."""
+"""SystemVerilog of what puts results back in order: those of a pixel come from lanes and turns, its channels go out one after the other."""
 
 from __future__ import annotations
 
@@ -53,46 +53,3 @@ def gather_module(name: str, gather: Gather, width: int) -> str:
         "endmodule",
     ]
     return "\n".join(lines) + "\n"
-
-
-def fifo_module(name: str, bits: int, depth: int, words: int) -> str:
-    """Return the module `name`: a FIFO of `depth` words (a power of two) without a full signal.
-
-    `room` says that `words` of its places are neither taken nor promised; `reserve` promises them, and words that are put later find them free.
-    """
-    at, count = width_of(depth), depth.bit_length()
-    return f"""// {depth} words of {bits} bits; room is given away {words} words at a time.
-module {name} (
-  input clk,
-  input rst,
-  output room,
-  input reserve,
-  input in_valid,
-  input {vector(bits)} in_data,
-  output reg out_valid,
-  input out_ready,
-  output reg {vector(bits)} out_data
-);
-  reg {vector(bits)} words [0:{depth - 1}];
-  reg {vector(at)} put, taken;
-  reg {vector(count)} free;
-  wire waiting = put != taken;
-  wire take = waiting & (~out_valid | out_ready);
-  assign room = free >= {number(words, count)};
-  always @(posedge clk) begin
-    if (in_valid) words[put] <= in_data;
-    if (take) out_data <= words[taken];
-    if (rst) begin
-      put <= {number(0, at)};
-      taken <= {number(0, at)};
-      free <= {number(depth - 1, count)};
-      out_valid <= 1'b0;
-    end else begin
-      if (in_valid) put <= put + {number(1, at)};
-      if (take) taken <= taken + {number(1, at)};
-      out_valid <= take | (out_valid & ~out_ready);
-      free <= free - (reserve ? {number(words, count)} : {number(0, count)}) + (take ? {number(1, count)} : {number(0, count)});
-    end
-  end
-endmodule
-"""
