@@ -16,7 +16,7 @@ from hawx.designs import Assignment
 from hawx.emulate import BlockExecutor
 from hawx.errors import InputError
 from hawx.importers.multiplier import find_multiplier
-from hawx.rtl import NetworkProject, network_project, network_rtl
+from hawx.rtl import Multiplier, NetworkProject, network_project, network_rtl
 from hawx.rtl.dataflow.chain import Requantization
 from hawx.rtl.dataflow.scaling import QUANTIZE_CYCLES, ROUND_MODULE, SCALE_CYCLES, float_parts, quantize_module, scale_module
 from hawx.rtl.stream_bench import cycles_seen, images_equal
@@ -302,6 +302,14 @@ def test_what_is_no_chain_is_refused_by_name(module, message):
         network_rtl(network, library, assignment, Spatial(), find_multiplier)
     print(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_circuit_with_a_name_of_the_networks_own_is_refused():
+    network, _ = network_of(NETWORKS["every product at once"][1], (2, 4, 4))
+    library, assignment = assigned(network)
+    message = r"^a block has the Verilog module name 'stage0', which the network's own modules use; rename the block's\.$"
+    with pytest.raises(InputError, match=message):
+        network_rtl(network, library, assignment, Spatial(), lambda block: Multiplier(block=block, module="stage0", verilog="module stage0;"))
 
 
 def test_other_accelerators_are_refused():

@@ -86,7 +86,12 @@ def network_rtl(
     sources = {"network.sv": _top(planned), "round_product.sv": ROUND_MODULE, **_pixel_files(chain, planned.stages[0].reader.width)}
     for stage in planned.stages:
         sources |= stage_files(stage)
-    return NetworkRtl(schedule=planned, sources=sources | module_files(multipliers), memories=memory_files(multipliers))
+    circuits = module_files(multipliers)
+    if taken := sorted(sources.keys() & circuits.keys()):
+        raise InputError(
+            f"a block has the Verilog module name {taken[0].removesuffix('.sv')!r}, which the network's own modules use; rename the block's."
+        )
+    return NetworkRtl(schedule=planned, sources=sources | circuits, memories=memory_files(multipliers))
 
 
 def _top(planned: Schedule) -> str:
