@@ -92,9 +92,12 @@ def assigned(network, seed=0):
 
 
 def project_of(name: str, images: int = 4) -> NetworkProject:
-    shape, module, folding = NETWORKS[name]
-    network, inputs = network_of(module, shape)
-    library, assignment = assigned(network)
+    return hardware(*NETWORKS[name], images)
+
+
+def hardware(shape, module, folding, images, seed=0) -> NetworkProject:
+    network, inputs = network_of(module, shape, seed)
+    library, assignment = assigned(network, seed)
     rtl = network_rtl(network, library, assignment, Spatial(folding=folding), find_multiplier)
     return network_project(rtl, network, inputs[:images].numpy(), BlockExecutor(library, assignment))
 
@@ -106,6 +109,41 @@ def test_class_scores_are_those_of_the_emulator(name):
         result = simulate(project, arguments=waits)
         assert result.passed, result.log
         assert images_equal(result.log) == 4
+
+
+def drawn(seed):
+    """Return shape, module and folding of a network drawn at random: two convolutions, a pool, a linear layer."""
+    rng = np.random.default_rng(seed)
+    shape = (int(rng.integers(1, 5)), int(rng.integers(5, 9)), int(rng.integers(5, 9)))
+    channels, sizes, parts, folding = shape[0], shape[1:], [], {}
+
+    def fold(filters, reduction):
+        pe, simd = ([d for d in range(1, n + 1) if n % d == 0] for n in (filters, reduction))
+        return Folding(int(rng.choice(pe)), int(rng.choice([d for d in simd if d <= 12])))
+
+    for index in range(3):
+        kernel = tuple(int(min(rng.integers(1, 4), size)) for size in sizes)
+        stride = tuple(int(n) for n in rng.integers(1, 4, 2))
+        if index == 1:
+            padding = tuple(int(rng.integers(0, k // 2 + 1)) for k in kernel)
+            parts.append(nn.MaxPool2d(kernel, stride, padding, ceil_mode=bool(rng.integers(2))))
+        else:
+            filters = int(rng.integers(1, 7))
+            folding[str(len(parts))] = fold(filters, channels * kernel[0] * kernel[1])
+            parts.append(nn.Conv2d(channels, filters, kernel, stride, tuple(int(n) for n in rng.integers(0, 4, 2))))
+            channels = filters
+            if rng.integers(2):
+                parts.append(nn.ReLU())
+        channels, *sizes = nn.Sequential(*parts)(torch.zeros(1, *shape)).shape[1:]
+    parts += [nn.Flatten(), nn.Linear(channels * sizes[0] * sizes[1], 3)]
+    folding[str(len(parts) - 1)] = fold(3, channels * sizes[0] * sizes[1])
+    return shape, lambda: nn.Sequential(*parts), folding
+
+
+@pytest.mark.parametrize("seed", [0, 1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)])
+def test_networks_drawn_at_random_compute_what_the_emulator_computes(seed):
+    result = simulate(hardware(*drawn(seed), images=3, seed=seed), arguments=["+stall_in=20", "+stall_out=60"])
+    assert result.passed, result.log
 
 
 @pytest.mark.parametrize(

@@ -86,14 +86,18 @@ class Reader:
         reach = max(w.reach[0], w.stride[0]) - w.origin[0]
         return w.input[1] if row == w.output[0] - 1 else min(row * w.stride[0] + max(reach, 1), w.input[1])
 
+    def oldest_row(self, row: int) -> int:
+        """Return the first row of the image that a row of windows, or one after it, still reads. Never falls, also where windows lie in padding."""
+        return min(max(row * self.windows.stride[0] - self.windows.origin[0], 0), self.windows.input[1])
+
     @property
     def depth(self) -> int:
         """Words of the buffer, a power of two: from the oldest word of a row of windows to the last one that the next row's first windows need."""
         w, most = self.windows, 0
         for row in range(w.output[0]):
             following = self.needed_rows(row + 1) if row + 1 < w.output[0] else w.input[1] + self.needed_rows(0)
-            held = max(following, self.needed_rows(row)) - (row * w.stride[0] - w.origin[0])
-            most = max(most, held * self.row_words + w.origin[1] * self.words)
+            held = max(following, self.needed_rows(row)) - self.oldest_row(row)
+            most = max(most, held * self.row_words)
         return 1 << most.bit_length()
 
     def order(self, values: NDArray[np.generic]) -> NDArray[np.generic]:

@@ -6,6 +6,8 @@ position that is read at once; positions outside the image give the code of padd
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hawx.rtl.dataflow.schedule import Reader
 from hawx.rtl.text import ONE, bus, counters, number, vector, width_of
 
@@ -41,9 +43,10 @@ def window_module(name: str, reader: Reader) -> str:
         ");",
         f"  reg {vector(bits)} written;  // where the next word goes",
         f"  reg {vector(level_bits)} level;  // words of the image that windows are read from",
+        f"  reg {vector(bits)} oldest;  // the first word that is still read",
         f"  reg {vector(bits)} row_origin;  // where the row's first window begins",
         f"  reg {vector(bits)} origin;  // where the window begins",
-        f"  wire {vector(bits)} held = written - row_origin;",
+        f"  wire {vector(bits)} held = written - oldest;",
         f"  assign in_ready = held != {number(reader.depth - 1, bits)};",
         "  wire write = in_valid & in_ready;",
     ]
@@ -84,18 +87,21 @@ def _progress(reader: Reader, bits: int, level_bits: int) -> list[str]:
     first_origin = -(w.origin[0] * row_words + w.origin[1] * words)
     row_step = w.stride[0] * row_words
     image_step = size - (rows - 1) * row_step
+    oldest = [reader.oldest_row(row) * row_words for row in range(rows)]
+    given_up = [number(after - before, bits) for before, after in pairwise([*oldest, size])]
     needs = [(reader.needed_rows(row) - 1) * row_words for row in range(rows)]
     across = [_needed_columns(reader, column) * words for column in range(columns)]
     return [
         f"  wire row_end = {row_end};",
         f"  wire image_end = {'row_end' if rows == 1 else 'row_end & row_last'};",
-        f"  wire {vector(bits)} next_row = row_origin + "
-        + (number(image_step, bits) if rows == 1 else f"(image_end ? {number(image_step, bits)} : {number(row_step, bits)})")
-        + ";",
+        *_choice("given_up", given_up, ("row", width_of(rows)), bits),
+        *_choice("row_step", [number(row_step, bits)] * (rows - 1) + [number(image_step, bits)], ("row", width_of(rows)), bits),
+        f"  wire {vector(bits)} next_row = row_origin + row_step;",
         "  always @(posedge clk) begin",
         "    if (rst) begin",
         f"      written <= {number(0, bits)};",
         f"      level <= {number(0, level_bits)};",
+        f"      oldest <= {number(0, bits)};",
         f"      row_origin <= {number(first_origin, bits)};",
         f"      origin <= {number(first_origin, bits)};",
         "    end else begin",
@@ -103,6 +109,7 @@ def _progress(reader: Reader, bits: int, level_bits: int) -> list[str]:
         f"      level <= level + (write ? {number(1, level_bits)} : {number(0, level_bits)})"
         f" - (image_end ? {number(size, level_bits)} : {number(0, level_bits)});",
         "      if (row_end) begin",
+        "        oldest <= oldest + given_up;",
         "        row_origin <= next_row;",
         "        origin <= next_row;",
         "      end" + (f" else if (pixel_end) origin <= origin + {number(w.stride[1] * words, bits)};" if columns > 1 else ""),
@@ -193,8 +200,9 @@ def _bounds(reader: Reader) -> list[str]:
 
 def _choice(name: str, values: list[str], select: tuple[str, int] | None, bits: int) -> list[str]:
     """Return the lines of a signal that is one of `values`, as the signal `select` (name, width) says."""
+    usual = max(values, key=values.count)
     if select is None or len(set(values)) == 1:
-        return [f"  wire {vector(bits) + ' ' if bits > 1 else ''}{name} = {values[0]};"]
+        return [f"  wire {vector(bits) + ' ' if bits > 1 else ''}{name} = {usual};"]
     lines = [f"  reg {vector(bits) + ' ' if bits > 1 else ''}{name};", "  always @*", f"    case ({select[0]})"]
-    lines += [f"      {number(place, select[1])}: {name} = {value};" for place, value in enumerate(values[:-1])]
-    return [*lines, f"      default: {name} = {values[-1]};", "    endcase"]
+    lines += [f"      {number(place, select[1])}: {name} = {value};" for place, value in enumerate(values) if value != usual]
+    return [*lines, f"      default: {name} = {usual};", "    endcase"]
