@@ -50,18 +50,18 @@ def window_module(name: str, reader: Reader) -> str:
         f"  assign in_ready = held != {number(reader.depth - 1, bits)};",
         "  wire write = in_valid & in_ready;",
     ]
+    lines += ["  wire ready, go;"]
     if reader.burst > 1:
         lines += [
+            *counters([("count", reader.burst)], "go"),
             f"  wire begins = count == {number(0, phase_bits)};",
-            "  wire ready;",
-            "  wire go = ~begins | (ready & room);",
+            "  assign go = ~begins | (ready & room);",
             "  assign reserve = begins & ready & room;",
             "  assign phase = count;" if phased else "",
-            *counters([("count", reader.burst)], "go"),
             "  wire pixel_end = go & count_last;",
         ]
     else:
-        lines += ["  wire ready;", "  wire go = ready & room;", "  assign reserve = go;", "  wire pixel_end = go;"]
+        lines += ["  assign go = ready & room;", "  assign reserve = go;", "  wire pixel_end = go;"]
     lines += counters(reader.loops, "go")
     lines += counters([("column", columns), ("row", rows)], "pixel_end")
     lines += _progress(reader, bits, level_bits)
