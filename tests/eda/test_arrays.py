@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 
 import numpy as np
@@ -24,9 +25,10 @@ from hawx.rtl import (
     layer_project,
     on_magnitudes,
     receptive_fields,
+    stream_project,
     table_memory,
 )
-from hawx.simulators import Simulator, available, simulate
+from hawx.simulators import Simulator, available, simulate, write_files
 from hawx.synthesis.project import run_vectors, synthesize_project
 from hawx.wiring import PLAIN, Wiring
 
@@ -224,6 +226,45 @@ def test_unsigned_activations_are_shifted_up_in_hardware(multiplier):
     codes = np.array([[0, 127, 128, 255], [1, 64, 200, 126]], np.uint8)
     result = simulate(layer_project(spec, codes, np.array([[1, 2, 3, 255]], np.uint8)))
     assert result.passed, result.log
+
+
+@needs_simulator
+@pytest.mark.parametrize(
+    "accelerator",
+    [Spatial(folding={"c": Folding(2, 4)}), Spatial(folding={"c": Folding(2, 12)}), Systolic(rows=2, columns=4, sharing="partitioned")],
+    ids=["lanes", "lanes of one step", "array"],
+)
+def test_streams_around_it_wait_and_lose_nothing(accelerator, multiplier):
+    layers, library, assignment, vectors = tiny_design()
+    vectors = replace(vectors, codes=np.tile(vectors.codes, (4, 1)))
+    project = stream_project(design_project(layers, library, assignment, accelerator, "c", vectors, lambda block: multiplier(block.name)))
+    for waits in ([], ["+stall_in=70"], ["+stall_out=98"]):
+        result = simulate(project, arguments=waits)
+        assert result.passed, result.log
+    text = project.sources[f"{project.top}.sv"]
+    for right, wrong in (("& room", "& (1'b1 | room)"), ("(bursts !=", "(1'b1 | bursts !=")):
+        broken = replace(project, sources={**project.sources, f"{project.top}.sv": text.replace(right, wrong)})
+        assert not simulate(broken, arguments=["+stall_in=70" if "bursts" in right else "+stall_out=98"]).passed
+
+
+@pytest.mark.skipif(Simulator.VERILATOR not in available(), reason="Verilator is not installed")
+@pytest.mark.parametrize(
+    "wirings", [(), (Wiring(swapped=True, shift=1), PLAIN, Wiring(swapped=True, shift=1), Wiring(shift=1))], ids=["plain", "wired"]
+)
+@pytest.mark.parametrize(
+    "accelerator",
+    [Spatial(folding={"c": Folding(2, 4)}), Systolic(rows=2, columns=4, sharing="partitioned"), Systolic(rows=2, columns=2)],
+    ids=["spatial", "partitioned", "multi-mode"],
+)
+def test_what_is_written_passes_verilators_lint(accelerator, wirings, multiplier, tmp_path):
+    layers, library, assignment, vectors = tiny_design()
+    vectors = replace(vectors, wirings=wirings)
+    project = design_project(layers, library, assignment, accelerator, "c", vectors, lambda block: multiplier(block.name))
+    project = stream_project(project)
+    write_files(project.files, tmp_path)
+    command = ["verilator", "--lint-only", "-Wall", "--top-module", project.top, *project.sources]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_designs_without_rtl_say_so(multiplier):

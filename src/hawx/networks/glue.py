@@ -99,14 +99,14 @@ def max_pool_codes(
 
     PyTorch's own lacks 8-bit channels-last tensors and is ten times slower on contiguous ones.
     """
-    for axis, k, s, p, d in zip((2, 3), _pair(kernel), _pair(stride or kernel), _pair(padding), _pair(dilation), strict=True):
+    for axis, k, s, p, d in zip((2, 3), pair(kernel), pair(stride or kernel), pair(padding), pair(dilation), strict=True):
         x = _max_along(x, axis, k, s, p, d, ceil_mode)
     return x
 
 
 def _max_along(x: Tensor, axis: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> Tensor:
     size = x.shape[axis]
-    count = _pooled(size, kernel, stride, padding, dilation, ceil_mode)
+    count = pooled(size, kernel, stride, padding, dilation, ceil_mode)
     after = max(0, (count - 1) * stride + (kernel - 1) * dilation + 1 - size - padding)
     if padding or after:
         widths = (0, 0, padding, after) if axis == 2 else (padding, after, 0, 0)
@@ -119,13 +119,15 @@ def _max_along(x: Tensor, axis: int, kernel: int, stride: int, padding: int, dil
     return result
 
 
-def _pair(value: int | tuple[int, ...]) -> tuple[int, int]:
+def pair(value: int | tuple[int, ...]) -> tuple[int, int]:
+    """Return a size that holds for both axes, or for each."""
     if isinstance(value, int):
         return value, value
     return (value[0], value[0]) if len(value) == 1 else (value[0], value[1])
 
 
-def _pooled(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
+def pooled(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
+    """Return the windows along an axis of `size` positions, as PyTorch counts them."""
     span = size + 2 * padding - dilation * (kernel - 1) - 1
     count = (-(-span // stride) if ceil_mode else span // stride) + 1
     if ceil_mode and (count - 1) * stride >= size + padding:  # the last window must start inside the image or its left padding

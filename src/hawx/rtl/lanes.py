@@ -24,6 +24,8 @@ class LayerSpec:
     reduction: int
     blocks: tuple[int, ...]
     multipliers: tuple[Multiplier, ...]
+    name: str = "layer"
+    """Of its module; those of its lanes begin with it."""
 
     def __post_init__(self) -> None:
         if len(self.blocks) % self.pe or self.reduction % self.simd:
@@ -54,7 +56,7 @@ class LayerSpec:
 
 def lane_name(spec: LayerSpec, index: int) -> str:
     """Return the module name of a lane of this block."""
-    return f"lane_{spec.multipliers[index].module}"
+    return f"{spec.name}_lane_{spec.multipliers[index].module}"
 
 
 def lane_module(spec: LayerSpec, index: int) -> str:
@@ -67,7 +69,7 @@ def lane_module(spec: LayerSpec, index: int) -> str:
         f"  input clk,\n  input first,\n  input [{8 * simd - 1}:0] a,\n  input [{8 * simd - 1}:0] w,\n  output [{bits - 1}:0] acc",
         ");",
         f"  reg [{8 * simd - 1}:0] w_held;",
-        f"  wire [15:0] {', '.join(f'product_{i}' for i in range(simd))};",
+        *multiplier.products([f"product_{i}" for i in range(simd)]),
     ]
     for i in range(simd):
         part = f"[{8 * i + 7}:{8 * i}]"
@@ -111,12 +113,12 @@ def _adder_tree(names: list[str], width: int, is_signed: bool) -> tuple[list[str
     return lines, names[0], width
 
 
-def layer_module(spec: LayerSpec, name: str = "layer") -> str:
+def layer_module(spec: LayerSpec) -> str:
     """Return the layer: one registered activation word feeds all lanes; `acc` holds lane i at bits i·width."""
     simd, bits, lanes = spec.simd, spec.bits, spec.lanes
     word = 8 * simd
     lines = [
-        f"module {name} (",
+        f"module {spec.name} (",
         f"  input clk,\n  input first,\n  input [{word - 1}:0] a,\n  input [{word * len(lanes) - 1}:0] w,\n  output [{bits * len(lanes) - 1}:0] acc",
         ");",
         f"  reg [{word - 1}:0] a_held;",
@@ -177,13 +179,14 @@ def layer_project(spec: LayerSpec, codes: Codes, weights: Codes) -> RtlProject:
     driven = stimulus(spec, codes, weights)
     sources = module_files([spec.multipliers[index] for index in used])
     sources |= {f"{lane_name(spec, index)}.sv": lane_module(spec, index) for index in used}
-    sources["layer.sv"] = layer_module(spec)
+    sources[f"{spec.name}.sv"] = layer_module(spec)
     return RtlProject(
-        top="layer",
+        top=spec.name,
         sources=sources,
-        bench=testbench("layer", driven, len(spec.lanes), spec.bits) | memory_files([spec.multipliers[index] for index in used]),
+        bench=testbench(spec.name, driven, len(spec.lanes), spec.bits) | memory_files([spec.multipliers[index] for index in used]),
         parts=tuple(lane_name(spec, index) for index in used),
         stimulus=driven,
         accumulator_bits=spec.bits,
+        latency=2,
         is_synthesizable=not any(spec.multipliers[index].is_table for index in used),
     )

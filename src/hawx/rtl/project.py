@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hawx.blocks import Block, Table
 from hawx.errors import InputError
+from hawx.rtl.text import quiet
 from hawx.wiring import Wiring
 
 PRODUCT_BITS = 16
@@ -69,6 +70,11 @@ class Multiplier:
         """Return the instantiation text."""
         return f"{self.module} {name} (.{self.ports[0]}({a}), .{self.ports[1]}({w}), .{self.ports[2]}({product}));"
 
+    def products(self, names: Sequence[str]) -> list[str]:
+        """Return the lines that declare wires for its products."""
+        wires = [f"  wire [{PRODUCT_BITS - 1}:0] {', '.join(names)};"]
+        return quiet(wires, f"The low {self.zeros} bits are always 0.") if self.zeros else wires
+
     def extended(self, product: str, bits: int) -> str:
         """Return the text of `product` extended to `bits`."""
         top = f"{product}[{PRODUCT_BITS - 1}]" if self.is_signed else "1'b0"
@@ -106,7 +112,14 @@ class RtlProject:
     stimulus: Stimulus
     """What the testbench drives and expects, as values."""
     accumulator_bits: int
+    latency: int
+    """Clock edges from the last operands of a sum to the accumulators that hold it."""
     is_synthesizable: bool
+
+    @property
+    def files(self) -> dict[str, str]:
+        """File name -> text of all that goes into the folder."""
+        return {**self.sources, **self.bench}
 
     @property
     def checked(self) -> int:
@@ -161,6 +174,10 @@ endmodule
 """
 
 
+def _quiet_module(verilog: str) -> str:
+    return "\n".join([*quiet([verilog.rstrip()], "A multiplier need not read every bit of its operands.", indent=""), ""])
+
+
 def module_files(multipliers: Sequence[Multiplier]) -> dict[str, str]:
     """Return file name -> text of every distinct multiplier, and of what shifts their activations up.
 
@@ -170,6 +187,6 @@ def module_files(multipliers: Sequence[Multiplier]) -> dict[str, str]:
     files = {f"{shift_up(m.shift)}.sv": _shift_up_module(m.shift, m.block.formats[0].signed) for m in multipliers if m.shift}
     for multiplier in multipliers:
         name = f"{multiplier.module}.sv"
-        if files.setdefault(name, multiplier.verilog) != multiplier.verilog:
+        if files.setdefault(name, text := _quiet_module(multiplier.verilog)) != text:
             raise InputError(f"two blocks share the Verilog module name {multiplier.module!r}; rename one of them.")
     return files

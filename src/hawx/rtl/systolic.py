@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hawx.errors import InputError
 from hawx.rtl.project import PRODUCT_BITS, Multiplier, RtlProject, Stimulus, codes_text, memory_files, module_files, shift_up
 from hawx.rtl.testbench import testbench
+from hawx.rtl.text import quiet
 
 Codes = NDArray[np.int8] | NDArray[np.uint8]
 
@@ -61,10 +62,11 @@ def lane_module(spec: ArraySpec, modes: Sequence[int]) -> str:
         if multiplier.shift:
             lines += [f"  wire [7:0] a_up_{place};", f"  {shift_up(multiplier.shift)} up_{place} (.a({a}), .y(a_up_{place}));"]
             a = f"a_up_{place}"
-        lines += [f"  wire [15:0] product_{place};", f"  {multiplier.instance(f'multiplier_{place}', a, w, f'product_{place}')}"]
+        lines += [*multiplier.products([f"product_{place}"]), f"  {multiplier.instance(f'multiplier_{place}', a, w, f'product_{place}')}"]
         extended = multiplier.extended(f"product_{place}", bits)
         terms.append(f"({{{bits}{{mode[{place}]}}}} & {extended})" if several else extended)
-    lines.append(f"  wire [{bits - 1}:0] product = {' | '.join(terms)};")
+    total = [f"  wire [{bits - 1}:0] product = {' | '.join(terms)};"]
+    lines += quiet(total, "Bits that no product ever sets are not stored.") if zeros else total
     addend = f"product[{bits - 1}:{zeros}]"
     addend = f"({addend} & {{{kept}{{valid_in}}}})" if valid else addend
     lines += [
@@ -89,12 +91,11 @@ def array_module(spec: ArraySpec, name: str = "systolic_array") -> str:
     ports += [f"input [{C * spec.modes - 1}:0] mode"] if spec.modes > 1 else []
     ports += [f"input [{8 * R - 1}:0] a", f"input [{8 * C - 1}:0] w", f"output [{R * C * bits - 1}:0] acc"]
     lines = [f"module {name} (", "  " + ",\n  ".join(ports), ");"]
-    for r in range(R):
-        lines.append(f"  wire [7:0] {', '.join(f'a_{r}_{c}' for c in range(C + 1))};")
-        if spec.needs_valid:
-            lines.append(f"  wire {', '.join(f'v_{r}_{c}' for c in range(C + 1))};")
-    for c in range(C):
-        lines.append(f"  wire [7:0] {', '.join(f'w_{r}_{c}' for r in range(R + 1))};")
+    wires = [f"  wire [7:0] {', '.join(f'a_{r}_{c}' for c in range(C + 1))};" for r in range(R)]
+    if spec.needs_valid:
+        wires += [f"  wire {', '.join(f'v_{r}_{c}' for c in range(C + 1))};" for r in range(R)]
+    wires += [f"  wire [7:0] {', '.join(f'w_{r}_{c}' for r in range(R + 1))};" for c in range(C)]
+    lines += quiet(wires, "What leaves the last row and column is not read.")
     for r in range(R):
         lines.append(f"  assign a_{r}_0 = a[{8 * r + 7}:{8 * r}];")
         if spec.needs_valid:
@@ -210,5 +211,6 @@ def array_project(spec: ArraySpec, codes: Codes, weights: Codes, blocks: Sequenc
         parts=tuple(lane_name(spec, modes) for modes in distinct),
         stimulus=driven,
         accumulator_bits=spec.accumulator_bits,
+        latency=1,
         is_synthesizable=not any(spec.multipliers[index].is_table for index in used),
     )

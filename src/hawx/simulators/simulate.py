@@ -7,14 +7,14 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 from hawx.errors import HawxError, InputError, ToolMissingError
-from hawx.rtl import RtlProject
 
 
 class Simulator(StrEnum):
@@ -25,7 +25,21 @@ class Simulator(StrEnum):
 
 
 _PROGRAMS = {Simulator.ICARUS: "iverilog", Simulator.VERILATOR: "verilator"}
-_FILE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\.(?:sv|v|hex)")
+_FILE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\.(?:sv|v|hex)|README\.md|Makefile")
+
+
+class Project(Protocol):
+    """What is simulated: sources, and a module `testbench` that says PASS or FAIL and how many comparisons it made."""
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """File name -> text of the hardware."""
+        ...
+
+    @property
+    def bench(self) -> Mapping[str, str]:
+        """File name -> testbench and what it reads."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +48,7 @@ class Simulation:
 
     passed: bool
     comparisons: int
-    """Comparisons of all accumulators at once."""
+    """Comparisons of all accumulators at once, or of one word of a network's class scores."""
     log: str
     tool: str
     seconds: float
@@ -55,7 +69,12 @@ def version(simulator: Simulator) -> str:
 
 
 def simulate(
-    project: RtlProject, simulator: Simulator | None = None, *, sources: Mapping[str, str] | None = None, timeout_s: float = 600.0
+    project: Project,
+    simulator: Simulator | None = None,
+    *,
+    sources: Mapping[str, str] | None = None,
+    arguments: Sequence[str] = (),
+    timeout_s: float = 600.0,
 ) -> Simulation:
     """Return the verdict of the project's own testbench.
 
@@ -63,6 +82,7 @@ def simulate(
         project: sources, testbench and vectors.
         simulator: None for the first one installed.
         sources: other texts of the same top module, for example a mapped netlist with its cells; None for the project's RTL.
+        arguments: what the testbench is told, for example `+stall=30`.
         timeout_s: seconds until the simulator is ended.
 
     Raises:
@@ -73,13 +93,13 @@ def simulate(
     if shutil.which(_PROGRAMS[chosen]) is None:
         raise ToolMissingError(f"{_PROGRAMS[chosen]} is not installed; run `apt install iverilog` or `apt install verilator`.")
     texts = {**(project.sources if sources is None else sources), **project.bench}
-    verilog = [name for name in texts if not name.endswith(".hex")]
+    verilog = [name for name in texts if name.endswith((".sv", ".v"))]
     with tempfile.TemporaryDirectory(prefix="hawx-simulation-") as folder:
         write_files(texts, Path(folder))
         start = time.perf_counter()
         if chosen is Simulator.ICARUS:
             _run(["iverilog", "-g2012", "-s", "testbench", "-o", "simulation", *verilog], folder, timeout_s, "compile")
-            log = _run(["vvp", "-n", "simulation"], folder, timeout_s, "run")
+            log = _run(["vvp", "-n", "simulation", *arguments], folder, timeout_s, "run")
         else:
             options = [
                 "--binary",
@@ -96,7 +116,7 @@ def simulate(
                 "simulation",
             ]
             _run(["verilator", *options, *verilog], folder, timeout_s, "compile")
-            log = _run(["./build/simulation"], folder, timeout_s, "run")
+            log = _run(["./build/simulation", *arguments], folder, timeout_s, "run")
         seconds = time.perf_counter() - start
     match = re.search(r"^(?:PASS (\d+)|FAIL \d+ of (\d+)) comparisons", log, re.MULTILINE)
     if match is None:
@@ -124,7 +144,9 @@ def _run(command: list[str], folder: str, timeout_s: float, what: str) -> str:
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=timeout_s, check=False)
     except subprocess.TimeoutExpired as error:
-        raise HawxError(f"{command[0]} did not {what} the testbench within {timeout_s:g} s; simulate fewer pixels or give it more time.") from error
+        raise HawxError(
+            f"{command[0]} did not {what} the testbench within {timeout_s:g} s; simulate fewer pixels or images, or give it more time."
+        ) from error
     if done.returncode != 0:
         raise HawxError(f"{command[0]} cannot {what} the testbench; its log ends: {(done.stdout + done.stderr).strip()[-600:]!r}")
     return done.stdout + done.stderr
