@@ -61,7 +61,7 @@ class StageClock:
 
     def doubt(self, text: str) -> None:
         """Say what is hardly meant: where nobody is told of progress, as a warning of Python's."""
-        if isinstance(self.progress, SilentProgress):
+        if type(self.progress) is SilentProgress:
             warnings.warn(text, DoubtWarning, stacklevel=2)
         else:
             self.progress.note(text)

@@ -25,6 +25,8 @@ from hawx.networks.serialize import from_bytes, to_bytes
 from hawx.networks.steps import LayerStep, ProductStep
 from hawx.profile import profile_operands
 from hawx.recover import recover_units
+from hawx.rtl.dataflow.chain import chain_of
+from hawx.rtl.design import layer_vectors
 
 LIBRARY = builtin_library()
 FACTORED = LIBRARY.select(["mul8s_tc6", "mul8s_tc8", "mul8s_ot3"])
@@ -275,3 +277,13 @@ def test_other_spellings_of_attention_are_products_too(make: type[nn.Module], in
     with torch.no_grad():
         real = module(torch.from_numpy(some[48:]))
     assert float((net(some[48:]) - real).norm() / (real - real.mean(0)).norm()) < 0.1
+
+
+def test_rtl_of_a_product_is_refused() -> None:
+    net = network("encoder")
+    with pytest.raises(
+        InputError, match=r"^layer 'layer\.self_attn\.matmul' multiplies two activations; RTL is written for layers that have weights"
+    ):
+        layer_vectors(net, PRODUCTS[0], images(2), ExactExecutor())
+    with pytest.raises(InputError, match=r"^node '.+' cannot be made hardware: .+; expected a chain of convolutions, linear layers"):
+        chain_of(net)

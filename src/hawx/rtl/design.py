@@ -147,11 +147,14 @@ def layer_vectors(network: Any, layer: str, images: NDArray[np.generic], executo
 
     Raises:
         UnknownNameError: no such layer.
+        InputError: it is a product of two activations.
     """
     import torch
 
     if layer not in network.quantized:
         raise UnknownNameError("layer", layer, network.quantized)
+    if network.quantized[layer].is_product:
+        raise InputError(f"layer {layer!r} multiplies two activations; RTL is written for layers that have weights. Choose another layer.")
     recorder = _Recorder(layer, executor)
     network.run(torch.as_tensor(images), recorder)
     quantized = network.quantized[layer]

@@ -119,7 +119,8 @@ def save_run(result: Values, folder: str | PathLike[str]) -> None:
         InputError: the folder cannot be made or written.
     """
     target = make_folder(folder, "run folder")
-    write_text(target / "front.csv", csv_text(_FRONT, _front_rows(result)))
+    rows = _front_rows(result)
+    write_text(target / "front.csv", csv_text([name for name in _FRONT if all(name in row for row in rows)], rows))
     save_scores(result.scores, target / "scores.csv")
     write_text(target / "report.html", report_html(result))
     if result.networks is not None:
@@ -198,8 +199,11 @@ def _check_whole(values: Mapping[str, Any], folder: Path) -> None:
 
 
 def _front_rows(result: Values) -> list[dict[str, Any]]:
+    """Return a row per design; what an FPGA has has columns where some design has it."""
     beaten = {name: rival.id for name, rival in rivals(result).items() if rival.beyond}
-    return [{**_front_row(result, design), "dominated_by": beaten.get(design.id, "")} for design in result.front]
+    rows = [{**_front_row(result, design), "dominated_by": beaten.get(design.id, "")} for design in result.front]
+    unused = {name for name in (*_FPGA, *_SHARES) if all(row[name] == "" for row in rows)}
+    return [{name: value for name, value in row.items() if name not in unused} for row in rows]
 
 
 def _front_row(result: Values, design: Design) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hawx.accelerators import Accelerator, Spatial
-from hawx.accelerators.costs import BlockFigures
+from hawx.accelerators.figures import BlockFigures
 from hawx.blocks import Block, Library
 from hawx.designs.assignment import Assignment
 from hawx.errors import InputError
