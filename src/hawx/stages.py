@@ -71,8 +71,8 @@ class Goal:
     def __post_init__(self) -> None:
         drop: object = self.max_drop
         budget: object = self.budget
-        if drop is not None and not (isinstance(drop, float | int) and drop >= 0):
-            raise InputError(f"max_drop {self.max_drop!r} is not usable; expected points of top-1 that may be lost, a number of at least 0.")
+        if drop is not None and not isinstance(drop, float | int):
+            raise InputError(f"max_drop {drop!r} is not usable; expected points of top-1 that may be lost, a number.")
         if not isinstance(budget, int) or budget < 1:
             raise InputError(f"budget {self.budget!r} is not usable; expected how many designs to measure, at least 1.")
 

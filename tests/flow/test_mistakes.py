@@ -100,7 +100,6 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "a batch size in the forward": (lambda: hawx.quantize(Fixed(), RGB), r"does not hold for every number of images; .+ Use x\.flatten\(1\)"),
     "a pickled module": (lambda: hawx.quantize("mine.pt", RGB), r"A pickled module is never loaded: import it in Python and pass the module"),
     "a plural": (lambda: explore(x(), y(), granularity="filters"), r"unknown granularity 'filters'; did you mean 'filter'"),
-    "a goal below nothing": (lambda: explore(x(), y(), max_drop=-0.5), r"max_drop -0\.5 is not usable; .+ a number of at least 0"),
     "a goal as text": (lambda: explore(x(), y(), max_drop="0.5"), r"max_drop '0\.5' is not usable"),
     "no budget": (lambda: explore(x(), y(), budget=0), r"budget 0 is not usable; .+ at least 1"),
     "an accelerator misspelt": (lambda: explore(x(), y(), accelerator="spacial"), r"unknown accelerator 'spacial'; did you mean 'spatial'"),

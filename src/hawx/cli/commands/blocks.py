@@ -173,6 +173,7 @@ def run_import(arguments: Namespace) -> int:
 
 def run_characterize(arguments: Namespace) -> int:
     """Synthesize multipliers and print their figures."""
+    from hawx.blocks.families import is_family_name
     from hawx.cli import characterization
     from hawx.synthesis import characterize
 
@@ -180,6 +181,8 @@ def run_characterize(arguments: Namespace) -> int:
     if arguments.fpga is not None:
         _characterize_on_fpga(arguments)
         return 0
+    if len(arguments.sources) > 1 and any(map(is_family_name, arguments.sources)):
+        raise InputError("several multipliers need an FPGA family to stand beside each other in; add --fpga FAMILY, or give one multiplier alone.")
     if arguments.route:
         raise InputError("--route needs an FPGA family that nextpnr knows; add --fpga ice40 or --fpga ecp5.")
     found = characterize(arguments.sources, arguments.liberty, top=arguments.top)
