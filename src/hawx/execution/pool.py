@@ -100,11 +100,15 @@ class Pool:
     def stop(self) -> None:
         """Stop the workers at once: what they still do nobody waits for, and a part of a deep network takes longer than batch systems do.
 
-        Asked to end by itself, an executor whose process died while another was started waits for that one forever (CPython 3.11).
+        Asked to end by itself, an executor whose process died while another was started waits for that one forever (CPython 3.11). So does one whose
+        thread writes to a process that died: nobody reads the rest, and this process holds the other end open (CPython issue 94777, before 3.12).
         """
         for executor in self._processes:
+            calls = getattr(executor, "_call_queue", None)
             for process in list((getattr(executor, "_processes", None) or {}).values()):  # public since Python 3.14: Executor.terminate_workers
                 process.terminate()
+            if calls is not None:
+                calls._reader.close()
             executor.shutdown(wait=False, cancel_futures=True)
         for executor in self._processes:
             executor.shutdown()
