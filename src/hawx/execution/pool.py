@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 KEPT = 4
 """Works that a worker remembers, with what they cache: a search comes back to its own after others."""
+GRACE_S = 1.0
+"""Seconds that a stopped executor may take to end by itself."""
 DIED = (BrokenProcessPool, BrokenPipeError, ConnectionResetError, EOFError)
 """What a process that died raises here: the pipes where it died while it was started."""
 _Work = Callable[[Any], Any]
@@ -103,15 +105,17 @@ class Pool:
         Asked to end by itself, an executor whose process died while another was started waits for that one forever (CPython 3.11). So does one whose
         thread writes to a process that died: nobody reads the rest, and this process holds the other end open (CPython issue 94777, before 3.12).
         """
+        ending = []
         for executor in self._processes:
-            calls = getattr(executor, "_call_queue", None)
+            ending.append((getattr(executor, "_executor_manager_thread", None), getattr(executor, "_call_queue", None)))
             for process in list((getattr(executor, "_processes", None) or {}).values()):  # public since Python 3.14: Executor.terminate_workers
                 process.terminate()
-            if calls is not None:
-                calls._reader.close()
             executor.shutdown(wait=False, cancel_futures=True)
-        for executor in self._processes:
-            executor.shutdown()
+        for manager, calls in ending:
+            if manager is not None:
+                manager.join(GRACE_S)
+                if manager.is_alive() and calls is not None:
+                    calls._reader.close()
         self._processes = []
 
     def _started(self) -> list[ProcessPoolExecutor]:
