@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from math import ceil, log2
 
 import numpy as np
@@ -96,6 +97,29 @@ class Stimulus:
     @property
     def cycles(self) -> int:
         return len(next(iter(self.inputs.values())))
+
+    @property
+    def places(self) -> list[tuple[str, int, int]]:
+        """(port, lowest bit, bits) of every port in the word of a cycle, the first port lowest."""
+        lows = accumulate(self.widths.values(), initial=0)
+        return [(port, low, size) for (port, size), low in zip(self.widths.items(), lows, strict=False)]
+
+    def word(self, cycle: int) -> int:
+        """Return the inputs of a cycle side by side."""
+        return sum((self.inputs[port][cycle] & ((1 << size) - 1)) << low for port, low, size in self.places)
+
+    def sums(self, bits: int) -> list[int]:
+        """Return the expected accumulators of every check side by side, `bits` each, the first one lowest."""
+        return [side_by_side([value or 0 for value in values], bits) for _, values in self.checks]
+
+    def masks(self, bits: int) -> list[int]:
+        """Return the bits of `sums` that matter."""
+        return [side_by_side([0 if value is None else -1 for value in values], bits) for _, values in self.checks]
+
+
+def side_by_side(values: Sequence[int], bits: int) -> int:
+    """Return numbers in two's complement of `bits` each as one, the first one lowest."""
+    return sum((value % (1 << bits)) << (bits * place) for place, value in enumerate(values))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,10 +64,7 @@ def stream_project(project: RtlProject) -> RtlProject:
     stimulus = project.stimulus
     ends = {cycle - project.latency + 1 for cycle, _ in stimulus.checks}
     last = max(ends)
-    low, places = 0, []
-    for port, size in stimulus.widths.items():
-        places.append((port, low, size))
-        low += size
+    width = sum(stimulus.widths.values())
     lengths, length = [], 0
     for cycle in range(last + 1):
         length += 1
@@ -78,28 +75,27 @@ def stream_project(project: RtlProject) -> RtlProject:
     bits = project.accumulator_bits
     accumulators = len(stimulus.checks[0][1])
     name = f"{project.top}_stream"
-    words = [sum((stimulus.inputs[port][cycle] & ((1 << size) - 1)) << at for port, at, size in places) for cycle in range(last + 1)]
     stream = Stream(
         top=name,
-        in_bits=low,
-        words=words,
+        in_bits=width,
+        words=[stimulus.word(cycle) for cycle in range(last + 1)],
         ends=[cycle in ends for cycle in range(last + 1)],
         out_bits=bits * accumulators,
-        results=[sum(((value or 0) % (1 << bits)) << (bits * i) for i, value in enumerate(values)) for _, values in stimulus.checks],
-        matters=[sum(((1 << bits) - 1) << (bits * i) for i, value in enumerate(values) if value is not None) for _, values in stimulus.checks],
+        results=stimulus.sums(bits),
+        matters=stimulus.masks(bits),
         limit=8 * (last + 1) + 1000,
     )
     memories = {file: text for file, text in project.bench.items() if file not in ("testbench.sv", "stimulus.hex", "matters.hex", "expected.hex")}
     sources = {
         **project.sources,
-        f"{name}.sv": _wrapper(project, name, places, low, depth, bits * accumulators),
+        f"{name}.sv": _wrapper(project, name, width, depth, bits * accumulators),
         f"{name}_fifo.sv": fifo_module(f"{name}_fifo", bits * accumulators, RESULTS, 1),
     }
     return replace(project, top=name, sources=sources, bench=stream_testbench(stream) | memories)
 
 
-def _wrapper(project: RtlProject, name: str, places: list[tuple[str, int, int]], width: int, depth: int, out_bits: int) -> str:
-    at = width_of(depth)
+def _wrapper(project: RtlProject, name: str, width: int, depth: int, out_bits: int) -> str:
+    at, places = width_of(depth), project.stimulus.places
     pins = ", ".join(f".{port}(now[{low + size - 1}:{low}])" if size > 1 else f".{port}(now[{low}])" for port, low, size in places)
     layout = ", ".join(f"{port} at [{low + size - 1}:{low}]" for port, low, size in places)
     return f"""// {project.top} between two AXI-Streams.

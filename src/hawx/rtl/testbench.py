@@ -15,10 +15,7 @@ def testbench(top: str, stimulus: Stimulus, accumulators: int, bits: int) -> dic
         bits: width of each.
     """
     width = 1 + sum(stimulus.widths.values())  # the lowest bit says: compare after this edge
-    connections, low = [], 1
-    for port, size in stimulus.widths.items():
-        connections.append(f".{port}(word[{low + size - 1}:{low}])")
-        low += size
+    connections = [f".{port}(word[{low + size}:{low + 1}])" for port, low, size in stimulus.places]
     checks = len(stimulus.checks)
     text = f"""// Self-checking testbench of {top}: {checks} comparisons of {accumulators} accumulators in {stimulus.cycles} cycles.
 `timescale 1ns/1ps
@@ -66,21 +63,11 @@ module testbench;
   end
 endmodule
 """
-    words, compared = [], {cycle for cycle, _ in stimulus.checks}
-    for cycle in range(stimulus.cycles):
-        value, low = int(cycle in compared), 1
-        for port, size in stimulus.widths.items():
-            value |= (stimulus.inputs[port][cycle] & ((1 << size) - 1)) << low
-            low += size
-        words.append(f"{value:0{(width + 3) // 4}x}")
-    masks, wants = [], []
-    modulus = 1 << bits
-    for _, values in stimulus.checks:
-        masks.append(f"{sum((modulus - 1) << (lane * bits) for lane, value in enumerate(values) if value is not None):x}")
-        wants.append(f"{sum((value % modulus) << (lane * bits) for lane, value in enumerate(values) if value is not None):x}")
+    compared = {cycle for cycle, _ in stimulus.checks}
+    words = [f"{int(cycle in compared) | stimulus.word(cycle) << 1:0{(width + 3) // 4}x}" for cycle in range(stimulus.cycles)]
     return {
         "testbench.sv": text,
         "stimulus.hex": "\n".join(words) + "\n",
-        "matters.hex": "\n".join(masks) + "\n",
-        "expected.hex": "\n".join(wants) + "\n",
+        "matters.hex": "".join(f"{mask:x}\n" for mask in stimulus.masks(bits)),
+        "expected.hex": "".join(f"{sums:x}\n" for sums in stimulus.sums(bits)),
     }
