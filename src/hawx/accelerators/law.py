@@ -113,12 +113,8 @@ class CostLaw(ABC):
         array = checked_counts(counts, layers, len(costs))
         shape = array.shape[:-2]
         own = layer_energies(energies, figures, len(layers))
-        if self.dsp:  # what operands do to an exact multiplier in lookup tables they do to one in a DSP block
-            own = (
-                own * np.where(np.arange(len(costs)) == exact, figures.energy_fj[exact] / costs[exact].energy_fj, 1.0)
-                if energies is not None
-                else own
-            )
+        if self.dsp and energies is not None:  # what operands do to an exact multiplier in lookup tables they do to one in a DSP block
+            own = own * np.where(np.arange(len(costs)) == exact, figures.energy_fj[exact] / costs[exact].energy_fj, 1.0)
         brams = float(self._brams(layers, figures))
         macs, filters = macs_per_filter(layers), np.array([layer.filters for layer in layers])
         per_filter = np.stack([macs[:, None] * figures.energy_fj, macs[:, None] * own], axis=-1).reshape(-1, 2)

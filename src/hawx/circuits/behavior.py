@@ -21,6 +21,7 @@ Ports = tuple[str, str, str]
 """Names of the activation, the weight and the product port."""
 
 CONFIDENCE = 0.95
+_FIGURES = ("mae", "wce", "mre", "wcre", "ep", "mse", "bias", "pairs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,7 @@ class Errors:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values; what is of a sample says so."""
-        figures: dict[str, Any] = {name: getattr(self, name) for name in ("mae", "wce", "mre", "wcre", "ep", "mse", "bias", "pairs")}
+        figures: dict[str, Any] = {name: getattr(self, name) for name in _FIGURES}
         if not self.is_sampled:
             return {**figures, "sampled": False}
         bounds = {"wce_is": "lower bound", "wcre_is": "lower bound"}
@@ -60,7 +61,7 @@ class Errors:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Errors:
         """Return the figures that `to_dict` wrote."""
-        figures = {name: values[name] for name in ("mae", "wce", "mre", "wcre", "ep", "mse", "bias", "pairs")}
+        figures = {name: values[name] for name in _FIGURES}
         intervals = {name: (low, high) for name, (low, high) in values.get("intervals", {}).items()}
         return cls(**figures, seed=values.get("seed"), intervals=intervals)
 

@@ -21,6 +21,7 @@ WIDE = 100
 
 def characterize_on_fpga(sources: Sequence[str], family: str, *, top: str | None, routed: bool, save: Path | None, as_json: bool) -> None:
     """Characterize multipliers on an FPGA family, print their figures with the exact baselines, and save them as a library where asked."""
+    from hawx.blocks.families.exact import Exact
     from hawx.synthesis.fpga import characterize_fpga, exact_dsp
     from hawx.synthesis.fpga_route import route_block, router_of
 
@@ -29,7 +30,7 @@ def characterize_on_fpga(sources: Sequence[str], family: str, *, top: str | None
     multipliers = _multipliers(sources)
     found = [characterize_fpga(one, family, top=top) for one in multipliers]
     formats = found[0].block.formats
-    baselines = [characterize_fpga("mul8s_exact" if formats[0].signed else "mul8u_exact", family), exact_dsp(family, formats)]
+    baselines = [characterize_fpga(Exact(signed=formats[0].signed).name, family), exact_dsp(family, formats)]
     given = {item.block.name for item in found}
     rows = [*found, *(item for item in baselines if item.block.name not in given)]
     if save is not None:

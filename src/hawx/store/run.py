@@ -42,12 +42,11 @@ MOST_SCORES = 1 << 24
 """Pairs of a filter and a block in the largest result that is read."""
 _AGAIN = "`hawx explore --resume --out DIR` writes it again from the measurements."
 _HARDWARE = (*HARDWARE, "mult_power_ratio", "mult_energy_ratio")
-_FPGA = RESOURCES
 _SHARES = tuple(f"{name}_share" for name in RESOURCES)
 _FRONT = (
     *("id", "top1", "low", "high", "images", "drop", "drop_low", "drop_high", "gained", "lost", "claimed_drop", "claimed_sigma"),
     *("unrecovered_drop", "dominated_by"),
-    *("estimated_top1", "estimated_sigma", *_HARDWARE, *_FPGA, *_SHARES, "assignment"),
+    *("estimated_top1", "estimated_sigma", *_HARDWARE, *RESOURCES, *_SHARES, "assignment"),
 )
 
 
@@ -202,7 +201,7 @@ def _front_rows(result: Values) -> list[dict[str, Any]]:
     """Return a row per design; what an FPGA has has columns where some design has it."""
     beaten = {name: rival.id for name, rival in rivals(result).items() if rival.beyond}
     rows = [{**_front_row(result, design), "dominated_by": beaten.get(design.id, "")} for design in result.front]
-    unused = {name for name in (*_FPGA, *_SHARES) if all(row[name] == "" for row in rows)}
+    unused = {name for name in (*RESOURCES, *_SHARES) if all(row[name] == "" for row in rows)}
     return [{name: value for name, value in row.items() if name not in unused} for row in rows]
 
 
@@ -218,7 +217,7 @@ def _front_row(result: Values, design: Design) -> dict[str, Any]:
         "drop": result.drop(design),
         "estimated_top1": estimate.top1 if estimate else "",
         "estimated_sigma": estimate.sigma if estimate else "",
-        **{name: "" if getattr(design.hardware, name) is None else getattr(design.hardware, name) for name in (*_HARDWARE, *_FPGA)},
+        **{name: "" if getattr(design.hardware, name) is None else getattr(design.hardware, name) for name in (*_HARDWARE, *RESOURCES)},
         **{f"{name}_share": share for name, share in (design.hardware.device_shares or {}).items()},
         "assignment": json.dumps(design.assignment.to_dict()),
     }
@@ -262,7 +261,7 @@ def _design(entry: dict[str, Any], filters: dict[str, int], blocks: tuple[str, .
     estimate, claim = entry["estimate"], entry.get("claim")  # runs before claims existed have none
     return Design(
         assignment=Assignment.from_dict(entry["assignment"], filters, blocks),
-        hardware=Hardware(**{name: entry[name] for name in _HARDWARE} | {name: entry.get(name) for name in (*_FPGA, "device_shares")}),
+        hardware=Hardware(**{name: entry[name] for name in _HARDWARE} | {name: entry.get(name) for name in (*RESOURCES, "device_shares")}),
         estimate=Estimate(estimate["top1"], estimate["sigma"]) if estimate else None,
         search=_measurement(entry["search"]),
         claim=Estimate(claim["top1"], claim["sigma"]) if claim else None,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hawx.blocks import Costs
+from hawx.blocks.families.family import Family
 from hawx.circuits import Pair, Reading, from_patterns, multiplier_ports, reading_of
 from hawx.circuits.behavior import Errors, Ports, measured, raw_products
 from hawx.circuits.energy import SwitchingCircuit, toggle_energies
@@ -63,23 +64,31 @@ def characterize(
         UnknownNameError: no built-in block has this name.
         ToolMissingError: Yosys, GHDL for VHDL, or the named cell library is absent.
     """
-    sources = [source] if isinstance(source, (str, PathLike)) else list(source)
-    paths = [Path(one) for one in sources]
-    if len(paths) > 1 or paths[0].is_dir() or paths[0].suffix.lower() in (*VERILOG, *VHDL):
-        return characterize_files(read_circuit(*paths), liberty, top=top, formats=formats, use_cache=use_cache)
-    name = fspath(sources[0])
-    from hawx.blocks.families import builtin_families, from_name, is_family_name
-    from hawx.errors import UnknownNameError
+    family = family_or_files(source)
+    if isinstance(family, CircuitFiles):
+        return characterize_files(family, liberty, top=top, formats=formats, use_cache=use_cache)
     from hawx.rtl.multipliers import verilog
 
-    if not is_family_name(name):
-        known = [family.name for family in builtin_families()]
-        raise UnknownNameError("block", name, known, "Or give circuit files: Verilog (.v, .sv) or VHDL (.vhd, .vhdl), or a folder of them.")
-    family = from_name(name)
     result = characterize_text(verilog(family), liberty, source=family.name, top=family.name, formats=family.formats, use_cache=use_cache)
     if not np.array_equal(result.block.table, family.block().table):
         raise InputError(f"RTL of block {family.name!r} does not compute its table; expected equality on all operand pairs. Report this as a bug.")
     return result
+
+
+def family_or_files(source: Source | Iterable[Source]) -> Family | CircuitFiles:
+    """Return the built-in family of a name, or the circuit of files; arguments and errors as of `characterize`."""
+    sources = [source] if isinstance(source, (str, PathLike)) else list(source)
+    paths = [Path(one) for one in sources]
+    if len(paths) > 1 or paths[0].is_dir() or paths[0].suffix.lower() in (*VERILOG, *VHDL):
+        return read_circuit(*paths)
+    from hawx.blocks.families import builtin_families, from_name, is_family_name
+    from hawx.errors import UnknownNameError
+
+    name = fspath(sources[0])
+    if not is_family_name(name):
+        known = [family.name for family in builtin_families()]
+        raise UnknownNameError("block", name, known, "Or give circuit files: Verilog (.v, .sv) or VHDL (.vhd, .vhdl), or a folder of them.")
+    return from_name(name)
 
 
 def characterize_text(
@@ -105,9 +114,19 @@ def characterize_files(
     use_cache: bool = True,
 ) -> Characterization:
     """Return the characterization of a circuit; arguments as of `characterize`."""
+    return characterize_elaborated(elaborated(circuit, top), liberty, formats=formats, use_cache=use_cache)
+
+
+def characterize_elaborated(
+    whole: Elaborated,
+    liberty: Source | None = None,
+    *,
+    formats: tuple[str | IntFormat, str | IntFormat] | None = None,
+    use_cache: bool = True,
+) -> Characterization:
+    """Return the characterization of a circuit whose top is known; arguments as of `characterize`."""
     cells = liberty_path(liberty)
     wish = None if formats is None else (IntFormat.parse(formats[0]), IntFormat.parse(formats[1]))
-    whole = elaborated(circuit, top)
     said = f"{wish or whole.said} {sorted(whole.published.items())}"
     key = cache.content_key(READING, whole.text, whole.top, liberty_sha256(cells), yosys.tool().version, str(FLOW_VERSION), said)
     stored = cache.load("characterizations", key) if use_cache else None
@@ -116,7 +135,7 @@ def characterize_files(
     library = read_liberty(cells)
     try:
         named = None if whole.top.startswith("\\") else whole.top  # an escaped name never enters a script: Yosys finds it, as the only top left
-        synthesis = synthesize(whole.with_cells(library), library, source=circuit.place, top=named, names=whole.names)
+        synthesis = synthesize(whole.with_cells(library), library, source=whole.circuit.place, top=named, names=whole.names)
     except yosys.YosysError as error:
         raise whole.explained(error) from error
     result = _measured(synthesis, library, whole, wish)

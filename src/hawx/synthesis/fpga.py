@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from os import PathLike
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -19,10 +17,10 @@ from numpy.typing import NDArray
 
 from hawx.accelerators.fpga import in_dsp
 from hawx.blocks import Block, Costs
-from hawx.blocks.families import from_name, is_family_name
 from hawx.circuits import from_patterns
 from hawx.circuits.energy import SwitchingCircuit
 from hawx.circuits.netlist import Netlist, patterns
+from hawx.circuits.pieces import CircuitFiles
 from hawx.circuits.ports import check_module_name
 from hawx.errors import InputError
 from hawx.formats import IntFormat
@@ -31,8 +29,7 @@ from hawx.rtl.multipliers import verilog
 from hawx.synthesis import cache, yosys
 from hawx.synthesis.cells import liberty_path
 from hawx.synthesis.characterization import circuit_from_dict, circuit_to_dict
-from hawx.synthesis.characterize import Source, characterize
-from hawx.synthesis.circuit_files import read_circuit
+from hawx.synthesis.characterize import Source, characterize_elaborated, family_or_files
 from hawx.synthesis.elaboration import elaborated
 from hawx.synthesis.fpga_cells import fpga_netlist, routed
 from hawx.synthesis.fpga_families import FpgaFamily, family_of, mapping_commands
@@ -125,12 +122,11 @@ class _Given:
 
 def _given(source: Source | Sequence[Source], top: str | None, *, use_cache: bool) -> _Given:
     """Return a built-in block by its family's own words, a circuit as `characterize` reads it."""
-    sources = [source] if isinstance(source, str | PathLike) else list(source)
-    if len(sources) == 1 and is_family_name(str(sources[0])):
-        family = from_name(str(sources[0]))
+    family = family_or_files(source)
+    if not isinstance(family, CircuitFiles):
         return _Given(verilog=verilog(family), top=family.name, activation="A", weight="B", block=family.block(), source=family.name)
-    read = characterize(sources, top=top, use_cache=use_cache)
-    whole = elaborated(read_circuit(*map(Path, sources)), top)
+    whole = elaborated(family, top)
+    read = characterize_elaborated(whole, use_cache=use_cache)
     text = whole.with_cells(read_liberty(liberty_path(None)))
     ports = {"activation": read.circuit.activation, "weight": read.circuit.weight}
     return _Given(verilog=text, top=read.circuit.netlist.name, **ports, block=read.block, source=whole.circuit.place)
@@ -197,7 +193,7 @@ def _measured(given: _Given, family: FpgaFamily) -> dict[str, Any]:
 
 def _synthesized(text: str, top: str, script: list[str], wanted: list[str], source: str) -> dict[str, Any]:
     """Return what a script wrote: modules by file, and the cell library."""
-    lines = [f"read_verilog -sv {yosys.SOURCE}", *script]
+    lines = [yosys.READ, *script]
     written = yosys.run("\n".join(lines) + "\n", {yosys.SOURCE: text}, wanted, source=source)
     read = {name: json.loads(content) for name, content in written.items()}
     return {name: content if name == "arcs.json" else content["modules"][top] for name, content in read.items()}

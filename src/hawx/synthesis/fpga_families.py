@@ -47,6 +47,22 @@ class FpgaFamily:
         return FABRICS[self.name]
 
 
+def _xilinx(name: str, title: str, architecture: str) -> FpgaFamily:
+    """Return a family of Xilinx, by what Yosys calls its architecture."""
+    dsp = f"synth_xilinx -family {architecture} -flatten -noiopad -noclkbuf"
+    return FpgaFamily(
+        name=name,
+        title=title,
+        synth=f"{dsp} -nosrl -nodsp",
+        dsp=dsp,
+        after_luts=_XILINX_AFTER,
+        lut_inputs=6,
+        cells="+/xilinx/cells_sim.v",
+        wire_ps=300.0,
+        dedicated=_XILINX_DEDICATED,
+    )
+
+
 _XILINX_AFTER = ("techmap -map +/xilinx/lut_map.v -map +/xilinx/cells_map.v -D LUT_WIDTH=6", "opt_lut_ins -tech xilinx", "clean")
 _XILINX_DEDICATED = frozenset(
     {"CARRY4.CI", "CARRY8.CI", *(f"{mux}.{pin}" for mux in ("MUXF7", "MUXF8", "MUXF9") for pin in ("I0", "I1")), "CARRY4.S", "CARRY8.S"}
@@ -54,28 +70,8 @@ _XILINX_DEDICATED = frozenset(
 FAMILIES: Mapping[str, FpgaFamily] = {
     family.name: family
     for family in (
-        FpgaFamily(
-            name="xilinx7",
-            title="Xilinx 7-series (Artix, Kintex, Virtex, Zynq-7000)",
-            synth="synth_xilinx -family xc7 -flatten -noiopad -noclkbuf -nosrl -nodsp",
-            dsp="synth_xilinx -family xc7 -flatten -noiopad -noclkbuf",
-            after_luts=_XILINX_AFTER,
-            lut_inputs=6,
-            cells="+/xilinx/cells_sim.v",
-            wire_ps=300.0,
-            dedicated=_XILINX_DEDICATED,
-        ),
-        FpgaFamily(
-            name="ultrascale",
-            title="Xilinx UltraScale+",
-            synth="synth_xilinx -family xcup -flatten -noiopad -noclkbuf -nosrl -nodsp",
-            dsp="synth_xilinx -family xcup -flatten -noiopad -noclkbuf",
-            after_luts=_XILINX_AFTER,
-            lut_inputs=6,
-            cells="+/xilinx/cells_sim.v",
-            wire_ps=300.0,
-            dedicated=_XILINX_DEDICATED,
-        ),
+        _xilinx("xilinx7", "Xilinx 7-series (Artix, Kintex, Virtex, Zynq-7000)", "xc7"),
+        _xilinx("ultrascale", "Xilinx UltraScale+", "xcup"),
         FpgaFamily(
             name="ecp5",
             title="Lattice ECP5",

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from hawx.circuits.energy import SwitchingCircuit
@@ -83,7 +84,7 @@ def route_block(found: FpgaCharacterization, *, timeout_s: float = 300.0) -> Rou
     router, program = router_of(family.name)
     if circuit is None:
         raise InputError(f"block {name!r} has no netlist to place and route; expected a multiplier in lookup tables.")
-    script = [f"read_verilog -sv {yosys.SOURCE} wrapper.v", f"{family.synth} -top {TOP} -run begin:map_luts"]
+    script = [f"{yosys.READ} wrapper.v", f"{family.synth} -top {TOP} -run begin:map_luts"]
     script += [
         *mapping_commands(family, TOP)[found.mapping],
         f"{family.synth} -top {TOP} -run check:",
@@ -106,6 +107,7 @@ def route_block(found: FpgaCharacterization, *, timeout_s: float = 300.0) -> Rou
     return Routed(fmax_mhz=min(float(clock["achieved"]) for clock in report["fmax"].values()), device=router.device, tool=_version(program))
 
 
+@cache
 def _version(program: str) -> str:
     """Return a program's name and version, such as `nextpnr-ice40 0.4`."""
     said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60, check=False)

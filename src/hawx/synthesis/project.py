@@ -7,7 +7,7 @@ netlist is flattened and registers that nothing reads are removed.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -108,19 +108,16 @@ def synthesize_project(
         InputError: the design holds a table instead of a circuit, or the library has no flip-flop.
         ToolMissingError: there is no Yosys.
     """
-    if not project.is_synthesizable:
-        raise InputError(f"design {project.top!r} holds a block known only by its table; expected Verilog for every block. Import it from a .v file.")
+    read = read_commands(project)
     if not any(cell.register is not None and cell.logic is not None for cell in library.cells.values()):
         raise InputError(f"Liberty file {str(library.path)!r} has no plain flip-flop; expected one on the rising edge without set or clear.")
     mappings = ["plain"]
     if library.full_adder is not None:
         mappings = ["adders", "adders-after-restructuring"] if restructure else ["adders"]
-    for name in (*project.sources, project.top, *project.parts):
-        check_module_name(name.removesuffix(".sv"))
     files: dict[str, str | bytes] = {**project.sources, "cells.lib": library.content, "adders.v": adder_map(library)}
 
     def run(mapping: str) -> dict[str, str]:
-        script = _script(project, mapping, keep_lanes)
+        script = _script(project, read, mapping, keep_lanes)
         return yosys.run(script, files, ["mapped.json"], source=project.top, timeout_s=timeout_s)
 
     with ThreadPoolExecutor(len(mappings)) as pool:
@@ -146,9 +143,21 @@ def synthesize_project(
     )
 
 
-def _script(project: RtlProject, mapping: str, keep_lanes: bool) -> str:
-    lines = [f"read_verilog -sv {name}" for name in project.sources]
-    lines += [f"hierarchy -check -top {project.top}", "proc"]
+def read_commands(project: RtlProject) -> list[str]:
+    """Return the Yosys commands that read a design.
+
+    Raises:
+        InputError: it holds a table instead of a circuit.
+    """
+    if not project.is_synthesizable:
+        raise InputError(f"design {project.top!r} holds a block known only by its table; expected Verilog for every block. Import it from a .v file.")
+    for name in (*project.sources, project.top, *project.parts):
+        check_module_name(name.removesuffix(".sv"))
+    return [f"read_verilog -sv {name}" for name in project.sources]
+
+
+def _script(project: RtlProject, read: Sequence[str], mapping: str, keep_lanes: bool) -> str:
+    lines = [*read, f"hierarchy -check -top {project.top}", "proc"]
     lines += [f"flatten {part}" for part in project.parts] if keep_lanes else ["flatten"]
     lines += [
         f"hierarchy -top {project.top}",

@@ -219,9 +219,10 @@ def _characterize_on_fpga(arguments: Namespace) -> None:
 
 def _exact(block: Block, liberty: str | None) -> Block:
     """Return the exact block in the same technology, which every library needs as its reference."""
+    from hawx.blocks.families.exact import Exact
     from hawx.synthesis import characterize
 
-    return characterize("mul8s_exact" if block.formats[0].signed else "mul8u_exact", liberty).block
+    return characterize(Exact(signed=block.formats[0].signed).name, liberty).block
 
 
 def _check_npz(path: Path | None) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch.fx import GraphModule, Node
 
-from hawx.networks.quantization.graph import aten, constant, insert, insert_constant, replace_node
+from hawx.networks.quantization.graph import aten, constant, insert, insert_constant, replace_node, schema_arguments
 
 
 def spell_attention(module: GraphModule, node: Node) -> None:
@@ -72,10 +70,3 @@ def spell_baddbmm(module: GraphModule, node: Node) -> None:
         offset, left, right = node.args
         product = insert(module, node, aten.matmul.default, left, right)
         replace_node(node, insert(module, node, aten.add.Tensor, product, offset))
-
-
-def schema_arguments(node: Node, defaults: tuple[Any, ...]) -> list[Any]:
-    """Return an operator's arguments in the order of its schema, missing ones from `defaults`."""
-    names = [argument.name for argument in node.target._schema.arguments]  # type: ignore[union-attr]
-    given = {**dict(zip(names, node.args, strict=False)), **node.kwargs}
-    return [given.get(name, default) for name, default in zip(names, defaults, strict=False)]

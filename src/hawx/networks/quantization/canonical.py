@@ -14,9 +14,19 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule, Node
 
-from hawx.networks.quantization.attention import schema_arguments, spell_attention, spell_baddbmm, spell_einsum
+from hawx.networks.quantization.attention import spell_attention, spell_baddbmm, spell_einsum
 from hawx.networks.quantization.batchnorm import fold_batch_norms
-from hawx.networks.quantization.graph import LAYER_NAME, MULTIPLYING_TARGETS, aten, constant, insert, insert_constant, replace_node, source_of
+from hawx.networks.quantization.graph import (
+    LAYER_NAME,
+    MULTIPLYING_TARGETS,
+    aten,
+    constant,
+    insert,
+    insert_constant,
+    replace_node,
+    schema_arguments,
+    source_of,
+)
 
 _CALLABLE = Callable[..., Any]
 _IDENTITIES = {

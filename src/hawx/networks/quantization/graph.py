@@ -81,3 +81,10 @@ def replace_node(node: Node, new: Node) -> None:
         new.meta.setdefault("val", node.meta["val"])
     node.replace_all_uses_with(new)
     node.graph.erase_node(node)
+
+
+def schema_arguments(node: Node, defaults: tuple[Any, ...]) -> list[Any]:
+    """Return an operator's arguments in the order of its schema, missing ones from `defaults`."""
+    names = [argument.name for argument in node.target._schema.arguments]  # type: ignore[union-attr]
+    given = {**dict(zip(names, node.args, strict=False)), **node.kwargs}
+    return [given.get(name, default) for name, default in zip(names, defaults, strict=False)]
